@@ -1,0 +1,1 @@
+"""Chip descriptions as data; see README.md in this folder."""

@@ -1,0 +1,1 @@
+"""Analyses report facts about a graph or program; they change nothing."""

@@ -1,0 +1,1 @@
+"""The typed graph between frontends and passes."""

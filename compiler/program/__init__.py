@@ -1,0 +1,1 @@
+"""The integer program: what runs on the chip, flat and without floats."""

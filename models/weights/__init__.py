@@ -1,0 +1,1 @@
+"""Trained model files, written by the scripts beside them."""
