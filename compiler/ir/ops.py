@@ -38,15 +38,15 @@ SignMode = Literal["mixed", "excitatory", "inhibitory"]
 class Input:
     """x[t] from the host, one array of `shape` per step.
 
-    coding "spikes": 0 or 1. coding "graded": any real in [low, high]; after quantize the host sends the integer
-    payload round(x / unit).
+    coding "spikes": 0 or 1. coding "graded": any real in [low, high]. Once quantize has chosen a unit, the host
+    sends the integer payload round(x / unit), and x means unit * payload.
     """
 
     shape: Shape
     coding: Coding = "spikes"
     low: float = 0.0
     high: float = 1.0
-    unit: float = 1.0
+    unit: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,115 @@
+"""Output shape of every operation from its input shape; the only shape arithmetic there is."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from seamount.compiler.errors import CompileError, Problem
+from seamount.compiler.ir.ops import (
+    Affine,
+    Array,
+    BatchNorm,
+    Conv,
+    Input,
+    IntLIF,
+    LI,
+    LIF,
+    Op,
+    Output,
+    Pool,
+    Reshape,
+    Scale,
+    Shape,
+    Sparse,
+)
+
+
+def size(shape: Shape) -> int:
+    """Number of entries; 1 for ()."""
+    return math.prod(shape)
+
+
+def window_count(n: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Positions of a window along one axis: floor((n + 2p - d(k-1) - 1) / s) + 1 (PyTorch's convention)."""
+    return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def output_shape(op: Op, source: Shape, where: str = "operation") -> Shape:
+    """Shape of op(x) for x of shape `source`. Raises CompileError when they do not fit."""
+    problem = _misfit(op, source)
+    if problem:
+        raise CompileError(Problem(where, problem[0], problem[1]))
+    if isinstance(op, Input):
+        return op.shape
+    if isinstance(op, Affine):
+        return op.shape or (op.weight.shape[0],)
+    if isinstance(op, (Sparse, Reshape)):
+        return op.shape
+    if isinstance(op, Conv):
+        return (op.weight.shape[0], *_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation))
+    if isinstance(op, Pool):
+        ones = (1,) * len(op.kernel)
+        return (*source[: -len(op.kernel)], *_windows(source, op.kernel, op.stride, op.padding, ones))
+    return source
+
+
+def _windows(source: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Shape:
+    sizes = source[len(source) - len(kernel) :]
+    return tuple(window_count(*axis) for axis in zip(sizes, kernel, stride, padding, dilation, strict=True))
+
+
+def _misfit(op: Op, source: Shape) -> tuple[str, str] | None:
+    """(what is wrong, remedy), or None."""
+    if isinstance(op, Affine) and op.weight.shape[1] != size(source):
+        found = f"weight {op.weight.shape} takes {op.weight.shape[1]} inputs but gets {source} = {size(source)}"
+        return found, "check the layer before it, or a missing Flatten"
+    if isinstance(op, (Sparse, Reshape)):
+        wanted = size(op.in_shape) if isinstance(op, Sparse) else size(op.shape)
+        if wanted != size(source):
+            return f"takes {wanted} entries but gets {source}", "check the layer before it"
+    if isinstance(op, Conv):
+        return _conv_misfit(op, source)
+    if isinstance(op, Pool) and len(source) < len(op.kernel):
+        return f"pools {len(op.kernel)} axes but gets shape {source}", "check the sample shape"
+    if isinstance(op, Pool):
+        ones = (1,) * len(op.kernel)
+        if min(_windows(source, op.kernel, op.stride, op.padding, ones)) < 1:
+            return f"window {op.kernel} is larger than its input {source}", "use a smaller window"
+    if isinstance(op, BatchNorm) and (not source or op.scale.shape[0] != source[0]):
+        return f"has {op.scale.shape[0]} channels but gets shape {source}", "check the layer before it"
+    return _parameter_misfit(op, source)
+
+
+def _conv_misfit(op: Conv, source: Shape) -> tuple[str, str] | None:
+    rank = op.weight.ndim - 2
+    if len(source) != rank + 1:
+        return f"{rank}-D convolution gets shape {source}", f"it needs {rank + 1} axes: channels first"
+    channels = op.weight.shape[1] * op.groups
+    if source[0] != channels:
+        return f"takes {channels} channels but gets {source[0]}", "check the layer before it"
+    if op.weight.shape[0] % op.groups:
+        return f"{op.weight.shape[0]} output channels in {op.groups} groups", "groups must divide the channels"
+    if min(_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation)) < 1:
+        return f"kernel {op.weight.shape[2:]} is larger than its padded input {source}", "use a smaller kernel"
+    return None
+
+
+def _parameter_misfit(op: Op, source: Shape) -> tuple[str, str] | None:
+    parameters: dict[str, Array] = {}
+    if isinstance(op, Scale):
+        parameters = {"scale": op.scale}
+    elif isinstance(op, (LIF, LI)):
+        parameters = {k: v for k, v in vars(op).items() if isinstance(v, np.ndarray)}
+    for name, value in parameters.items():
+        try:
+            fits = np.broadcast_shapes(value.shape, source) == source
+        except ValueError:
+            fits = False
+        if not fits:
+            return f"parameter {name} of shape {value.shape} does not broadcast to {source}", "check its shape"
+    return None
+
+
+__all__ = ["IntLIF", "Output", "output_shape", "size", "window_count"]
