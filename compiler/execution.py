@@ -9,11 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.program.program import Program, Readout
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.program.program import InputPort, Program, Readout
 
 IntArray = NDArray[np.int64]
 Progress = Callable[[int, int], None]
 """Called with (samples done, samples in all)."""
+RECORDS = frozenset({"spikes", "u", "v"})
+"""What a backend can be asked to keep in full."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +75,46 @@ def combine(readout: Readout, series: IntArray) -> IntArray:
     if readout.rule == "max":
         return np.asarray(series.max(axis=1))
     return np.asarray(series.sum(axis=1, dtype=np.int64))
+
+
+def check_request(
+    program: Program, messages: Mapping[str, NDArray[np.integer]], record: frozenset[str]
+) -> tuple[int, int]:
+    """(samples, steps) of a run. Raises InputError with everything that does not fit the program's input ports."""
+    ports = {port.name: port for port in program.inputs}
+    problems = [
+        Problem(f"messages '{name}'", "no input port has this name", f"name one of: {', '.join(ports)}")
+        for name in messages
+        if name not in ports
+    ]
+    for name in sorted(record - RECORDS):
+        problems.append(Problem(f"record '{name}'", "cannot be recorded", "ask for spikes, u or v"))
+    sizes: dict[tuple[int, int], str] = {}
+    for port in program.inputs:
+        values = messages.get(port.name)
+        found = "are missing" if values is None else _fault(port, values)
+        if values is None or found:
+            problems.append(Problem(f"messages '{port.name}'", found, "give one array per input port"))
+        else:
+            sizes.setdefault((values.shape[0], values.shape[1]), port.name)
+    if len(sizes) > 1:
+        found = ", ".join(f"'{name}' has N, T = {n}, {t}" for (n, t), name in sizes.items())
+        problems.append(Problem("messages", found, "give every port the same samples and steps"))
+    if problems:
+        raise InputError(problems)
+    return next(iter(sizes))
+
+
+def _fault(port: InputPort, values: NDArray[np.integer]) -> str:
+    """What is wrong with the messages of one port; empty when nothing is."""
+    if values.ndim != len(port.shape) + 2 or values.shape[2:] != port.shape:
+        return f"have shape {values.shape}, expected (N, T, {', '.join(map(str, port.shape))})"
+    if 0 in values.shape[:2]:
+        return f"have shape {values.shape}: no sample or no step"
+    if values.dtype.kind not in "iub":
+        return f"are of type {values.dtype}, expected integers"
+    low, high = (port.low, port.high) if port.graded else (0, 1)
+    smallest, largest = int(values.min()), int(values.max())
+    if smallest < low or largest > high:
+        return f"reach from {smallest} to {largest}, the port takes {low} to {high}"
+    return ""

@@ -126,9 +126,7 @@ class Graph:
 
     def without(self, name: str) -> Graph:
         """Remove a node, joining each incoming edge with each outgoing edge; delays add."""
-        joined = tuple(
-            Edge(a.source, b.target, a.delay + b.delay) for a in self.into(name) for b in self.out_of(name)
-        )
+        joined = tuple(Edge(a.source, b.target, a.delay + b.delay) for a in self.into(name) for b in self.out_of(name))
         rest = tuple(e for e in self.edges if name not in (e.source, e.target))
         return replace(self, nodes=tuple(n for n in self.nodes if n.name != name), edges=rest + joined)
 
@@ -138,7 +136,7 @@ class Graph:
         at = next(i for i, n in enumerate(self.nodes) if n.name == name) + 1
         return replace(
             self,
-            nodes=self.nodes[:at] + (node,) + self.nodes[at:],
+            nodes=(*self.nodes[:at], node, *self.nodes[at:]),
             edges=(*moved, Edge(name, node.name)),
         )
 

@@ -89,9 +89,7 @@ def _check_inputs(graph: Graph, x: Values | Mapping[str, Values]) -> dict[str, V
             problems.append(Problem(f"input '{node.name}'", "no data given", "give an array for every input"))
         elif given[node.name].shape[2:] != node.op.shape:
             found = f"data of shape {given[node.name].shape}"
-            problems.append(
-                Problem(f"input '{node.name}'", found, "reshape the data", f"(N, T, *{node.op.shape})")
-            )
+            problems.append(Problem(f"input '{node.name}'", found, "reshape the data", f"(N, T, *{node.op.shape})"))
     if problems:
         raise InputError(problems)
     return {n.name: given[n.name] for n in graph.inputs}
@@ -100,9 +98,7 @@ def _check_inputs(graph: Graph, x: Values | Mapping[str, Values]) -> dict[str, V
 class _Machine:
     """State of all neurons and of delayed edges; one call of step per time step."""
 
-    def __init__(
-        self, graph: Graph, samples: int, forced: dict[str, Values], watch: Watch | None, dtype: Any
-    ) -> None:
+    def __init__(self, graph: Graph, samples: int, forced: dict[str, Values], watch: Watch | None, dtype: Any) -> None:
         self.graph, self.samples, self.forced, self.watch, self.dtype = graph, samples, forced, watch, dtype
         self.ops = {n.name: dequantized(n.op) for n in graph.nodes}
         self.state: dict[str, tuple[Values, Values]] = {}
@@ -169,9 +165,7 @@ class _Machine:
             return np.zeros((self.samples, *self._shape(node)), self.dtype)
         return total
 
-    def _neuron(
-        self, node: Node, op: LIF | LI, t: int, x: Values, kept: dict[tuple[str, str], Values]
-    ) -> Values:
+    def _neuron(self, node: Node, op: LIF | LI, t: int, x: Values, kept: dict[tuple[str, str], Values]) -> Values:
         u, v = self.state[node.name]
         u = op.alpha.astype(self.dtype) * u + x
         v = op.beta.astype(self.dtype) * v + op.gain.astype(self.dtype) * u + op.bias.astype(self.dtype)

@@ -207,9 +207,7 @@ class IntLIF:
 
 Linear: TypeAlias = Affine | Conv | Sparse
 Neuron: TypeAlias = LIF | LI | IntLIF
-Op: TypeAlias = (
-    Input | Output | Affine | Conv | Sparse | Scale | BatchNorm | Pool | Reshape | LIF | LI | IntLIF
-)
+Op: TypeAlias = Input | Output | Affine | Conv | Sparse | Scale | BatchNorm | Pool | Reshape | LIF | LI | IntLIF
 
 
 def fires(op: Op) -> bool:

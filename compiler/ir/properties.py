@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from seamount.compiler.errors import ContractError, Problem
+from seamount.compiler.errors import ContractError
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import (
     LI,
@@ -75,7 +75,10 @@ def _linear_folded(graph: Graph) -> list[str]:
         elif isinstance(n.op, (Affine, Conv, Sparse)):
             if n.op.bias is not None:
                 faults.append(f"{n.where} has a bias")
-            ends = [graph[e.source] for e in graph.into(n.name)], [graph[e.target] for e in graph.out_of(n.name)]
+            ends = (
+                [graph[e.source] for e in graph.into(n.name)],
+                [graph[e.target] for e in graph.out_of(n.name)],
+            )
             if [len(e) for e in ends] != [1, 1] or not is_neuron(ends[1][0].op):
                 faults.append(f"{n.where} does not join one source to one neuron layer")
             elif not (is_neuron(ends[0][0].op) or isinstance(ends[0][0].op, Input)):
@@ -85,7 +88,9 @@ def _linear_folded(graph: Graph) -> list[str]:
                 if not isinstance(graph[e.source].op, (Affine, Conv, Sparse)):
                     faults.append(f"{n.where} is fed by '{e.source}' without weights between")
         elif isinstance(n.op, Output):
-            faults += [f"{n.where} is fed by no neuron" for e in graph.into(n.name) if not is_neuron(graph[e.source].op)]
+            faults += [
+                f"{n.where} is fed by no neuron" for e in graph.into(n.name) if not is_neuron(graph[e.source].op)
+            ]
     return faults
 
 
@@ -98,8 +103,16 @@ def _neurons_normal(graph: Graph) -> list[str]:
 
 
 def _threshold_folded(graph: Graph) -> list[str]:
-    faults = [f"{n.where} has a threshold other than 1" for n in graph.nodes if isinstance(n.op, LIF) and np.any(n.op.threshold != 1)]
-    faults += [f"{n.where} has a gain other than 1" for n in graph.nodes if isinstance(n.op, (LIF, LI)) and np.any(n.op.gain != 1)]
+    faults = [
+        f"{n.where} has a threshold other than 1"
+        for n in graph.nodes
+        if isinstance(n.op, LIF) and np.any(n.op.threshold != 1)
+    ]
+    faults += [
+        f"{n.where} has a gain other than 1"
+        for n in graph.nodes
+        if isinstance(n.op, (LIF, LI)) and np.any(n.op.gain != 1)
+    ]
     return faults
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from seamount.compiler.errors import CompileError, Problem
 from seamount.compiler.ir.ops import (
+    LI,
+    LIF,
     Affine,
     Array,
     BatchNorm,
     Conv,
     Input,
     IntLIF,
-    LI,
-    LIF,
     Op,
     Output,
     Pool,
@@ -48,7 +48,10 @@ def output_shape(op: Op, source: Shape, where: str = "operation") -> Shape:
     if isinstance(op, (Sparse, Reshape)):
         return op.shape
     if isinstance(op, Conv):
-        return (op.weight.shape[0], *_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation))
+        return (
+            op.weight.shape[0],
+            *_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation),
+        )
     if isinstance(op, Pool):
         ones = (1,) * len(op.kernel)
         return (*source[: -len(op.kernel)], *_windows(source, op.kernel, op.stride, op.padding, ones))
@@ -90,9 +93,15 @@ def _conv_misfit(op: Conv, source: Shape) -> tuple[str, str] | None:
     if source[0] != channels:
         return f"takes {channels} channels but gets {source[0]}", "check the layer before it"
     if op.weight.shape[0] % op.groups:
-        return f"{op.weight.shape[0]} output channels in {op.groups} groups", "groups must divide the channels"
+        return (
+            f"{op.weight.shape[0]} output channels in {op.groups} groups",
+            "groups must divide the channels",
+        )
     if min(_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation)) < 1:
-        return f"kernel {op.weight.shape[2:]} is larger than its padded input {source}", "use a smaller kernel"
+        return (
+            f"kernel {op.weight.shape[2:]} is larger than its padded input {source}",
+            "use a smaller kernel",
+        )
     return None
 
 
@@ -108,7 +117,10 @@ def _parameter_misfit(op: Op, source: Shape) -> tuple[str, str] | None:
         except ValueError:
             fits = False
         if not fits:
-            return f"parameter {name} of shape {value.shape} does not broadcast to {source}", "check its shape"
+            return (
+                f"parameter {name} of shape {value.shape} does not broadcast to {source}",
+                "check its shape",
+            )
     return None
 
 

@@ -58,9 +58,7 @@ class Pipeline:
             missing = p.requires - before
             if missing:
                 names = ", ".join(sorted(map(str, missing)))
-                raise ContractError(
-                    Problem(f"pass {p.name}", f"needs {names}", "put a pass that ensures it earlier")
-                )
+                raise ContractError(Problem(f"pass {p.name}", f"needs {names}", "put a pass that ensures it earlier"))
 
     def _with_properties(self) -> Iterator[tuple[Pass, frozenset[Property]]]:
         holding: frozenset[Property] = frozenset({WELL_FORMED})

@@ -1,0 +1,171 @@
+"""The compiled artifact: a folder that runs with numpy alone, and says what is in it.
+
+    manifest.json   format, target, conventions, passes, encoding, quantization, digests
+    program.json    structure of the integer program        arrays.npz    its arrays
+    vectors.npz     test vectors: messages and what the program answers
+
+Same input, same bytes. Written beside its place and then renamed, so that no half artifact is ever seen.
+Runs on Python 3.10 with numpy alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.encoding import InputCode, OutputCode, code_from
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.program.codec import (
+    ARRAYS_FILE,
+    PROGRAM_FILE,
+    load_arrays,
+    read_json,
+    read_program,
+    save_arrays,
+    write_program,
+)
+from seamount.compiler.program.program import Program
+
+FORMAT, VERSION = "seamount-artifact", 1
+MANIFEST_FILE, VECTORS_FILE = "manifest.json", "vectors.npz"
+_DIGESTED = (PROGRAM_FILE, ARRAYS_FILE, VECTORS_FILE)
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """Test vectors: messages per input port, expected spikes per firing population, expected readouts."""
+
+    messages: Mapping[str, NDArray[np.int32]]
+    spikes: Mapping[str, NDArray[np.int8]]
+    readout: Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A program with everything a user needs to run it: how to encode data, how to read the answer, and why."""
+
+    program: Program
+    inputs: tuple[InputCode, ...]
+    outputs: tuple[OutputCode, ...]
+    manifest: Mapping[str, Any]
+    vectors: Vectors
+
+    @property
+    def steps(self) -> int:
+        return self.program.steps
+
+
+def save_artifact(artifact: Artifact, folder: Path, overwrite: bool = False) -> None:
+    """Write the artifact as `folder`.
+
+    Raises InputError when the folder exists and is not an artifact (or `overwrite` is off), or on a full disk;
+    then nothing is left behind.
+    """
+    folder = Path(folder)
+    _check_place(folder, overwrite)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    try:
+        _write(artifact, draft)
+        _move(draft, folder)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _cannot_write(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        Problem(str(folder), f"cannot be written: {error.strerror or error}", "free space or choose another place")
+    )
+
+
+def _check_place(folder: Path, overwrite: bool) -> None:
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if not (folder.is_dir() and (folder / MANIFEST_FILE).is_file()):
+        raise InputError(Problem(str(folder), "exists and is not an artifact", "choose another place with -o"))
+    if not overwrite:
+        raise InputError(Problem(str(folder), "exists", "choose another place with -o, or give --force"))
+
+
+def _write(artifact: Artifact, folder: Path) -> None:
+    write_program(artifact.program, folder)
+    v = artifact.vectors
+    parts = {"messages": v.messages, "spikes": v.spikes, "readout": v.readout}
+    arrays = {f"{part}:{name}": value for part, group in parts.items() for name, value in group.items()}
+    save_arrays(folder / VECTORS_FILE, arrays)
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        **artifact.manifest,
+        "inputs": [asdict(c) for c in artifact.inputs],
+        "outputs": [asdict(c) for c in artifact.outputs],
+        "digests": {name: _digest(folder / name) for name in _DIGESTED},
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
+    (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
+
+
+def _move(draft: Path, folder: Path) -> None:
+    draft.chmod(0o755)
+    if folder.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+        folder.replace(old / "old")
+        draft.replace(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        draft.replace(folder)
+
+
+def _digest(path: Path) -> str:
+    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load_artifact(folder: str | Path) -> Artifact:
+    """Read an artifact. Raises InputError when a file is missing, damaged or was changed after it was written."""
+    folder = Path(folder)
+    manifest = read_json(folder / MANIFEST_FILE)
+    where = str(folder / MANIFEST_FILE)
+    if manifest.get("format") != FORMAT or manifest.get("version") != VERSION:
+        found = f"format {manifest.get('format')!r}, version {manifest.get('version')!r}"
+        raise InputError(Problem(where, found, "compile the model again", f"{FORMAT} {VERSION}"))
+    digests = manifest.get("digests")
+    problems = []
+    for name in _DIGESTED:
+        if not (folder / name).is_file():
+            problems.append(Problem(str(folder / name), "is missing", "compile the model again"))
+        elif not isinstance(digests, dict) or _digest(folder / name) != digests.get(name):
+            found = "does not match the digest in the manifest"
+            problems.append(Problem(str(folder / name), found, "it was changed or damaged: compile again"))
+    if problems:
+        raise InputError(problems)
+    program = read_program(folder)
+    try:
+        inputs = tuple(code_from(tree) for tree in manifest["inputs"])
+        outputs = tuple(OutputCode(**tree) for tree in manifest["outputs"])
+    except (KeyError, TypeError) as error:
+        raise InputError(Problem(where, f"is damaged: {error}", "compile the model again")) from None
+    return Artifact(program, inputs, outputs, manifest, _vectors(folder))
+
+
+def _vectors(folder: Path) -> Vectors:
+    groups: dict[str, dict[str, Any]] = {"messages": {}, "spikes": {}, "readout": {}}
+    for key, value in load_arrays(folder / VECTORS_FILE).items():
+        part, _, name = key.partition(":")
+        groups.setdefault(part, {})[name] = value
+    return Vectors(groups["messages"], groups["spikes"], groups["readout"])

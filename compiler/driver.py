@@ -1,0 +1,160 @@
+"""Graph and target to artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler import __version__
+from seamount.compiler.analysis.activity import measure
+from seamount.compiler.analysis.precision import LayerPrecision, precision
+from seamount.compiler.artifact import Artifact, Vectors
+from seamount.compiler.encoding import InputCode, OutputCode
+from seamount.compiler.errors import CompileError, Problem, raise_all
+from seamount.compiler.execution import Backend
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.ops import Input, IntLIF, Output
+from seamount.compiler.passes.base import Pass, Watcher
+from seamount.compiler.pipelines import Options, canonical, quantizing
+from seamount.compiler.program.lower import lower
+from seamount.compiler.program.program import Program
+from seamount.compiler.target import Target
+
+Values = NDArray[Any]
+Encoding = Literal["constant", "sequence"]
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """An artifact with the graphs it went through: canonical (float, folded) and quantized."""
+
+    artifact: Artifact
+    canonical: Graph
+    quantized: Graph
+    precision: tuple[LayerPrecision, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class About:
+    """What the manifest says of the model beside its numbers."""
+
+    name: str = "model"
+    conventions: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    float_accuracy: float | None = None
+    classes: tuple[str, ...] = ()
+
+
+def compile_graph(
+    graph: Graph,
+    target: Target,
+    options: Options | None = None,
+    *,
+    samples: Mapping[str, Values] | None = None,
+    encoding: Encoding = "sequence",
+    about: About | None = None,
+    watch: Watcher | None = None,
+) -> Compiled:
+    """Compile a graph for a target.
+
+    samples: input name -> (N, T, *shape) real values to calibrate scales on; without them activity is assumed.
+    encoding: how data will be given to the artifact. watch: called after each pass.
+    Raises CompileError with every reason why the target cannot represent the network.
+    """
+    options, about = options or Options(), about or About()
+    graph = replace(graph, steps=options.steps or graph.steps)
+    ran: list[str] = []
+
+    def note(p: Pass, result: Graph) -> None:
+        ran.append(str(p))
+        if watch is not None:
+            watch(p, result)
+
+    folded = canonical()(graph, note)
+    activity = measure(folded, samples) if samples is not None else None
+    stage = quantizing(target, options, activity).passes[-1]
+    quantized = quantizing(target, options, activity)(graph)
+    note(stage, quantized)
+    program = lower(quantized, target.delay_max)
+    raise_all(CompileError, unsupported(program, target))
+    rows = precision(folded, quantized)
+    manifest = _manifest(program, quantized, target, options, about, ran, rows)
+    manifest["calibration_samples"] = activity.samples if activity is not None else 0
+    inputs = tuple(_input_code(quantized, name, encoding) for name in (i.name for i in program.inputs))
+    outputs = tuple(_output_code(quantized, n.name) for n in quantized.outputs)
+    artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}))
+    return Compiled(artifact, folded, quantized, rows)
+
+
+def unsupported(program: Program, target: Target) -> list[Problem]:
+    """What the program needs and the target lacks, beyond numbers that quantize already respects."""
+    wants = {
+        "reset by subtraction": "reset_subtract",
+        "lower clamp of v": "lower_clamp",
+        "initial v other than 0": "initial_v",
+    }
+    problems = []
+    for p in program.populations:
+        for need in p.needs_microcode:
+            if not target.supports(wants[need]):
+                limit = target.cite(f"features.{wants[need]}")
+                remedy = "compile for a target that can (see 'seamount targets'), or train without it"
+                problems.append(Problem(f"population '{p.name}'", f"needs {need}", remedy, limit))
+    return problems
+
+
+def with_vectors(artifact: Artifact, backend: Backend, messages: Mapping[str, NDArray[np.int32]]) -> Artifact:
+    """The artifact with test vectors: these messages, and what `backend` answers."""
+    trace = backend.run(artifact.program, messages, record=frozenset({"spikes"}))
+    spikes = {k: np.asarray(v, np.int8) for k, v in trace.spikes.items()}
+    readout = {k: np.asarray(v, np.int64) for k, v in trace.readout.items()}
+    return replace(artifact, vectors=Vectors(dict(messages), spikes, readout))
+
+
+def _input_code(graph: Graph, name: str, encoding: Encoding) -> InputCode:
+    op = graph[name].op
+    assert isinstance(op, Input)
+    low, high = (0.0, 1.0) if op.coding == "spikes" else (op.low, op.high)
+    return InputCode(name, op.shape, op.coding, float(op.unit or 1.0), low, high, encoding)
+
+
+def _output_code(graph: Graph, name: str) -> OutputCode:
+    op = graph[name].op
+    source = graph[graph.into(name)[0].source].op
+    assert isinstance(op, Output) and isinstance(source, IntLIF)
+    unit = 1.0 if source.vth is not None else 1 / (64 * source.scale)
+    return OutputCode(name, unit, op.rule)
+
+
+def _manifest(
+    program: Program,
+    graph: Graph,
+    target: Target,
+    options: Options,
+    about: About,
+    ran: list[str],
+    rows: tuple[LayerPrecision, ...],
+) -> dict[str, Any]:
+    microcode = {p.name: list(p.needs_microcode) for p in program.populations if p.needs_microcode}
+    return {
+        "seamount": __version__,
+        "model": {
+            "name": about.name,
+            "float_accuracy": about.float_accuracy,
+            "provenance": dict(about.provenance),
+            "conventions": list(about.conventions),
+            "classes": list(about.classes),
+        },
+        "target": {"name": target.name, "chip": target.chip, "date": target.date},
+        "options": {"weight_bits": options.weight_bits, "layer_bits": dict(options.layer_bits)},
+        "steps": program.steps,
+        "passes": ran,
+        "notes": list(graph.notes),
+        "layers": [asdict(r) for r in rows],
+        "needs_microcode": microcode,
+        "sample_boundary": [q.name for q in program.projections if q.lag > 0],
+    }

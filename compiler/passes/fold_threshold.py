@@ -1,0 +1,76 @@
+"""Pass fold-threshold: gains and thresholds into the weights in front of a neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from seamount.compiler.errors import CompileError, Problem, raise_all
+from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.ir.ops import LI, LIF, Array, Op, Scale, Shape, freeze
+from seamount.compiler.ir.properties import LINEAR_FOLDED, NEURONS_NORMAL, SHAPES_KNOWN, THRESHOLD_FOLDED
+from seamount.compiler.passes.base import Pass
+from seamount.compiler.passes.compose import as_connection, compose
+
+
+@dataclass(frozen=True)
+class FoldThreshold(Pass):
+    """Divide each neuron's membrane by its threshold, so that all thresholds and gains become 1.
+
+    W' = (gain / threshold) W per neuron;  bias, v_init, reset_by, v_min divided by threshold
+
+    Handles: thresholds and gains that differ per channel (a convolution stays one) or per neuron (a convolution
+             becomes explicit synapses); readouts, whose gain alone is folded.
+    Refuses: a lower clamp together with thresholds, or a subtracted amount, that differ between neurons (the
+             chip has one value per population).
+    Error:   rounding only; a value within rounding of the threshold may fall on the other side.
+    """
+
+    name = "fold-threshold"
+    requires = frozenset({SHAPES_KNOWN, LINEAR_FOLDED, NEURONS_NORMAL})
+    ensures = frozenset({THRESHOLD_FOLDED})
+
+    def __call__(self, graph: Graph) -> Graph:
+        problems: list[Problem] = []
+        for node in graph.nodes:
+            if isinstance(node.op, (LIF, LI)):
+                graph = self._fold(graph, node, node.op, problems)
+        raise_all(CompileError, problems)
+        return graph
+
+    @staticmethod
+    def _fold(graph: Graph, node: Node, op: LIF | LI, problems: list[Problem]) -> Graph:
+        if isinstance(op, LI):
+            folded: Op = replace(op, gain=freeze(1.0))
+            return _scale_weights(graph, node, op.gain).with_op(node.name, folded)
+        th = op.threshold
+        reset_by = op.reset_by / th
+        if np.isfinite(op.v_min) and np.ptp(th):
+            found = "a lower clamp together with thresholds that differ between neurons"
+            problems.append(Problem(node.where, found, "use one threshold per layer"))
+        if op.reset == "subtract" and reset_by.size > 1 and np.ptp(reset_by) > 1e-9:
+            found = "subtracts amounts that are not one multiple of its thresholds"
+            problems.append(Problem(node.where, found, "use one leak per layer"))
+        folded = replace(
+            op,
+            gain=freeze(1.0),
+            threshold=freeze(1.0),
+            bias=freeze(op.bias / th),
+            v_init=freeze(op.v_init / th),
+            reset_by=freeze(reset_by.reshape(-1)[0]),
+            v_min=op.v_min / float(th.reshape(-1)[0]),
+        )
+        return _scale_weights(graph, node, op.gain / th).with_op(node.name, folded)
+
+
+def _scale_weights(graph: Graph, node: Node, factor: Array) -> Graph:
+    if np.all(factor == 1):
+        return graph
+    for edge in graph.into(node.name):
+        weights = graph[edge.source]
+        source = graph[graph.into(weights.name)[0].source].shape or ()
+        shape: Shape = weights.shape or ()
+        scaled = as_connection(compose(Scale(freeze(factor)), weights.op, source), source, shape)
+        graph = graph.with_op(weights.name, scaled)
+    return graph

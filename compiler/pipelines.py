@@ -1,0 +1,57 @@
+"""Every pipeline, in order, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seamount.compiler.analysis.activity import Activity
+from seamount.compiler.passes.base import Pipeline
+from seamount.compiler.passes.fold_batchnorm import FoldBatchnorm
+from seamount.compiler.passes.fold_linear import FoldLinear
+from seamount.compiler.passes.fold_threshold import FoldThreshold
+from seamount.compiler.passes.infer_shapes import InferShapes
+from seamount.compiler.passes.normalise_neurons import NormaliseNeurons
+from seamount.compiler.passes.quantize import Quantize
+from seamount.compiler.target import Target
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may choose about a compilation.
+
+    weight_bits: 1..8, for all layers; layer_bits: exceptions by layer name. steps: default steps per sample.
+    """
+
+    weight_bits: int = 8
+    layer_bits: Mapping[str, int] = field(default_factory=dict)
+    steps: int | None = None
+
+
+def canonical() -> Pipeline:
+    """Float graph to float graph in the form that quantize takes. The network means the same."""
+    return Pipeline(
+        (
+            InferShapes(),
+            FoldBatchnorm(),  # first: a BatchNorm beside its layer folds without changing any structure
+            FoldLinear(),  # needs bias-free knowledge of all linear ops, so after batch norm
+            NormaliseNeurons(),  # moves v_reset into thresholds, so before thresholds are divided out
+            FoldThreshold(),
+        )
+    )
+
+
+def quantizing(target: Target, options: Options, activity: Activity | None) -> Pipeline:
+    """The canonical pipeline and quantize, with the target's numbers."""
+    low, high = target.weight_exp
+    quantize = Quantize(
+        weight_bits=options.weight_bits,
+        layer_bits=dict(options.layer_bits),
+        payload_bits=min(8, target.graded_payload_bits),
+        vth_max=target.vth_max,
+        bias_mant_max=target.bias_mant[1],
+        bias_exp_max=target.bias_exp[1],
+        exponents=(max(0, low), high),
+        activity=activity,
+    )
+    return Pipeline((*canonical().passes, quantize))

@@ -1,0 +1,64 @@
+"""Whether a connection fits the shapes at its two ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from seamount.compiler.program.program import Connection, Conv, Dense, Shape, Sparse, as_chw, conv_out
+
+Fault = tuple[str, str]
+"""(what was found, what the limit is)."""
+
+
+def connection_faults(connection: Connection, source: Shape, target: Shape) -> Iterator[Fault]:
+    """Faults in the shape of the weights."""
+    n_out, n_in = int(np.prod(target, dtype=np.int64)), int(np.prod(source, dtype=np.int64))
+    if isinstance(connection, Dense):
+        if connection.weight.shape != (n_out, n_in):
+            yield f"has weights of shape {connection.weight.shape}", f"(targets, sources) = {(n_out, n_in)}"
+    elif isinstance(connection, Sparse):
+        shapes = {connection.rows.shape, connection.cols.shape, connection.weight.shape}
+        if len(shapes) > 1 or connection.weight.ndim != 1:
+            yield f"has rows, cols and weights of shapes {shapes}", "three arrays of one length"
+    else:
+        yield from _conv_faults(connection, source, target)
+
+
+def index_faults(connection: Connection, source: Shape, target: Shape) -> Iterator[Fault]:
+    """Faults in the indices of sparse synapses."""
+    if not isinstance(connection, Sparse) or connection.rows.shape != connection.cols.shape:
+        return
+    n_out, n_in = int(np.prod(target, dtype=np.int64)), int(np.prod(source, dtype=np.int64))
+    rows, cols = connection.rows.astype(np.int64), connection.cols.astype(np.int64)
+    outside = (rows < 0) | (rows >= n_out) | (cols < 0) | (cols >= n_in)
+    if outside.any():
+        yield f"{int(outside.sum())} synapses lie outside its populations", f"{n_out} targets, {n_in} sources"
+        return
+    repeated = rows.size - np.unique(rows * n_in + cols).size
+    if repeated:
+        yield f"{repeated} synapses repeat a pair of neurons", "each pair at most once"
+
+
+def _conv_faults(conv: Conv, source: Shape, target: Shape) -> Iterator[Fault]:
+    if len(source) not in (2, 3) or len(target) not in (2, 3) or conv.weight.ndim != 4:
+        found = f"convolves {source} to {target} with weights of shape {conv.weight.shape}"
+        yield found, "(C, H, W) or (C, L) shapes, (C_out, C_in/groups, K_h, K_w) weights"
+        return
+    pairs = (conv.stride, conv.padding, conv.dilation)
+    if any(len(x) != 2 for x in pairs) or min(*conv.stride, *conv.dilation, conv.groups) < 1 or min(conv.padding) < 0:
+        found = f"has stride {conv.stride}, padding {conv.padding}, dilation {conv.dilation}, groups {conv.groups}"
+        yield found, "two numbers each; stride, dilation and groups >= 1, padding >= 0"
+        return
+    (channels, *size), c_out = as_chw(source), conv.weight.shape[0]
+    if channels != conv.weight.shape[1] * conv.groups or c_out % conv.groups:
+        found = f"has weights of shape {conv.weight.shape} in {conv.groups} groups on {channels} channels"
+        yield found, "C_in = weight.shape[1] * groups, C_out a multiple of groups"
+    outs = (
+        conv_out(n, k, s, p, d)
+        for n, k, s, p, d in zip(size, conv.weight.shape[2:], conv.stride, conv.padding, conv.dilation, strict=True)
+    )
+    expected = (c_out, *outs)
+    if as_chw(target) != expected or min(expected) < 1:
+        yield f"ends at shape {target}", f"{expected} by its geometry"
