@@ -106,7 +106,7 @@ def _check_place(folder: Path, overwrite: bool) -> None:
 def _write(artifact: Artifact, folder: Path) -> None:
     write_program(artifact.program, folder)
     v = artifact.vectors
-    parts = {"messages": v.messages, "spikes": v.spikes, "readout": v.readout}
+    parts: dict[str, Mapping[str, NDArray[Any]]] = {"messages": v.messages, "spikes": v.spikes, "readout": v.readout}
     arrays = {f"{part}:{name}": value for part, group in parts.items() for name, value in group.items()}
     save_arrays(folder / VECTORS_FILE, arrays)
     manifest = {

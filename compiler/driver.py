@@ -153,7 +153,7 @@ def _manifest(
         "options": {"weight_bits": options.weight_bits, "layer_bits": dict(options.layer_bits)},
         "steps": program.steps,
         "passes": ran,
-        "notes": list(graph.notes),
+        "notes": [n for n in graph.notes if n not in about.conventions],
         "layers": [asdict(r) for r in rows],
         "needs_microcode": microcode,
         "sample_boundary": [q.name for q in program.projections if q.lag > 0],

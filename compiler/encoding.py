@@ -79,12 +79,12 @@ def clipped(code: InputCode, x: Values) -> int:
 
 def scores(code: OutputCode, integers: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
     """Integers of a readout back to the units of the trained network."""
-    return integers * (code.unit / (steps if code.rule == "mean" else 1))
+    return np.asarray(integers * (code.unit / (steps if code.rule == "mean" else 1)), np.float64)
 
 
 def predictions(integers: NDArray[np.int64]) -> NDArray[np.int64]:
     """Index of the largest readout per sample; the first one on ties."""
-    return np.argmax(integers.reshape(len(integers), -1), axis=1)
+    return np.asarray(np.argmax(integers.reshape(len(integers), -1), axis=1), np.int64)
 
 
 def code_from(tree: Mapping[str, Any]) -> InputCode:

@@ -86,5 +86,5 @@ def lattice_of(values: NDArray[np.generic]) -> int:
     for n in (*range(1, 33), 64, 100, 127, 128, LATTICE_LIMIT):
         scaled = distinct * n
         if np.all(np.abs(scaled - np.rint(scaled)) < 1e-5 * n):
-            return n
+            return int(n)
     return 0

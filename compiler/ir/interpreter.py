@@ -153,6 +153,7 @@ class _Machine:
 
     def _arriving(self, node: Node, now: Mapping[str, Values]) -> Values:
         total: Values | None = None
+        value: Values
         for e in self.graph.into(node.name):
             if e.delay == 0:
                 value = now[e.source]
@@ -173,7 +174,7 @@ class _Machine:
         if isinstance(op, LI):
             self.state[node.name] = (u, v)
             kept["v", node.name] = v
-            return v
+            return np.asarray(v)
         threshold = op.threshold.astype(self.dtype)
         s = v >= threshold if op.compare == "ge" else v > threshold
         kept["spikes", node.name] = s.astype(np.uint8)
@@ -183,7 +184,7 @@ class _Machine:
         after = op.v_reset if op.reset == "zero" else v - op.reset_by
         v = np.maximum(np.where(s, after, v), op.v_min).astype(self.dtype)
         self.state[node.name] = (u, v)
-        return s.astype(self.dtype)
+        return np.asarray(s, self.dtype)
 
 
 __all__ = ["Run", "interpret", "is_neuron", "reduce_steps"]

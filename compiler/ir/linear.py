@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,14 +11,15 @@ from numpy.typing import NDArray
 from seamount.compiler.ir.ops import Affine, Array, BatchNorm, Conv, Op, Pool, Reshape, Scale, Shape, Sparse
 from seamount.compiler.ir.shapes import output_shape, size
 
+Values: TypeAlias = NDArray[Any]
 Synapses: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], Array]
 """(rows, cols, values) over flattened output and input."""
 
 
-def apply(op: Op, x: NDArray[Any]) -> NDArray[Any]:
+def apply(op: Op, x: Values) -> Values:
     """op(x) with bias for a linear op and x of shape (N, *shape), in the dtype of x."""
     if isinstance(op, Affine):
-        y = x.reshape(len(x), -1) @ op.weight.T.astype(x.dtype)
+        y: Values = x.reshape(len(x), -1) @ op.weight.T.astype(x.dtype)
         if op.bias is not None:
             y = y + op.bias.astype(x.dtype)
         return y.reshape(len(x), *op.shape) if op.shape else y
@@ -26,10 +28,10 @@ def apply(op: Op, x: NDArray[Any]) -> NDArray[Any]:
     if isinstance(op, Sparse):
         return _sparse(op, x)
     if isinstance(op, Scale):
-        return x * op.scale.astype(x.dtype)
+        return np.asarray(x * op.scale.astype(x.dtype))
     if isinstance(op, BatchNorm):
         tail = (-1,) + (1,) * (x.ndim - 2)
-        return x * op.scale.astype(x.dtype).reshape(tail) + op.shift.astype(x.dtype).reshape(tail)
+        return np.asarray(x * op.scale.astype(x.dtype).reshape(tail) + op.shift.astype(x.dtype).reshape(tail))
     if isinstance(op, Pool):
         return _pool(op, x)
     if isinstance(op, Reshape):
@@ -39,8 +41,6 @@ def apply(op: Op, x: NDArray[Any]) -> NDArray[Any]:
 
 def without_bias(op: Op) -> Op:
     """The same linear map with its constant part removed."""
-    from dataclasses import replace
-
     if isinstance(op, (Affine, Conv, Sparse)):
         return replace(op, bias=None)
     if isinstance(op, BatchNorm):
@@ -48,14 +48,14 @@ def without_bias(op: Op) -> Op:
     return op
 
 
-def _pad(x: NDArray[Any], padding: Shape) -> NDArray[Any]:
+def _pad(x: Values, padding: Shape) -> Values:
     if not any(padding):
         return x
     lead = [(0, 0)] * (x.ndim - len(padding))
     return np.pad(x, lead + [(p, p) for p in padding])
 
 
-def _conv(op: Conv, x: NDArray[Any]) -> NDArray[Any]:
+def _conv(op: Conv, x: Values) -> Values:
     rank = op.weight.ndim - 2
     axes = tuple(range(2, 2 + rank))
     spans = tuple(d * (k - 1) + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True))
@@ -77,16 +77,17 @@ def _conv(op: Conv, x: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(y)
 
 
-def _pool(op: Pool, x: NDArray[Any]) -> NDArray[Any]:
+def _pool(op: Pool, x: Values) -> Values:
     rank = len(op.kernel)
     axes = tuple(range(x.ndim - rank, x.ndim))
     windows = np.lib.stride_tricks.sliding_window_view(_pad(x, op.padding), op.kernel, axis=axes)
     at = tuple(slice(None, None, s) for s in op.stride)
-    y = windows[(..., *at, *([slice(None)] * rank))].sum(axis=tuple(range(-rank, 0)))
+    lead = (slice(None),) * (x.ndim - rank)
+    y: Values = windows[(*lead, *at)].sum(axis=tuple(range(-rank, 0)))
     return y / size(op.kernel) if op.mean else y
 
 
-def _sparse(op: Sparse, x: NDArray[Any]) -> NDArray[Any]:
+def _sparse(op: Sparse, x: Values) -> Values:
     flat = x.reshape(len(x), -1)
     y = np.zeros((len(x), size(op.shape)), x.dtype)
     order = np.argsort(op.rows, kind="stable")
@@ -136,7 +137,7 @@ def _window_synapses(op: Op, source: Shape) -> Synapses:
     for tap in np.ndindex(*op.weight.shape[2:]):
         geometry = zip(position, op.stride, op.padding, tap, op.dilation, strict=True)
         at = np.stack([p * s - pad + k * d for p, s, pad, k, d in geometry])
-        inside = np.all((at >= 0) & (at < np.array(space_in)[:, None]), axis=0)
+        inside: NDArray[np.bool_] = np.all((at >= 0) & (at < np.array(space_in)[:, None]), axis=0)
         flat_in = np.ravel_multi_index(tuple(at[:, inside]), space_in)
         shape = (*channel.shape, len(flat_in))
         rows.append(np.broadcast_to(o[..., None] * size(space_out) + flat_out[inside], shape).reshape(-1))

@@ -222,6 +222,6 @@ def is_neuron(op: Op) -> bool:
 
 def freeze(value: object, dtype: type = np.float64) -> NDArray[np.float64]:
     """A read-only contiguous copy of `value`."""
-    array = np.array(value, dtype=dtype, order="C")
+    array: NDArray[np.float64] = np.array(value, dtype=dtype, order="C")
     array.setflags(write=False)
     return array

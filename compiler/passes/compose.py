@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seamount.compiler.ir.linear import as_synapses
-from seamount.compiler.ir.ops import Affine, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, freeze
+from seamount.compiler.ir.linear import apply, as_synapses, without_bias
+from seamount.compiler.ir.ops import Affine, Array, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, freeze
 from seamount.compiler.ir.shapes import output_shape, size
+from seamount.compiler.passes.convolve import convolved, pool_as_conv
+
+Index: TypeAlias = NDArray[np.int64]
+
+SLICE = 2**22
+"""Products held at a time when synapses are absorbed by a dense layer: 32 MiB of float64."""
 
 
 def compose(second: Op, first: Op | None, source: Shape) -> Op:
     """The op x -> second(first(x)) for x of shape `source`, without biases; `first` None is the identity.
 
-    Convolution with pooling on either side stays a convolution when zero padding allows it; a dense layer stays
-    dense; everything else becomes explicit synapses, which is always exact.
+    Convolutions and pooling become one convolution where zero padding and groups allow it; with a dense layer on
+    either side the result is dense; everything else becomes explicit synapses, which is always exact.
     """
     if first is None:
         return second
@@ -49,7 +57,7 @@ def as_sparse(op: Op, source: Shape) -> Sparse:
 def as_connection(op: Op, source: Shape, target: Shape) -> Affine | Conv | Sparse:
     """A linear op in one of the three forms a projection can have."""
     if isinstance(op, Pool) and len(source) == len(op.kernel) + 1:
-        return _pool_as_conv(op, source[0])
+        return pool_as_conv(op, source[0])
     if isinstance(op, Scale) and len(source) in (2, 3) and _per_channel(op, source) is not None:
         merged = compose(op, identity(source), source)
         if isinstance(merged, Conv):
@@ -65,21 +73,25 @@ def _analytic(second: Op, first: Op, source: Shape) -> Op | None:
     middle = output_shape(first, source)
     if isinstance(second, Reshape):
         return _reshaped(first, second.shape)
-    if isinstance(first, Reshape) and first.shape == source:
+    if isinstance(first, Reshape) and (first.shape == source or isinstance(second, Affine)):
         return second
     if isinstance(second, Scale):
         return _scaled_rows(second, first, middle)
+    if isinstance(first, Affine):
+        return _after_dense(second, first, middle)
     if isinstance(second, Conv) and isinstance(first, Scale):
         return _scaled_channels(second, first, source)
-    if isinstance(second, Pool) and isinstance(first, Conv) and not any(second.padding):
-        return (
-            _conv_then_window(_pool_as_conv(second, middle[0]), first)
-            if len(second.kernel) == first.weight.ndim - 2
-            else None
-        )
-    if isinstance(second, Conv) and isinstance(first, Pool) and len(source) == len(first.kernel) + 1:
-        return _pool_then_conv(second, first, source, middle)
+    after, before = _as_conv(second, middle), _as_conv(first, source)
+    if after is not None and before is not None and after.weight.ndim == before.weight.ndim:
+        return convolved(after, before, source, middle)
     return None
+
+
+def _as_conv(op: Op, source: Shape) -> Conv | None:
+    """Convolutions, and pooling over all axes but the first, as a convolution."""
+    if isinstance(op, Pool) and len(source) == len(op.kernel) + 1:
+        return pool_as_conv(op, source[0])
+    return op if isinstance(op, Conv) else None
 
 
 def _reshaped(first: Op, shape: Shape) -> Op | None:
@@ -92,7 +104,7 @@ def _reshaped(first: Op, shape: Shape) -> Op | None:
     return None
 
 
-def _per_channel(op: Scale, shape: Shape) -> np.ndarray | None:  # type: ignore[type-arg]
+def _per_channel(op: Scale, shape: Shape) -> Array | None:
     """The scale as one number per channel, or None when it varies within a channel."""
     full = np.broadcast_to(op.scale, shape).reshape(shape[0], -1)
     return full[:, 0] if np.all(full == full[:, :1]) else None
@@ -127,66 +139,21 @@ def _scaled_channels(second: Conv, first: Scale, source: Shape) -> Op | None:
     )
 
 
-def _pool_as_conv(pool: Pool, channels: int) -> Conv:
-    weight = np.ones((channels, 1, *pool.kernel)) / (size(pool.kernel) if pool.mean else 1)
-    return Conv(freeze(weight), None, pool.stride, pool.padding, (1,) * len(pool.kernel), channels)
+def _after_dense(second: Op, first: Affine, middle: Shape) -> Affine:
+    """Any linear op after a dense layer is dense: it acts on each column of the weights."""
+    columns = apply(without_bias(second), first.weight.T.reshape(-1, *middle))
+    shape = columns.shape[1:] if columns.ndim > 2 else None
+    return Affine(freeze(columns.reshape(len(columns), -1).T), shape=shape)
 
 
-def _conv_then_window(window: Conv, conv: Conv) -> Conv:
-    """Depthwise window (no padding) after a convolution: one larger kernel, strides multiply.
-
-    Output i of the window sees conv outputs i*s_w + m, and those see inputs (i*s_w + m)*s + k*d - p.
-    """
-    space = conv.weight.shape[2:]
-    reach = tuple(
-        (kw - 1) * s + (k - 1) * d + 1
-        for kw, s, k, d in zip(window.weight.shape[2:], conv.stride, space, conv.dilation, strict=True)
-    )
-    kernel = np.zeros((*conv.weight.shape[:2], *reach))
-    for m in np.ndindex(*window.weight.shape[2:]):
-        at = tuple(
-            slice(i * s, i * s + (k - 1) * d + 1, d)
-            for i, s, k, d in zip(m, conv.stride, space, conv.dilation, strict=True)
-        )
-        share = window.weight[(slice(None), 0, *m)].reshape((-1,) + (1,) * (conv.weight.ndim - 1))
-        kernel[(slice(None), slice(None), *at)] += conv.weight * share
-    stride = tuple(a * b for a, b in zip(conv.stride, window.stride, strict=True))
-    return Conv(freeze(kernel), None, stride, conv.padding, (1,) * len(space), conv.groups)
-
-
-def _pool_then_conv(conv: Conv, pool: Pool, source: Shape, middle: Shape) -> Conv | None:
-    """Convolution after pooling: one larger kernel, e.g. 3x3 after 2x2 mean = 6x6 of stride 2 with w/4.
-
-    Exact only where positions outside the pooled map lie outside the image too: None otherwise.
-    """
-    for n, pooled, k, s, pad, p in zip(
-        source[1:], middle[1:], pool.kernel, pool.stride, pool.padding, conv.padding, strict=True
-    ):
-        if p and (k > s + pad or pooled * s - pad < n):
-            return None
-    space = conv.weight.shape[2:]
-    reach = tuple(
-        (k - 1) * d * s + kp for k, d, s, kp in zip(space, conv.dilation, pool.stride, pool.kernel, strict=True)
-    )
-    kernel = np.zeros((*conv.weight.shape[:2], *reach))
-    share = 1 / size(pool.kernel) if pool.mean else 1.0
-    for tap in np.ndindex(*space):
-        at = tuple(
-            slice(t * d * s, t * d * s + kp)
-            for t, d, s, kp in zip(tap, conv.dilation, pool.stride, pool.kernel, strict=True)
-        )
-        value = conv.weight[(slice(None), slice(None), *tap)] * share
-        kernel[(slice(None), slice(None), *at)] += value.reshape(*value.shape, *(1,) * len(space))
-    stride = tuple(a * b for a, b in zip(conv.stride, pool.stride, strict=True))
-    padding = tuple(p * s + q for p, s, q in zip(conv.padding, pool.stride, pool.padding, strict=True))
-    return Conv(freeze(kernel), None, stride, padding, (1,) * len(space), conv.groups)
-
-
-def _absorb(second: Affine, first: Op, source: Shape) -> np.ndarray:  # type: ignore[type-arg]
-    """Dense weights of a dense layer after any linear op."""
+def _absorb(second: Affine, first: Op, source: Shape) -> Array:
+    """Dense weights of a dense layer after any linear op, a slice of its synapses at a time."""
     rows, cols, values = as_synapses(first, source)
     weight = np.zeros((size(source), second.weight.shape[0]))
-    np.add.at(weight, cols, second.weight.T[rows] * values[:, None])
+    step = max(1, SLICE // second.weight.shape[0])
+    for i in range(0, len(rows), step):
+        part = slice(i, i + step)
+        np.add.at(weight, cols[part], second.weight.T[rows[part]] * values[part, None])
     return np.ascontiguousarray(weight.T)
 
 
@@ -201,7 +168,7 @@ def _product(second: Op, first: Op, source: Shape, middle: Shape, target: Shape)
     return _merged(b.rows[left], a.cols[right], b.values[left] * a.values[right], source, target)
 
 
-def _merged(rows: np.ndarray, cols: np.ndarray, values: np.ndarray, source: Shape, target: Shape) -> Sparse:  # type: ignore[type-arg]
+def _merged(rows: Index, cols: Index, values: Array, source: Shape, target: Shape) -> Sparse:
     """Synapse lists sorted by (row, col), equal pairs added, zero weights dropped."""
     key = rows.astype(np.int64) * size(source) + cols
     unique, inverse = np.unique(key, return_inverse=True)

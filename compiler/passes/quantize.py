@@ -25,6 +25,9 @@ from seamount.compiler.passes.scales import (
     payload_unit,
 )
 
+ENOUGH = 32
+"""Calibration samples from which on mean rounding errors are trusted and moved into the bias."""
+
 
 @dataclass(frozen=True)
 class Quantize(Pass):
@@ -148,7 +151,7 @@ class Quantize(Pass):
         shift: Array = np.zeros(())
         for q, r in zip(incoming, choice.rounded, strict=True):
             form = WeightFormat(q.bits, q.mode, r.exponent, choice.scale * q.unit)
-            if activity.samples and not np.any(op.alpha):
+            if activity.samples >= ENOUGH and not np.any(op.alpha):
                 mean = activity.mean[graph[graph.into(q.name)[0].source].name]
                 shift = shift + _mean_error(q, r.codes * (2.0**r.exponent / form.scale), mean)
             codes = {"values" if isinstance(q.op, Sparse) else "weight": freeze(r.codes)}

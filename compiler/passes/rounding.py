@@ -43,8 +43,29 @@ def round_weights(scaled: Array, importance: Array, bits: int, mode: SignMode, e
     peak = float(np.max(np.abs(scaled), initial=0.0))
     fits = [e for e in exponents if peak <= 256 * 2.0**e]
     first = fits[0] if fits else exponents[-1]
-    tried = [e for e in (first - 1, first) if e in exponents]
+    # At few bits the largest code is well below 2**8 (192 of 3 bits), so one exponent more may clip less.
+    tried = [e for e in ((first - 1, first) if bits > 4 else (first - 1, first, first + 1)) if e in exponents]
     return min((_rounded(scaled, importance, g, e) for e in tried), key=lambda r: r.error)
+
+
+def spacing(values: Array) -> float:
+    """The largest d of which all values are multiples of at most 256 d (to 1e-6 of the largest); 0 without one.
+
+    Euclid's algorithm on all values at once: the smallest remainder is the next divisor.
+    """
+    v = np.unique(np.abs(values))
+    v = v[v > 0]
+    if not v.size:
+        return 0.0
+    d, peak = float(v[0]), float(v[-1])
+    while d * 256.5 > peak:
+        n = np.rint(v / d)
+        remainder = np.abs(v - d * n)
+        remainder = remainder[remainder > 1e-6 * peak]
+        if not remainder.size:
+            return float(np.sum(v * n) / np.sum(n * n))
+        d = float(remainder.min())
+    return 0.0
 
 
 def _rounded(scaled: Array, importance: Array, g: Grid, exponent: int) -> Rounded:

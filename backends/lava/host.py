@@ -1,0 +1,185 @@
+"""What runs under Lava's Python (3.10, numpy < 2, lava-nc 0.10.0): programs in, traces out, by files.
+
+    python host.py PROGRAM_FOLDER MESSAGES.npz OUT.npz [--record spikes,u,v] [--simulate reference|vectorized]
+    python host.py --jobs JOBS.json [--processes P]
+
+PROGRAM_FOLDER is an artifact, or a folder with program.json and arrays.npz. MESSAGES.npz holds "messages:<port>"
+arrays (N, T, *shape), as an artifact's vectors.npz does. JOBS.json is a list of {"program", "messages", "out",
+"record", "simulate"}. One JSON object per line on stdout tells what happens. Exit code 0 when every job succeeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+import types
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+if "seamount" not in sys.modules:
+    # The folder above backends/ is the package, in a checkout and where it is installed; no installation is needed.
+    _package = types.ModuleType("seamount")
+    _package.__path__ = [str(Path(__file__).resolve().parents[2])]
+    sys.modules["seamount"] = _package
+
+from seamount.backends.lava.results import load_messages, save_trace
+from seamount.compiler.artifact import MANIFEST_FILE, load_artifact
+from seamount.compiler.errors import InputError, Problem, SeamountError
+from seamount.compiler.execution import Trace
+from seamount.compiler.program.codec import read_program
+from seamount.compiler.program.program import Program
+
+Job = dict[str, Any]
+REPORT_S = 0.2
+MARK = "seamount: "
+"""Begins every line of ours, since Lava and its workers print too."""
+
+
+def say(**event: object) -> None:
+    """One line, written at once, so that lines of parallel jobs do not mix."""
+    os.write(1, (MARK + json.dumps(event) + "\n").encode())
+
+
+def main() -> int:
+    """Run the jobs of the command line."""
+    given = parse(sys.argv[1:])
+    os.register_at_fork(after_in_child=die_with_parent)
+    if given.child:
+        die_with_parent()
+    jobs = listed_jobs(given)
+    if any(not job.get("simulate") for job in jobs):
+        import_module("seamount.backends.lava.job")  # before the fork, so that the jobs share it
+    return run_all(jobs, given.processes)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Run compiled programs in Lava.")
+    parser.add_argument("files", nargs="*", metavar="PROGRAM_FOLDER MESSAGES OUT")
+    parser.add_argument("--record", default="", help="spikes, u, v: what to keep in full")
+    parser.add_argument("--simulate", choices=("reference", "vectorized"), help="numpy instead of Lava")
+    parser.add_argument("--jobs", type=Path, help="JSON file with several jobs")
+    parser.add_argument("--processes", type=int, default=1, help="graphs at a time")
+    parser.add_argument("--child", action="store_true", help="end when the process that started this one ends")
+    given = parser.parse_args(arguments)
+    if (given.jobs is None) == (len(given.files) != 3):
+        parser.error("give PROGRAM_FOLDER MESSAGES.npz OUT.npz, or --jobs JOBS.json")
+    return given
+
+
+def listed_jobs(given: argparse.Namespace) -> list[Job]:
+    """The jobs of a command line."""
+    if given.jobs is not None:
+        jobs: list[Job] = json.loads(given.jobs.read_text(encoding="utf-8"))
+        return jobs
+    program, messages, out = given.files
+    record = [r for r in given.record.split(",") if r]
+    return [{"program": program, "messages": messages, "out": out, "record": record, "simulate": given.simulate}]
+
+
+def run_all(jobs: list[Job], processes: int) -> int:
+    """Each job in a child of its own, `processes` at a time; the number of the failed."""
+    running: dict[int, int] = {}
+    waiting = list(enumerate(jobs))
+    failed = 0
+    while waiting or running:
+        while waiting and len(running) < processes:
+            index, job = waiting.pop(0)
+            pid = os.fork()
+            if pid == 0:
+                leave_after(index, job)
+            running[pid] = index
+        pid, status = os.wait()
+        if pid in running:
+            index = running.pop(pid)
+            failed += status != 0
+            if os.WIFSIGNALED(status):
+                say(job=index, event="failed", message=f"Lava: the job was ended by signal {os.WTERMSIG(status)}")
+    return min(failed, 1)
+
+
+def run_one(index: int, job: Job) -> int:
+    """One job, in its own process; its exit code."""
+    started = time.monotonic()
+    try:
+        save(Path(job["out"]), execute(index, job))
+    except SeamountError as error:
+        say(job=index, event="failed", message=str(error))
+        return 1
+    say(job=index, event="done", seconds=round(time.monotonic() - started, 3))
+    return 0
+
+
+def save(out: Path, trace: Trace) -> None:
+    """Write the result. Raises InputError when that is not possible."""
+    try:
+        save_trace(out, trace)
+    except OSError as error:
+        found = f"cannot be written: {error.strerror or error}"
+        raise InputError(Problem(str(out), found, "free space, or choose another place")) from None
+
+
+def leave_after(index: int, job: Job) -> NoReturn:
+    """One job, then the end of this process, whatever happens: what is not our error is reported as it is."""
+    code = 1
+    try:
+        code = run_one(index, job)
+    finally:
+        if sys.exc_info()[0] is not None:
+            say(job=index, event="failed", message=f"Lava: {traceback.format_exc().strip()}")
+        os._exit(code)
+
+
+def execute(index: int, job: Job) -> Trace:
+    """The trace of a job."""
+    folder = Path(job["program"])
+    program = load_artifact(folder).program if (folder / MANIFEST_FILE).exists() else read_program(folder)
+    messages = load_messages(Path(job["messages"]))
+    record = frozenset(job.get("record", ()))
+    if job.get("simulate"):
+        trace: Trace = simulator(job["simulate"]).run(program, messages, record)
+        return trace
+    from seamount.backends.lava.job import run_job
+
+    return run_job(program, messages, record, Reporter(index, program))
+
+
+def simulator(name: str) -> Any:
+    """A simulator by name; numpy is all it needs."""
+    if name == "reference":
+        from seamount.backends.simulator.reference import ReferenceSimulator
+
+        return ReferenceSimulator()
+    from seamount.backends.simulator.vectorized import VectorizedSimulator
+
+    return VectorizedSimulator()
+
+
+class Reporter:
+    """Says how far a job is, a few times per second."""
+
+    def __init__(self, index: int, program: Program) -> None:
+        self.index, self.depth, self.last = index, program.depth, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= REPORT_S:
+            self.last = now
+            say(job=self.index, event="steps", done=done, total=total)
+
+
+def die_with_parent() -> None:
+    """On Linux, ask the kernel to kill this child when its parent dies; so kill -9 of a parent leaves no orphans."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""What a real chip needs beyond stock Loihi and stock Lava, told from the program alone (numpy only).
+
+Goes into the manifest, so that nobody finds out at the board.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seamount.compiler.program.bounds import sum_bound
+from seamount.compiler.program.program import Conv, Program, Projection
+
+CONV_LIMIT = 2**23
+"""Lava's Conv wraps its sums at 24 bits; below this bound no sum gets there."""
+GEOMETRY_LIMIT = 127
+"""Kernel, stride, padding, dilation and groups of Lava's Conv are int8."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What `where`, a population or projection, needs on a chip."""
+
+    where: str
+    what: str
+
+
+def chip_needs(program: Program) -> tuple[Need, ...]:
+    """Everything in the program that stock Loihi microcode, or stock Lava's process, does not do on a chip."""
+    needs = [Need(f"population '{p.name}'", f"microcode: {n}") for p in program.populations for n in p.needs_microcode]
+    for p in program.populations:
+        for name in ("du", "dv"):
+            if (getattr(p, name) > 4095).any():
+                needs.append(Need(f"population '{p.name}'", f"microcode: {name} = 4096, registers hold 0 to 4095"))
+    for q in program.projections:
+        needs += [Need(f"projection '{q.name}'", what) for what in _projection_needs(program, q)]
+    return tuple(needs)
+
+
+def convolves(program: Program, q: Projection) -> bool:
+    """Whether the projection becomes Lava's Conv: no delay, exponent >= 0, sums below 24 bits, int8 geometry."""
+    conv = q.connection
+    if not isinstance(conv, Conv) or q.delay > 0 or q.weight_exp < 0:
+        return False
+    numbers = (*conv.weight.shape[2:], *conv.stride, *conv.padding, *conv.dilation, conv.groups)
+    return max(numbers) <= GEOMETRY_LIMIT and int(sum_bound(program, q).shifted.max(initial=0)) < CONV_LIMIT
+
+
+def _projection_needs(program: Program, q: Projection) -> list[str]:
+    needs = []
+    if q.lag > 0:
+        needs.append(f"gate: messages of the last {q.lag} steps of a sample must not reach the next one")
+    if convolves(program, q) and q.weight_exp > 0:
+        needs.append(f"plain weights with weight_exp = {q.weight_exp}: Lava's CPU model of Conv ignores the exponent")
+    if q.weight_exp < 0:
+        needs.append("a shift of the sum: the chip shifts each weight, Lava's CPU model the sum")
+    return needs

@@ -1,0 +1,127 @@
+"""From recordings to a Trace, and a Trace as a file, so that it can pass from Lava's Python to Seamount's.
+
+Runs on both sides: Python 3.10 and numpy alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.backends.lava.recorder import Recorder
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.execution import EventCounts, Trace, combine
+from seamount.compiler.program.codec import load_arrays
+from seamount.compiler.program.program import Program, synapses
+
+Arrays = Mapping[str, NDArray[Any]]
+COUNTS = ("spikes", "synops", "updates")
+PARTS = ("readout", "spikes", "u", "v")
+
+
+def registers_needed(program: Program, record: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Population -> which of u and v have to be recorded: what was asked for, and what a readout reads."""
+    wanted = {p.name: set(record & {"u", "v"}) for p in program.populations}
+    for r in program.readouts:
+        wanted[r.population] |= {r.register} & {"u", "v"}
+    return {name: frozenset(kept) for name, kept in wanted.items()}
+
+
+def make_trace(program: Program, messages: Arrays, recorders: Mapping[str, Recorder], record: frozenset[str]) -> Trace:
+    """The trace of a finished graph."""
+    samples, steps = next(iter(messages.values())).shape[:2]
+
+    def windows(values: NDArray[Any]) -> NDArray[Any]:
+        return values.reshape(samples, steps, *values.shape[1:])
+
+    spikes = {name: windows(r.spikes) for name, r in recorders.items()}
+    registers = {(n, k): windows(a) for n, r in recorders.items() for k, a in r.registers.items()}
+    readout = {}
+    for r in program.readouts:
+        series = spikes[r.population] if r.register == "s" else registers[r.population, r.register]
+        readout[r.name] = combine(r, series.astype(np.int64))
+    return Trace(
+        counts=_count(program, messages, spikes),
+        readout=readout,
+        spikes=spikes if "spikes" in record else {},
+        u={n: a for (n, k), a in registers.items() if k == "u" and "u" in record},
+        v={n: a for (n, k), a in registers.items() if k == "v" and "v" in record},
+    )
+
+
+def _count(program: Program, messages: Arrays, spikes: Arrays) -> EventCounts:
+    """Exact counts; a message later than step T - lag of its sample reaches nobody."""
+    samples, steps = next(iter(messages.values())).shape[:2]
+    sent = {name: np.asarray(values) != 0 for name, values in {**messages, **spikes}.items()}
+    synops = {}
+    for q in program.projections:
+        shape = program.shapes[q.source]
+        _, pre, _ = synapses(q.connection, shape, program.shapes[q.target])
+        fan_out = np.bincount(pre, minlength=int(np.prod(shape)))
+        delivered = sent[q.source][:, : max(0, steps - q.lag)].sum(axis=(0, 1), dtype=np.int64)
+        synops[q.name] = int(delivered.reshape(-1) @ fan_out)
+    updates = {p.name: p.size * samples * steps for p in program.populations}
+    return EventCounts(samples, steps, {name: int(np.count_nonzero(x)) for name, x in sent.items()}, synops, updates)
+
+
+def save_trace(path: Path, trace: Trace) -> None:
+    """Write the trace as npz, beside its place first."""
+    c = trace.counts
+    arrays: dict[str, NDArray[Any]] = {"size:": np.array([c.samples, c.steps], np.int64)}
+    for kind in COUNTS:
+        arrays |= {f"count-{kind}:{n}": np.array(k, np.int64) for n, k in getattr(c, kind).items()}
+    for part in PARTS:
+        arrays |= {f"{part}:{n}": a for n, a in getattr(trace, part).items()}
+    save_plain(path, arrays)
+
+
+def load_trace(path: Path) -> Trace:
+    """Read what save_trace wrote. Raises InputError when it is damaged."""
+    groups: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, value in load_arrays(path).items():
+        part, _, name = key.partition(":")
+        groups.setdefault(part, {})[name] = value
+    if "size" not in groups:
+        raise InputError(Problem(str(path), "is no result of a Lava run", "run it again"))
+    samples, steps = (int(n) for n in groups["size"][""])
+    counts = [{n: int(k) for n, k in groups.get(f"count-{kind}", {}).items()} for kind in COUNTS]
+    return Trace(EventCounts(samples, steps, *counts), *(groups.get(part, {}) for part in PARTS))
+
+
+def join_traces(traces: Sequence[Trace]) -> Trace:
+    """Traces of consecutive samples of one program as one."""
+    if len(traces) == 1:
+        return traces[0]
+    first = traces[0].counts
+    counts = [{n: sum(getattr(t.counts, kind)[n] for t in traces) for n in getattr(first, kind)} for kind in COUNTS]
+    parts = [
+        {n: np.concatenate([getattr(t, part)[n] for t in traces]) for n in getattr(traces[0], part)} for part in PARTS
+    ]
+    return Trace(EventCounts(sum(t.counts.samples for t in traces), first.steps, *counts), *parts)
+
+
+def save_messages(path: Path, messages: Arrays) -> None:
+    """Write messages as npz, in the form of an artifact's test vectors ("messages:" before the port)."""
+    save_plain(path, {f"messages:{name}": values for name, values in messages.items()})
+
+
+def load_messages(path: Path) -> dict[str, NDArray[Any]]:
+    """Read messages; other arrays of the file, as in an artifact's vectors.npz, are left alone."""
+    arrays = load_arrays(path)
+    return {key.partition(":")[2]: a for key, a in arrays.items() if key.startswith("messages:")}
+
+
+def save_plain(path: Path, arrays: Arrays) -> None:
+    """Arrays as uncompressed npz, renamed into place when complete."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            np.savez(file, **dict(arrays))  # type: ignore[arg-type]
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,73 @@
+"""The typer application: commands, and the two ways into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated
+
+import typer
+
+from seamount.compiler import __version__
+from seamount.compiler.cli import console
+from seamount.compiler.cli.check_command import check
+from seamount.compiler.cli.compile_command import compile_model
+from seamount.compiler.cli.inspect_command import inspect
+from seamount.compiler.cli.list_commands import passes, targets
+from seamount.compiler.cli.run_command import run
+
+
+def _guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with errors turned into messages and exit codes; usage errors are typer's and end with 2."""
+
+    @wraps(command)
+    def run_guarded(*args: object, **options: object) -> None:
+        code = console.guarded(lambda: command(*args, **options))
+        if code:
+            raise typer.Exit(code)
+
+    return run_guarded
+
+
+app = typer.Typer(
+    name="seamount",
+    help="Compile trained spiking neural networks to Intel Loihi's integers, and run them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("compile")(_guarded(compile_model))
+app.command("run")(_guarded(run))
+app.command("check")(_guarded(check))
+app.command("inspect")(_guarded(inspect))
+app.command("targets")(_guarded(targets))
+app.command("passes")(_guarded(passes))
+
+_compile_only = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+_compile_only.command("compile")(_guarded(compile_model))
+
+
+def _version(value: bool) -> None:
+    if value:
+        console.out.print(f"seamount {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry of the `seamount` command."""
+    app()
+
+
+def main_compile() -> None:
+    """Entry of the `compile` command: `seamount compile` under a name of its own."""
+    _compile_only(prog_name="compile")

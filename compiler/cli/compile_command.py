@@ -1,0 +1,182 @@
+"""seamount compile: a trained network to an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from seamount.backends.registry import load_target
+from seamount.backends.simulator.reference import ReferenceSimulator
+from seamount.compiler.artifact import Artifact, save_artifact
+from seamount.compiler.cli import options as o
+from seamount.compiler.cli import show
+from seamount.compiler.cli.console import out, progress, write_json
+from seamount.compiler.cli.sources import Source, load_data, load_source
+from seamount.compiler.driver import Compiled, compile_graph, with_vectors
+from seamount.compiler.encoding import messages, predictions
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.text import to_text
+from seamount.compiler.passes import PASSES
+from seamount.compiler.passes.base import Pass
+from seamount.compiler.pipelines import Options
+
+VECTORS = 4
+"""Samples stored as test vectors."""
+
+
+def compile_model(
+    model: Annotated[Path, typer.Argument(help="model.pt written by seamount.frontends.save, or a .nir file.")],
+    target: o.TargetName = "loihi-sim",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write; default: the model's name + .seamount")
+    ] = None,
+    assume: o.Assume = None,
+    steps: o.Steps = None,
+    weight_bits: Annotated[int, typer.Option(min=1, max=8, help="Bits per weight, sign included.")] = 8,
+    bits: Annotated[
+        list[str] | None, typer.Option("--bits", metavar="LAYER=N", help="Bits of one layer. Repeatable.")
+    ] = None,
+    calibrate: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Data whose train split sets scales; names as for run --data.")
+    ] = None,
+    calibration_samples: Annotated[int, typer.Option(min=1, help="Samples used for --calibrate.")] = 256,
+    data_folder: o.DataFolder = None,
+    stop_after: Annotated[
+        str | None, typer.Option(metavar="PASS", help="Print the graph after this pass and stop; 'import' for none.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", "-f", help="Replace an artifact that exists.")] = False,
+    json: o.Json = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Compile a trained network to Loihi's integers and write the artifact.
+
+    Without --calibrate, scales are set on the real samples in the model file; for a .nir file, on assumed activity.
+    """
+    chosen = load_target(target)
+    source = load_source(model, assume or [])
+    if stop_after == "import":
+        out.print(to_text(source.graph), markup=False, soft_wrap=True, end="")
+        return
+    if stop_after is not None and stop_after not in PASSES:
+        known = ", ".join(("import", *PASSES))
+        raise InputError(Problem(f"--stop-after {stop_after}", "there is no such pass", f"one of {known}"))
+    wanted = Options(weight_bits=weight_bits, layer_bits=_layer_bits(bits or []), steps=steps)
+    samples = calibration(source, calibrate, calibration_samples, data_folder, steps)
+    with progress("compile", quiet) as tick:
+        stages = _Stages(stop_after, tick)
+        try:
+            compiled = compile_graph(
+                source.graph,
+                chosen,
+                wanted,
+                samples=samples,
+                encoding=source.encoding,
+                about=source.about,
+                watch=stages,
+            )
+        except _Stopped as stopped:
+            out.print(stopped.text, markup=False, soft_wrap=True, end="")
+            return
+    folder = output or Path(f"{model.stem}.seamount")
+    artifact = with_vectors(compiled.artifact, ReferenceSimulator(), _vector_messages(source, compiled.artifact))
+    save_artifact(artifact, folder, overwrite=force)
+    summary = _summary(source, artifact, compiled, folder)
+    if json is not None:
+        write_json(json, summary)
+    if not quiet:
+        _print(artifact, compiled, summary)
+
+
+class _Stopped(Exception):
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class _Stages:
+    """Counts passes for the progress bar and stops after the one asked for."""
+
+    def __init__(self, stop_after: str | None, tick: Any) -> None:
+        self.stop_after, self.tick, self.done = stop_after, tick, 0
+
+    def __call__(self, p: Pass, graph: Graph) -> None:
+        self.done += 1
+        self.tick(self.done, len(PASSES))
+        if p.name == self.stop_after:
+            raise _Stopped(to_text(graph))
+
+
+def _layer_bits(words: list[str]) -> dict[str, int]:
+    chosen, problems = {}, []
+    for word in words:
+        layer, _, number = word.rpartition("=")
+        if layer and number.isdigit() and 1 <= int(number) <= 8:
+            chosen[layer] = int(number)
+        else:
+            problems.append(Problem(f"--bits {word}", "is not LAYER=N with N from 1 to 8", "e.g. --bits conv1=6"))
+    if problems:
+        raise InputError(problems)
+    return chosen
+
+
+def calibration(
+    source: Source, name: str | None, count: int, folder: Path | None, steps: int | None
+) -> dict[str, Any] | None:
+    """Real values to set scales on: a named data set's train split, else the model file's golden samples."""
+    steps = steps or source.graph.steps
+    if name is not None:
+        data = load_data(name, "train", folder, count, None, steps)
+        return source.stepped(data.x, steps)
+    if source.file is not None:
+        return source.stepped(source.file.golden.inputs, min(steps, source.graph.steps))
+    return None
+
+
+def _vector_messages(source: Source, artifact: Artifact) -> dict[str, Any]:
+    """Messages of the golden samples, or seeded random ones where there are none."""
+    if source.file is not None:
+        code = artifact.inputs[0]
+        return {code.port: messages(code, source.file.golden.inputs[:VECTORS], source.graph.steps)}
+    rng = np.random.default_rng(0)
+    made = {}
+    for port in artifact.program.inputs:
+        shape = (VECTORS, artifact.steps, *port.shape)
+        drawn = rng.integers(port.low, port.high + 1, shape) if port.graded else rng.random(shape) < 0.1
+        made[port.name] = np.asarray(drawn, np.int32)
+    return made
+
+
+def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Path) -> dict[str, Any]:
+    program = artifact.program
+    summary: dict[str, Any] = {
+        "artifact": str(folder),
+        "target": artifact.manifest["target"],
+        "steps": artifact.steps,
+        "neurons": sum(p.size for p in program.populations),
+        "populations": len(program.populations),
+        "projections": len(program.projections),
+        "layers": artifact.manifest["layers"],
+        "notes": artifact.manifest["notes"],
+        "needs_microcode": artifact.manifest["needs_microcode"],
+        "calibration_samples": artifact.manifest["calibration_samples"],
+    }
+    if source.file is not None:
+        answers = predictions(next(iter(artifact.vectors.readout.values())))
+        trained = np.argmax(source.file.golden.outputs.reshape(len(source.file.golden.inputs), -1), axis=1)
+        summary["golden_agreement"] = [int(np.sum(answers == trained[: len(answers)])), len(answers)]
+    return summary
+
+
+def _print(artifact: Artifact, compiled: Compiled, summary: dict[str, Any]) -> None:
+    show.populations(artifact.program)
+    show.layers(compiled.precision)
+    for convention in artifact.manifest["model"]["conventions"]:
+        out.print(f"convention: {convention}", markup=False)
+    show.notes(artifact)
+    if "golden_agreement" in summary:
+        same, total = summary["golden_agreement"]
+        out.print(f"golden samples: integer prediction equals the framework's on {same} of {total}")
+    out.print(f"artifact: {summary['artifact']}", markup=False, soft_wrap=True)

@@ -1,0 +1,111 @@
+"""The check ladder: the same samples through every form of a network, from the framework to Lava."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.artifact import Artifact
+from seamount.compiler.encoding import messages, predictions
+from seamount.compiler.execution import Backend, Trace
+from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.ir.interpreter import Kind, Values, interpret
+from seamount.compiler.ir.ops import fires
+
+BATCH, CHUNK = 50, 500
+"""Samples interpreted, and handed to a backend, at once; they bound memory."""
+Tick = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Rung:
+    """One form of the network on `samples` samples.
+
+    agreement: share of predictions equal to the imported graph's. differing: entries of spikes, u and v that differ
+    from `exact_with`, which should be none; None where no exactness is promised.
+    """
+
+    name: str
+    samples: int
+    accuracy: float | None
+    agreement: float | None
+    spikes_per_sample: float | None = None
+    synops_per_sample: float | None = None
+    seconds: float | None = None
+    exact_with: str = ""
+    differing: int | None = None
+    compared: int = 0
+    remark: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Predictions of a rung, with what it took."""
+
+    predictions: NDArray[np.int64]
+    spikes_per_sample: float
+    seconds: float
+
+
+def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answers:
+    """Predictions and spikes of a float graph."""
+    spikes = 0.0
+
+    def watch(node: Node, kind: Kind, t: int, value: Values) -> None:
+        nonlocal spikes
+        if kind == "out" and fires(node.op):
+            spikes += float(value.sum())
+
+    samples = len(next(iter(inputs.values())))
+    begin = time.perf_counter()
+    found = []
+    for start in range(0, samples, BATCH):
+        part = {k: v[start : start + BATCH] for k, v in inputs.items()}
+        run = interpret(graph, part, record=set(), watch=watch)
+        scores = run.outputs[graph.outputs[0].name]
+        found.append(np.argmax(scores.reshape(len(scores), -1), axis=1))
+        tick(min(start + BATCH, samples), samples)
+    return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
+
+
+def executed(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> tuple[Answers, float]:
+    """Predictions, spikes and synaptic operations per sample of the integer program."""
+    code = artifact.inputs[0]
+    begin = time.perf_counter()
+    found, spikes, synops = [], 0, 0
+    firing = {p.name for p in artifact.program.populations if p.fires}
+    for start in range(0, len(x), CHUNK):
+        part = messages(code, x[start : start + CHUNK], steps)
+        trace = backend.run(artifact.program, {code.port: part})
+        found.append(predictions(trace.readout[artifact.outputs[0].readout]))
+        spikes += sum(n for name, n in trace.counts.spikes.items() if name in firing)
+        synops += sum(trace.counts.synops.values())
+        tick(min(start + CHUNK, len(x)), len(x))
+    answers = Answers(np.concatenate(found), spikes / len(x), time.perf_counter() - begin)
+    return answers, synops / len(x)
+
+
+def full_trace(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> Trace:
+    """Spikes, u and v of every population at every step."""
+    code = artifact.inputs[0]
+    sent = {code.port: messages(code, x, steps)}
+    return backend.run(artifact.program, sent, record=frozenset({"spikes", "u", "v"}), progress=tick)
+
+
+def differences(a: Trace, b: Trace) -> tuple[int, int]:
+    """(entries that differ, entries compared) over spikes, u, v and readouts of two traces."""
+    differing = compared = 0
+    for register in ("spikes", "u", "v", "readout"):
+        left, right = getattr(a, register), getattr(b, register)
+        for name in left:
+            differing += int(np.sum(np.asarray(left[name], np.int64) != np.asarray(right[name], np.int64)))
+            compared += int(np.size(left[name]))
+    return differing, compared

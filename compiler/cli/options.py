@@ -1,0 +1,31 @@
+"""Options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ASSUME_HELP = (
+    "What a .nir file does not say: key=value (dt, integrate, reset, timing, compare, spikes, start, v_min, coding, "
+    "low, high, encoding, steps, readout) or a preset (norse, snntorch, spikingjelly, sinabs). Repeatable; later wins."
+)
+DATA_HELP = (
+    "Labelled samples: digits, digits-rows; with a data folder fashion-mnist, mnist, cifar10, nmnist, braille; "
+    "a .npz file with x and y; or module:function."
+)
+
+Assume = Annotated[list[str] | None, typer.Option("--assume", "-a", metavar="KEY=VALUE", help=ASSUME_HELP)]
+DataName = Annotated[str | None, typer.Option("--data", "-d", metavar="NAME", help=DATA_HELP)]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data-folder", help="Where data sets lie; default $SEAMOUNT_DATA.", show_default=False)
+]
+Split = Annotated[str, typer.Option(help="Which part of the data: test or train.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps per sample; default: what the model was saved with.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Use at most so many samples.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Samples handed to the backend at once; bounds memory.")]
+Seed = Annotated[int | None, typer.Option(help="With --limit: choose the samples at random with this seed.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no tables.")]
+TargetName = Annotated[str, typer.Option("--target", "-t", help="A name from 'seamount targets', or a .toml file.")]

@@ -1,0 +1,113 @@
+"""What a frontend must know about its framework, and the table of frameworks.
+
+To add one: a module in this package with the names NEURONS, LOOPS, REFUSED, CONTAINERS, DEFAULTS and versions(), and
+a line in FRAMEWORKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+import torch
+
+from seamount.compiler.errors import ImportRefused, InputError, Problem
+from seamount.compiler.ir.ops import Shape
+from seamount.frontends import layers
+from seamount.frontends.conventions import Conventions
+from seamount.frontends.parts import Part
+
+NeuronWriter = Callable[[str, torch.nn.Module, Shape], Part]
+"""(node name, module, shape of the layer) -> its NIR nodes. Raises ImportRefused."""
+
+FRAMEWORKS = {"norse": "seamount.frontends.norse"}
+"""Framework name (the root package of its classes) -> its frontend."""
+
+
+@dataclass(frozen=True, eq=False)
+class Framework:
+    """A training framework.
+
+    neurons: class -> writer. loop_classes: classes that run over (T, N, *shape) themselves. refused: class name ->
+    why it is not supported. containers: class names that are traced through. defaults: conventions of its neurons.
+    versions: packages and their versions, for the model file.
+    """
+
+    name: str
+    neurons: Mapping[type, NeuronWriter]
+    loop_classes: frozenset[type]
+    refused: Mapping[str, str]
+    containers: frozenset[str]
+    defaults: Conventions
+    versions: Callable[[], dict[str, str]]
+
+    def is_neuron(self, module: torch.nn.Module) -> bool:
+        """Whether the module is a neuron layer that can be written."""
+        return type(module) in self.neurons
+
+    def loops(self, module: torch.nn.Module) -> bool:
+        """Whether the neuron layer takes all steps at once."""
+        return type(module) in self.loop_classes
+
+    def has_loops(self, model: torch.nn.Module) -> bool:
+        """Whether any neuron layer of the model takes all steps at once."""
+        return any(self.loops(m) for m in model.modules())
+
+    def writer(self, module: torch.nn.Module) -> NeuronWriter:
+        """The writer of a neuron layer."""
+        return self.neurons[type(module)]
+
+    def owns(self, module: torch.nn.Module) -> bool:
+        """Whether the module's class comes with the framework."""
+        return type(module).__module__.partition(".")[0] == self.name
+
+    def is_leaf(self, module: torch.nn.Module) -> bool:
+        """Whether tracing stops at the module."""
+        foreign = self.owns(module) and type(module).__name__ not in self.containers
+        return self.is_neuron(module) or foreign or layers.is_leaf(module)
+
+    def leaves(self, model: torch.nn.Module, name: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
+        """Names and modules where tracing stops; what they are made of (parametrizations, say) is not looked at."""
+        if self.is_leaf(model):
+            yield name, model
+            return
+        for child, module in model.named_children():
+            yield from self.leaves(module, f"{name}.{child}" if name else child)
+
+    def objections(self, model: torch.nn.Module) -> list[Problem]:
+        """Every module that cannot be carried over, known without running it."""
+        problems = []
+        for name, module in self.leaves(model):
+            where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
+            if not self.is_neuron(module) and self.owns(module):
+                kind = type(module).__name__
+                supported = ", ".join(sorted(c.__name__ for c in self.neurons))
+                why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
+                problems.append(Problem(where, why, f"use one of {supported}"))
+            elif not self.is_neuron(module):
+                problems += layers.objections(where, module)
+        return problems
+
+
+def find_framework(model: torch.nn.Module, name: str | None = None) -> Framework:
+    """The framework of a module's neuron layers. Raises InputError or ImportRefused."""
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(Problem("model", f"is a {type(model).__name__}", "give the torch.nn.Module that was trained"))
+    if name is None:
+        roots = {type(m).__module__.partition(".")[0] for m in model.modules()}
+        known = sorted(roots & set(FRAMEWORKS))
+        if len(known) != 1:
+            found = "holds no neuron layer of a known framework" if not known else f"mixes {' and '.join(known)}"
+            raise ImportRefused(Problem("model", found, f"known frameworks: {', '.join(FRAMEWORKS)}"))
+        name = known[0]
+    if name not in FRAMEWORKS:
+        found = f"framework {name!r} is not known"
+        raise InputError(Problem("framework", found, f"known frameworks: {', '.join(FRAMEWORKS)}"))
+    try:
+        module = import_module(FRAMEWORKS[name])
+    except ModuleNotFoundError as error:
+        found = f"the package {error.name} is not installed"
+        raise InputError(Problem("framework", found, f"pip install 'seamount[{name}]'")) from None
+    framework: Framework = module.FRAMEWORK
+    return framework

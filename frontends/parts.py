@@ -1,0 +1,36 @@
+"""The piece of NIR graph that one traced layer becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import nir
+
+from seamount.frontends.conventions import Conventions
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """NIR nodes and the edges between them; input arrives at `entry`, output leaves from `exit`.
+
+    conventions: exceptions for single nodes. neuron: the node whose output is the layer's, for neuron layers.
+    """
+
+    nodes: Mapping[str, nir.NIRNode]
+    entry: str
+    exit: str
+    edges: tuple[tuple[str, str], ...] = ()
+    conventions: Mapping[str, Conventions] = field(default_factory=dict)
+
+
+def single(name: str, node: nir.NIRNode) -> Part:
+    """One node."""
+    return Part({name: node}, name, name)
+
+
+def chain(*named: tuple[str, nir.NIRNode]) -> Part:
+    """Nodes in a row."""
+    names = [name for name, _ in named]
+    return Part(dict(named), names[0], names[-1], tuple(pairwise(names)))

@@ -1,0 +1,312 @@
+"""The tracer: records layer calls and tensor functions while a torch module runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from seamount.compiler.errors import Problem
+from seamount.compiler.ir.ops import Rule
+from seamount.frontends import trace_ops
+from seamount.frontends.driving import WrongTime
+from seamount.frontends.framework import Framework
+from seamount.frontends.layers import RESHAPING, VANISHING, has_offset
+from seamount.frontends.trace_origin import user_line
+from seamount.frontends.trace_time import ALL, ANY
+from seamount.frontends.traced import REFUSED, ZERO, Kind, Ref, TracedNode
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a tensor holds: the output of a node at a step. `lead` names its leading axes: N, TN or M (merged).
+
+    partial > 0: the sum of steps 0..partial-1. rule: combined over all steps.
+    """
+
+    node: int
+    step: int
+    lead: str = "N"
+    partial: int = 0
+    rule: Rule | None = None
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A tensor of a neuron's state: which layer, after which call, and torch's count of writes to it."""
+
+    module: int
+    call: int
+    version: int
+
+
+class Tracer(TorchFunctionMode):
+    """Records layer calls and tensor functions while a module runs. steps, samples: T and N of the sample."""
+
+    def __init__(self, framework: Framework, model: torch.nn.Module, steps: int, samples: int) -> None:
+        super().__init__()
+        self.framework, self.steps, self.samples = framework, steps, samples
+        self.names = {id(m): n or type(m).__name__.lower() for n, m in model.named_modules()}
+        self.nodes: list[TracedNode] = []
+        self.problems: list[Problem] = []
+        self.depth = 0
+        self.now = 0
+        self._values: Any = WeakIdKeyDictionary()
+        self._marks: Any = WeakIdKeyDictionary()
+        self._index: dict[Any, int] = {}
+        self._calls: dict[int, int] = {}
+
+    # Values
+
+    def value(self, x: object) -> Value | None:
+        """What is known of a tensor."""
+        return self._values.get(x) if isinstance(x, torch.Tensor) else None
+
+    def set(self, x: object, value: Value) -> None:
+        """Note what a tensor holds."""
+        if isinstance(x, torch.Tensor):
+            self._values[x] = value
+
+    def feed(self, x: torch.Tensor, step: int, lead: str) -> None:
+        """Note that `x` is the input at `step`."""
+        shape = tuple(x.shape[len(lead) :])
+        number = self.node("input", "input", (), shape, shape)
+        self.set(x, Value(number, step, lead))
+        self.now = max(0, step)
+
+    def refuse(self, found: str, remedy: str, where: str = "", result: object = None) -> None:
+        """Add a problem (once), and mark what depends on it."""
+        problem = Problem(where or user_line(), found, remedy)
+        if problem not in self.problems:
+            self.problems.append(problem)
+        self.refuse_quietly(result)
+
+    def refuse_quietly(self, result: object) -> None:
+        """Mark tensors as depending on something refused."""
+        for x in tree_leaves(result):
+            self.set(x, Value(REFUSED, ANY))
+
+    def features(self, x: torch.Tensor, lead: str) -> tuple[int, ...]:
+        """Shape without the leading axes."""
+        return tuple(x.shape[len(lead) :])
+
+    # Nodes
+
+    def node(
+        self,
+        kind: Kind,
+        name: str,
+        refs: tuple[Ref, ...],
+        in_shape: tuple[int, ...],
+        shape: tuple[int, ...],
+        module: Any = None,
+        factor: float = 1.0,
+        lead: str = "N",
+    ) -> int:
+        """The number of the node with these inputs; the same call at another step gives the same number."""
+        key = (kind, id(module) if module is not None else 0, refs, shape, factor)
+        if key not in self._index:
+            self._index[key] = len(self.nodes)
+            self.nodes.append(TracedNode(kind, name, refs, in_shape, shape, module, factor, lead))
+        return self._index[key]
+
+    def align(self, values: list[Value]) -> tuple[tuple[Ref, ...], int] | None:
+        """References to values as seen from the latest of their steps, and that step; None (refused) if too old."""
+        known = [v.step for v in values if v.step != ANY]
+        if not known:
+            return tuple(Ref(v.node) for v in values), ANY
+        if ALL in known:
+            if any(s != ALL for s in known):
+                self.refuse("a tensor of one step meets a tensor of all steps", "combine them within the time loop")
+                return None
+            return tuple(Ref(v.node) for v in values), ALL
+        now = max(known)
+        self.now = now
+        lags = [0 if v.step == ANY else now - v.step for v in values]
+        if max(lags) > 1:
+            self.refuse(
+                f"a value that is {max(lags)} steps old is used", "use values of this step or of the one before it"
+            )
+            return None
+        return tuple(Ref(v.node, lag) for v, lag in zip(values, lags, strict=True)), now
+
+    # Leaf layers
+
+    def on_layer(self, module: torch.nn.Module, x: object, output: object) -> None:
+        """A stateless layer was called."""
+        name, value = self.names[id(module)], self.value(x)
+        if value is None:
+            if isinstance(x, torch.Tensor) and not x.any():
+                value = Value(ZERO, ANY)
+            else:
+                return
+        if value.node == REFUSED:
+            self.set(output, value)
+        elif value.rule or value.partial:
+            self.refuse(
+                "a layer follows the combination over time",
+                "end the saved module at the spikes or membranes of each step and choose the readout rule in save()",
+                f"layer '{name}'", output,
+            )  # fmt: skip
+        elif isinstance(module, RESHAPING):
+            trace_ops.reshape(self, (x,), {}, output, name)
+        elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
+            if not isinstance(module, VANISHING):
+                shapes = self.features(x, value.lead), self.features(output, value.lead)
+                ref = self._ref(value)
+                number = self.node("layer", name, (ref,), *shapes, module, lead=value.lead)
+                value = replace(value, node=number, step=value.step + ref.lag if value.step >= 0 else value.step)
+            self.set(output, value)
+
+    def _ref(self, value: Value) -> Ref:
+        """A reference as seen from the present step: a layer may be given what the step before put out."""
+        if value.step < 0 or value.step != self.now - 1:
+            self.now = max(value.step, 0)
+            return Ref(value.node)
+        return Ref(value.node, 1)
+
+    def on_neuron(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        """A neuron layer was called with (x, state)."""
+        name, where = self.names[id(module)], f"neuron layer '{self.names[id(module)]}'"
+        spikes = output[0] if isinstance(output, tuple) else output
+        value = self.value(args[0]) if args else None
+        call = self._calls.get(id(module), 0)
+        self._calls[id(module)] = call + 1
+        if value is None or value.node == REFUSED or value.rule or value.partial:
+            if value is None or value.node != REFUSED:
+                self.refuse(
+                    "its input does not come from the network's input step by step",
+                    "feed it from the input of save(), one step at a time", where,
+                )  # fmt: skip
+            self.refuse_quietly(output)
+            return
+        loops = self.framework.loops(module)
+        if loops != (value.lead == "TN"):
+            raise WrongTime("step" if value.lead == "TN" else "loop", where)
+        if value.step not in (ANY, ALL, call) or (loops and call):
+            raise WrongTime("inside", where, self._reused(where))
+        self._check_state(module, call, args[1:], where)
+        refs = Ref(value.node, 0)
+        shapes = self.features(args[0], value.lead), self.features(spikes, value.lead)
+        number = self._neuron_node(module, name, refs, shapes)
+        self.set(spikes, Value(number, ALL if loops else call, value.lead))
+        for leaf in tree_leaves(output[1:]) if isinstance(output, tuple) else ():
+            if isinstance(leaf, torch.Tensor):
+                self._marks[leaf] = _Mark(id(module), call, leaf._version)
+
+    @staticmethod
+    def _reused(where: str) -> Problem:
+        return Problem(where, "it is called more than once within one step", "give each place its own neuron layer")
+
+    def _neuron_node(
+        self, module: torch.nn.Module, name: str, ref: Ref, shapes: tuple[tuple[int, ...], tuple[int, ...]]
+    ) -> int:
+        known = self._index.get(("neuron", id(module)))
+        if known is None:
+            self._index["neuron", id(module)] = known = len(self.nodes)
+            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module))
+            return known
+        before = self.nodes[known].refs[0]
+        if before != ref:
+            if not self.same_but_for_the_past(before, ref):
+                self.refuse(
+                    "its input is wired differently at different steps",
+                    "wire every step alike; at the first step take zeros for what comes from the step before",
+                    f"neuron layer '{name}'",
+                )  # fmt: skip
+            self.nodes[known].refs = (ref,)
+        return known
+
+    def _check_state(self, module: torch.nn.Module, call: int, state: tuple[Any, ...], where: str) -> None:
+        leaves = [s for s in tree_leaves(state) if isinstance(s, torch.Tensor)]
+        if call == 0:
+            if leaves:
+                self.refuse(
+                    "it starts from a state given by the module",
+                    "start from None, so that the neuron begins at its own initial state", where,
+                )  # fmt: skip
+            return
+        marks = [self._marks.get(s) for s in leaves]
+        if not leaves:
+            self.refuse(
+                f"its state is not passed on at step {call}",
+                "return the state and hand it to the next call", where,
+            )  # fmt: skip
+        elif any(m is None or m.module != id(module) or m.call != call - 1 for m in marks):
+            self.refuse(
+                f"the state it gets at step {call} is not the one it returned at step {call - 1}",
+                "hand each neuron layer its own, unchanged state", where,
+            )  # fmt: skip
+        elif any(s._version != m.version for s, m in zip(leaves, marks, strict=True) if m is not None):
+            self.refuse("its state is written to between steps", "leave the state unchanged", where)
+
+    # Inputs of neurons that include the step before
+
+    def terms(self, ref: Ref) -> list[Ref]:
+        """The summands of a reference."""
+        if ref.node < 0 or self.nodes[ref.node].kind != "add":
+            return [ref]
+        inner = self.nodes[ref.node].refs
+        return [t for r in inner for t in self.terms(Ref(r.node, r.lag + ref.lag))]
+
+    def same_but_for_the_past(self, first: Ref, later: Ref) -> bool:
+        """Whether `first` (of step 0) is `later` with everything from the step before replaced by zeros."""
+        if first == later:
+            return True
+        if later.lag > 0:
+            return self._is_zero(first)
+        if len(self.terms(first)) > 1 or len(self.terms(later)) > 1:
+            rest = self.terms(later)
+            for term in self.terms(first):
+                match = next((r for r in rest if r == term), None)
+                match = match or next((r for r in rest if self.same_but_for_the_past(term, r)), None)
+                if match is None:
+                    return False
+                rest.remove(match)
+            return all(self._silent_at_first(r) for r in rest)
+        if min(first.node, later.node) < 0:
+            return False
+        a, b = self.nodes[first.node], self.nodes[later.node]
+        alike = (a.kind, a.module, a.factor, a.shape) == (b.kind, b.module, b.factor, b.shape)
+        return alike and a.kind not in ("neuron", "input") and self.same_but_for_the_past(a.refs[0], b.refs[0])
+
+    def _is_zero(self, ref: Ref) -> bool:
+        """Whether a reference is zeros, through bias-free layers."""
+        if ref.node < 0:
+            return ref.node == ZERO
+        node = self.nodes[ref.node]
+        return (
+            node.kind not in ("neuron", "input") and not has_offset(node.module) and all(map(self._is_zero, node.refs))
+        )
+
+    def _silent_at_first(self, ref: Ref) -> bool:
+        if ref.lag > 0:
+            return True
+        node = self.nodes[ref.node]
+        if node.kind in ("neuron", "input") or has_offset(node.module):
+            return False
+        return all(self._silent_at_first(r) for r in node.refs)
+
+    # The function mode
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the function, then note what its result holds."""
+        kwargs = kwargs or {}
+        if self.depth:
+            return func(*args, **kwargs)
+        return trace_ops.record(self, func, args, kwargs)
+
+    def copy_mark(self, x: torch.Tensor, copy: torch.Tensor) -> None:
+        """Note that `copy` holds the same state as x."""
+        self._marks[copy] = replace(self._marks[x], version=copy._version)
+
+    def marked(self, x: object) -> bool:
+        """Whether x is a tensor of a neuron's state."""
+        return isinstance(x, torch.Tensor) and x in self._marks

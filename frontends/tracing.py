@@ -1,0 +1,127 @@
+"""Trace a torch module by running it: leaf layers are recorded by hooks, tensor functions between them by name.
+
+Symbolic tracing cannot follow `for t in range(x.shape[0])` or states of any type; running the module on a small
+sample can. What keeps it lossless: every tensor function applied to a traced tensor outside a leaf layer passes
+through one table (`trace_ops`), and whatever that table does not know is refused. Calls at different steps become
+one node when layer and inputs agree; a neuron layer whose inputs differ between steps is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from seamount.compiler.errors import ImportRefused, Problem, raise_all
+from seamount.frontends.driving import WrongTime, drive
+from seamount.frontends.framework import Framework
+from seamount.frontends.trace_time import ALL, ANY
+from seamount.frontends.traced import Ref, Time, Traced
+from seamount.frontends.tracer import Tracer, Value
+
+
+@contextmanager
+def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
+    """Hooks on all leaf layers: nothing inside them is traced."""
+    handles = []
+
+    def enter(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        tracer.depth += 1
+
+    def leave(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        tracer.depth -= 1
+        if tracer.depth:
+            return
+        given = (*args, *kwargs.values())
+        if tracer.framework.is_neuron(module):
+            tracer.on_neuron(module, given, output)
+        else:
+            tracer.on_layer(module, given[0] if given else None, output)
+
+    for module in dict.fromkeys(m for _, m in tracer.framework.leaves(model)):
+        handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+        handles.append(module.register_forward_hook(leave, with_kwargs=True))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def trace(
+    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, time: Time | None
+) -> Traced:
+    """The flat graph of a module. x: (N, *shape) when `constant`, else (N, T, *shape); time None: find out.
+
+    Raises ImportRefused with everything that cannot be carried over, InputError when the module fails on x.
+    """
+    samples = 3 if steps == 2 else 2
+    few = x[torch.arange(samples) % len(x)]
+    raise_all(ImportRefused, framework.objections(model))
+    if time is not None or framework.has_loops(model):
+        try:
+            return _attempt(framework, model, few, steps, constant, time or "loop")
+        except WrongTime as wrong:
+            raise ImportRefused(wrong.problem(time or "loop")) from None
+    first: WrongTime | None = None
+    guesses: tuple[Time, ...] = ("step", "loop", "inside")
+    for guess in guesses:
+        if guess == "inside" and not constant:
+            continue
+        try:
+            return _attempt(framework, model, few, steps, constant, guess)
+        except WrongTime as wrong:
+            first = first or wrong
+    assert first is not None
+    raise ImportRefused(first.problem("step"))
+
+
+def _attempt(
+    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, time: Time
+) -> Traced:
+    tracer = Tracer(framework, model, steps, len(x))
+
+    def on_input(tensor: torch.Tensor, step: int | None) -> None:
+        lead = "TN" if time == "loop" else "N"
+        tracer.feed(tensor, ALL if time == "loop" else ANY if step is None else step, lead)
+
+    with torch.no_grad(), _hooked(tracer, model), tracer:
+        outputs = drive(model, x, steps, constant, time, on_input)
+    found = [tracer.value(y) for y in outputs]
+    raise_all(ImportRefused, tracer.problems)
+    return _finish(tracer, found, time)
+
+
+def _finish(tracer: Tracer, found: list[Value | None], time: Time) -> Traced:
+    """Check that the outputs are one node at every step."""
+    remedy = "return the output of the last layer, one tensor per step (or torch.stack of them over time)"
+    last = found[-1]
+    if last is None or any(v is None or v.node != last.node for v in found):
+        what = "is not computed by traced layers from the input" if last is None else "differs between steps"
+        raise ImportRefused(Problem("output", f"what the module returns {what}", remedy))
+    rule = last.rule
+    if time != "step" and rule is None and last.lead != "TN":
+        if last.partial == tracer.steps:
+            rule = "sum"
+        elif last.step == tracer.steps - 1 and not last.partial:
+            rule = "last"
+        else:
+            found_text = "what the module returns is neither all steps nor a sum, mean, maximum or the last step"
+            raise ImportRefused(Problem("output", found_text, remedy))
+    for name, calls in ((tracer.nodes[n].name, c) for n, c in _cell_calls(tracer)):
+        if calls != tracer.steps:
+            found_text = f"called {calls} times for {tracer.steps} steps"
+            raise ImportRefused(Problem(f"neuron layer '{name}'", found_text, "call it once per step"))
+    result = Traced(tracer.nodes, Ref(last.node), time, rule)
+    used = set(result.reachable())
+    if 0 not in used:
+        raise ImportRefused(Problem("output", "it does not depend on the input", remedy))
+    result.unused = tuple(n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
+    return result
+
+
+def _cell_calls(tracer: Tracer) -> list[tuple[int, int]]:
+    pairs = [(i, n) for i, n in enumerate(tracer.nodes) if n.kind == "neuron"]
+    return [(i, tracer._calls[id(n.module)]) for i, n in pairs if not tracer.framework.loops(n.module)]

@@ -1,0 +1,107 @@
+"""Labelled samples by name: the one door to data for training, running and checking.
+
+`load("digits")`, `load("fashion-mnist", "train")`, `load("mine.npz")` or `load("package.module:function")`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from seamount.compiler.errors import InputError, Problem
+from seamount.models import digits, recorded, user_data
+from seamount.models.samples import Data, check
+
+_Loader = Callable[[Path, str, int | None], Data]
+_IN_FOLDER: dict[str, tuple[str, _Loader]] = {
+    "fashion-mnist": ("fashion-mnist", recorded.fashion_mnist),
+    "mnist": ("mnist", recorded.mnist),
+    "cifar10": ("cifar10", recorded.cifar10),
+    "nmnist": ("nmnist", recorded.nmnist),
+    "braille": ("braille", recorded.braille),
+}
+_BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows}
+NAMES = (*_BUILT_IN, *_IN_FOLDER)
+"""Names that `load` knows besides .npz files and module:function."""
+SPLITS = ("train", "test")
+
+
+def load(
+    name: str,
+    split: str = "test",
+    root: Path | str | None = None,
+    limit: int | None = None,
+    steps: int | None = None,
+) -> Data:
+    """The samples of one split, at most the first `limit`.
+
+    name   one of NAMES; a path that ends in .npz; or module:function, called as function() or, if it has a
+           parameter of that name, function(split=split), to return (x, y). An .npz file is one split by
+           itself.
+    root   the data folder; without it SEAMOUNT_DATA, else shared/data beside the checkout or the working
+           directory
+    steps  time bins of event recordings (nmnist: default 4, braille: 13); not for other data
+
+    Raises InputError when a name, file, folder or package is missing or the content cannot be used.
+    """
+    problems = []
+    if split not in SPLITS:
+        problems.append(Problem(f"split '{split}'", "is unknown", "use train or test"))
+    if limit is not None and limit < 1:
+        problems.append(Problem("limit", f"is {limit}", "ask for at least one sample"))
+    if steps is not None and name not in ("nmnist", "braille"):
+        problems.append(Problem("steps", f"'{name}' is not an event recording", "leave steps out"))
+    if steps is not None and steps < 1:
+        problems.append(Problem("steps", f"is {steps}", "ask for at least one step"))
+    if problems:
+        raise InputError(problems)
+    data = _find(name, split, root, steps)
+    check(data, f"data '{name}'")
+    if limit is None or limit >= len(data.y):
+        return data
+    return Data(data.x[:limit], data.y[:limit], data.encoding, data.low, data.high, data.classes)
+
+
+def _find(name: str, split: str, root: Path | str | None, steps: int | None) -> Data:
+    if name in _BUILT_IN:
+        return _BUILT_IN[name](split)
+    if name in _IN_FOLDER:
+        folder, loader = _IN_FOLDER[name]
+        return loader(data_folder(root, folder), split, steps)
+    if name.endswith(".npz"):
+        return user_data.from_npz(Path(name))
+    if ":" in name:
+        return user_data.from_function(name, split)
+    raise InputError(
+        Problem(
+            f"data '{name}'",
+            "is neither a known name, an .npz file nor module:function",
+            f"known names: {', '.join(NAMES)}",
+        )
+    )
+
+
+def data_folder(root: Path | str | None, name: str) -> Path:
+    """The folder of one data set below the data folder. Raises InputError naming the places tried."""
+    if root is not None:
+        tried = [Path(root)]
+    elif os.environ.get("SEAMOUNT_DATA"):
+        tried = [Path(os.environ["SEAMOUNT_DATA"])]
+    else:
+        checkout = Path(__file__).resolve().parents[1]
+        tried = [checkout.parent / "shared" / "data", Path.cwd().parent / "shared" / "data"]
+    for folder in tried:
+        if (folder / name).is_dir():
+            return folder / name
+    places = ", ".join(dict.fromkeys(str(f / name) for f in tried))
+    raise InputError(
+        Problem(
+            f"data '{name}'",
+            f"no folder {places}",
+            f"give the folder that holds {name}/ as data folder, or set SEAMOUNT_DATA to it",
+        )
+    )
+
+
+__all__ = ["NAMES", "SPLITS", "Data", "data_folder", "load"]

@@ -1,0 +1,93 @@
+"""Files of arrays read with care: idx and npz, nothing unpickled, every fault an InputError."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.errors import InputError, Problem, raise_all
+
+
+def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
+    """A gzipped idx file of bytes with so many axes.
+
+    Layout: magic 0, 0, 8 (unsigned byte), number of axes; one big-endian uint32 per axis; the values, last
+    axis fastest (LeCun and Cortes, "The MNIST database of handwritten digits").
+    """
+    try:
+        with gzip.open(path, "rb") as file:
+            raw = file.read()
+    except FileNotFoundError:
+        raise InputError(Problem(str(path), "does not exist", "check the data folder")) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(Problem(str(path), f"is not a whole gzip file: {error}", "fetch it again")) from None
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read: {error.strerror}", "check the file")) from None
+    expected = bytes((0, 0, 8, axes))
+    if raw[:4] != expected:
+        found = f"begins with {raw[:4].hex(' ') or 'nothing'}, not {expected.hex(' ')}"
+        raise InputError(Problem(str(path), found, f"use an idx file of bytes with {axes} axes"))
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", count=min(axes, (len(raw) - 4) // 4), offset=4))
+    start = 4 + 4 * axes
+    size = 1
+    for n in shape:
+        size *= n
+    if len(shape) < axes or len(raw) - start != size:
+        found = f"its header announces {shape}, it holds {max(0, len(raw) - start)} values"
+        raise InputError(Problem(str(path), found, "fetch it again"))
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
+
+
+def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[Any]]:
+    """The named numeric arrays of an .npz file; `keys` gives the number of axes of each, None for any.
+
+    Arrays of Python objects are refused: reading them would run code from the file.
+    """
+    try:
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise InputError(Problem(str(path), "is one array, not an .npz file", "use numpy.savez"))
+        with opened as archive:
+            missing = [k for k in keys if k not in archive.files]
+            if missing:
+                found = f"has no {', '.join(repr(k) for k in missing)}, only {', '.join(archive.files) or 'nothing'}"
+                raise InputError(Problem(str(path), found, f"save the arrays {', '.join(keys)}"))
+            arrays = {k: _member(path, archive, k) for k in keys}
+    except FileNotFoundError:
+        raise InputError(Problem(str(path), "does not exist", "check the path")) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise InputError(Problem(str(path), f"is not a whole .npz file: {error}", "write it again")) from None
+    except MemoryError:
+        raise InputError(Problem(str(path), "declares more than fits in memory", "split the file")) from None
+    except OSError as error:
+        found = f"cannot be read: {error.strerror or error}"
+        raise InputError(Problem(str(path), found, "check the file")) from None
+    raise_all(
+        InputError,
+        (
+            Problem(str(path), f"'{k}' has shape {arrays[k].shape}", f"it must have {axes} axes")
+            for k, axes in keys.items()
+            if axes is not None and arrays[k].ndim != axes
+        ),
+    )
+    return arrays
+
+
+def _member(path: Path, archive: Any, key: str) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = archive[key]
+    except ValueError as error:
+        if "pickle" not in str(error):
+            raise
+        found = f"'{key}' holds Python objects"
+        raise InputError(Problem(str(path), found, "save it as numbers, for instance float32")) from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(Problem(str(path), f"'{key}' has type {array.dtype}", "save it as real numbers"))
+    return array

@@ -1,0 +1,135 @@
+"""Recorded data sets in a data folder, one function each: (folder, split, steps) -> Data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.errors import InputError, Problem
+from seamount.models.readers import read_idx, read_npz
+from seamount.models.samples import Data
+
+FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+DIGITS = tuple("0123456789")
+BRAILLE_CLASSES = ("Space", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+NMNIST_US = 336_041
+"""Length of an N-MNIST recording taken as a whole, microseconds; the last event seen is at 336,040."""
+BRAILLE_US = 1_300_001
+"""The same for the Braille recordings; the last event is at 1,300,000."""
+BRAILLE_TEST_EVERY = 5
+"""The Braille file has no split of its own: every fifth sample is for testing."""
+MAX_VALUES = 2**31
+"""Largest array that binning may make, in values."""
+
+
+def fashion_mnist(folder: Path, split: str, steps: int | None) -> Data:
+    """x (N, 1, 28, 28), pixels / 255; 60,000 + 10,000. Xiao, Rasul, Vollgraf, arXiv:1708.07747."""
+    return _grey_images(folder, split, FASHION)
+
+
+def mnist(folder: Path, split: str, steps: int | None) -> Data:
+    """x (N, 1, 28, 28), pixels / 255; 60,000 + 10,000. LeCun and Cortes."""
+    return _grey_images(folder, split, DIGITS)
+
+
+def _grey_images(folder: Path, split: str, classes: tuple[str, ...]) -> Data:
+    stem = "t10k" if split == "test" else "train"
+    pixels = read_idx(folder / f"{stem}-images-idx3-ubyte.gz", axes=3)
+    labels = read_idx(folder / f"{stem}-labels-idx1-ubyte.gz", axes=1)
+    x = pixels[:, None].astype(np.float32)
+    x /= 255
+    return Data(x, labels.astype(np.int64), "constant", 0.0, 1.0, classes)
+
+
+def cifar10(folder: Path, split: str, steps: int | None) -> Data:
+    """x (N, 3, 32, 32), pixels / 255, from files that hold a prediction residual (data folder's README)."""
+    path = folder / f"cifar10-{split}.npz"
+    arrays = read_npz(path, {"residual": 4, "labels": 1})
+    residual = arrays["residual"]
+    if residual.dtype != np.uint8 or residual.shape[1:] != (3, 32, 32):
+        found = f"residual is {residual.dtype} of shape {residual.shape}"
+        raise InputError(Problem(str(path), found, "use the file with uint8 (N, 3, 32, 32)"))
+    # The residual is modulo 256: uint8 sums wrap as intended.
+    z = np.cumsum(np.cumsum(residual, axis=2, dtype=np.uint8), axis=3, dtype=np.uint8)
+    pixels = np.stack([z[:, 0] + z[:, 1], z[:, 0], z[:, 0] + z[:, 2]], axis=1)
+    x = pixels.astype(np.float32)
+    x /= 255
+    return Data(x, arrays["labels"].astype(np.int64), "constant", 0.0, 1.0, CIFAR)
+
+
+def nmnist(folder: Path, split: str, steps: int | None) -> Data:
+    """x (N, T, 2, 34, 34): events per pixel and polarity (OFF, ON) in T equal time bins; 800 + 80."""
+    path = folder / f"nmnist-{split}.npz"
+    a = _events(path, ("t", "x", "y", "p"))
+    for key, size in (("x", 34), ("y", 34), ("p", 2)):
+        _below(path, key, a[key], size)
+    place = (a["p"].astype(np.int64) * 34 + a["y"]) * 34 + a["x"]
+    x = _bin(path, a, place, (2, 34, 34), steps or 4, NMNIST_US)
+    return Data(x, a["labels"].astype(np.int64), "sequence", 0.0, float(x.max()), DIGITS)
+
+
+def braille(folder: Path, split: str, steps: int | None) -> Data:
+    """x (N, T, 24): events per taxel and polarity (channel 2 * taxel + ON) in T equal bins; 3456 + 864."""
+    path = folder / "braille-letters-th10.npz"
+    a = _events(path, ("t", "taxel", "p"))
+    _below(path, "taxel", a["taxel"], 12)
+    _below(path, "p", a["p"], 2)
+    x = _bin(path, a, a["taxel"].astype(np.int64) * 2 + a["p"], (24,), steps or 13, BRAILLE_US)
+    chosen = np.arange(len(x)) % BRAILLE_TEST_EVERY == 0
+    chosen = chosen if split == "test" else ~chosen
+    x = x[chosen]
+    high = float(x.max()) if x.size else 0.0
+    return Data(x, a["labels"][chosen].astype(np.int64), "sequence", 0.0, high, BRAILLE_CLASSES)
+
+
+def _events(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """Event arrays of equal length, `offsets` that cut them into samples, `labels`."""
+    a = read_npz(path, {**dict.fromkeys(keys, 1), "offsets": 1, "labels": 1})
+    count, offsets = len(a[keys[0]]), a["offsets"].astype(np.int64)
+    problems = [
+        Problem(str(path), f"'{k}' has {len(a[k])} events, '{keys[0]}' has {count}", "use the original file")
+        for k in keys
+        if len(a[k]) != count
+    ]
+    if len(offsets) != len(a["labels"]) + 1:
+        found = f"{len(offsets)} offsets for {len(a['labels'])} labels"
+        problems.append(Problem(str(path), found, "offsets must have one entry more than labels"))
+    elif offsets[0] != 0 or offsets[-1] != count or bool(np.any(np.diff(offsets) < 0)):
+        found = f"offsets run from {offsets[0]} to {offsets[-1]} over {count} events, or fall"
+        problems.append(Problem(str(path), found, "offsets must rise from 0 to the number of events"))
+    if problems:
+        raise InputError(problems)
+    return a
+
+
+def _below(path: Path, key: str, values: NDArray[Any], size: int) -> None:
+    if values.size and (int(values.max()) >= size or int(values.min()) < 0):
+        found = f"'{key}' holds {int(values.max())}"
+        raise InputError(Problem(str(path), found, f"values must lie in 0..{size - 1}"))
+
+
+def _bin(
+    path: Path,
+    a: dict[str, NDArray[Any]],
+    place: NDArray[np.int64],
+    shape: tuple[int, ...],
+    steps: int,
+    length_us: int,
+) -> NDArray[np.float32]:
+    """Count events: (samples, steps, *shape); bin = floor(t * steps / length)."""
+    _below(path, "t", a["t"], length_us)
+    offsets = a["offsets"].astype(np.int64)
+    samples, size = len(offsets) - 1, int(np.prod(shape))
+    if samples * steps * size > MAX_VALUES:
+        found = f"{steps} steps would make {samples * steps * size:.2g} values"
+        raise InputError(Problem(str(path), found, "ask for fewer steps", f"{MAX_VALUES} values"))
+    sample = np.repeat(np.arange(samples, dtype=np.int64), np.diff(offsets))
+    step = a["t"].astype(np.int64) * steps // length_us
+    counts = np.bincount((sample * steps + step) * size + place, minlength=samples * steps * size)
+    return counts.astype(np.float32).reshape(samples, steps, *shape)

@@ -1,0 +1,153 @@
+"""Train a reference network: python -m seamount.models.train NAME --out model.pt
+
+--checkpoint writes the weights as a state_dict, --out the network with all it needs to be compiled.
+The test split is used once, after the last update.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import pickle
+import sys
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from seamount.compiler.errors import InputError, Problem, SeamountError, raise_all
+from seamount.models import datasets
+from seamount.models.registry import CARDS, Card, Recipe, card
+from seamount.models.samples import Data
+from seamount.models.training import accuracy, parameter_count, train
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; returns the exit code, 2 for input that cannot be used."""
+    options = _parser().parse_args(arguments)
+    console = Console(highlight=False)
+    try:
+        _run(options, console)
+    except SeamountError as error:
+        console.print(str(error), markup=False, style="red")
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m seamount.models.train", description=__doc__)
+    parser.add_argument("name", choices=sorted(CARDS), help="reference network")
+    parser.add_argument("--data", type=Path, help="data folder (default: SEAMOUNT_DATA)")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--threads", type=int, help="instead of the recipe's")
+    parser.add_argument("--limit", type=int, help="train on the first so many samples only")
+    parser.add_argument("--weights", type=Path, help="do not train, take the weights of this state_dict")
+    parser.add_argument("--checkpoint", type=Path, help="write the state_dict here")
+    parser.add_argument("--out", type=Path, help="write the model file here")
+    return parser
+
+
+def _run(options: argparse.Namespace, console: Console) -> None:
+    chosen = card(options.name)
+    given = {k: getattr(options, k) for k in ("epochs", "seed", "threads")}
+    recipe = dataclasses.replace(chosen.recipe, **{k: v for k, v in given.items() if v is not None})
+    _check_recipe(recipe)
+    torch.set_num_threads(recipe.threads)
+    test = datasets.load(chosen.data, "test", options.data)
+    if options.weights is not None:
+        model = _read_checkpoint(chosen, options.weights)
+    else:
+        training = datasets.load(chosen.data, "train", options.data, options.limit)
+        start = time.perf_counter()
+        model = _train_with_bar(chosen, training, recipe, console)
+        seconds = time.perf_counter() - start
+        console.print(f"{len(training.y)} training samples, {recipe.epochs} epochs in {seconds:.0f} s")
+    reached = accuracy(model, test, chosen)
+    console.print(f"{chosen.name}: {parameter_count(model)} parameters")
+    console.print(f"test accuracy {reached:.4f} on {len(test.y)} samples")
+    if options.checkpoint is not None:
+        _write_checkpoint(model, options.checkpoint)
+    if options.out is not None:
+        _write_model_file(model, options.out, chosen, test, reached)
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    raise_all(
+        InputError,
+        (
+            Problem(f"--{key}", f"is {getattr(recipe, key)}", "give at least 1")
+            for key in ("epochs", "threads")
+            if getattr(recipe, key) < 1
+        ),
+    )
+
+
+def _train_with_bar(chosen: Card, training: Data, recipe: Recipe, console: Console) -> torch.nn.Module:
+    per_epoch = max(1, len(training.y) // recipe.batch)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(chosen.name)
+        losses: list[float] = []
+
+        def report(done: int, total: int, loss: float) -> None:
+            losses.append(loss)
+            bar.update(task, completed=done, total=total)
+            if done % per_epoch == 0:
+                mean = sum(losses[-per_epoch:]) / per_epoch
+                console.print(f"epoch {done // per_epoch}/{recipe.epochs}  loss {mean:.4f}")
+
+        return train(chosen, training, recipe, report)
+
+
+def _read_checkpoint(chosen: Card, path: Path) -> torch.nn.Module:
+    """The network with the weights of a state_dict, in evaluation mode."""
+    model = chosen.build()
+    try:
+        model.load_state_dict(torch.load(path, weights_only=True))
+    except OSError as error:
+        found = f"cannot be read: {error.strerror}"
+        raise InputError(Problem(str(path), found, "check the path")) from None
+    except (RuntimeError, TypeError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+        found = f"does not hold the weights of {chosen.name}: {str(error).splitlines()[0]}"
+        raise InputError(Problem(str(path), found, "use a file that --checkpoint wrote")) from None
+    return model.eval()
+
+
+def _write_checkpoint(model: torch.nn.Module, path: Path) -> None:
+    beside = path.with_name(path.name + ".part")
+    try:
+        torch.save(model.state_dict(), beside)
+        beside.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a missing folder as RuntimeError
+        beside.unlink(missing_ok=True)
+        found = f"cannot be written: {str(error).splitlines()[0]}"
+        raise InputError(Problem(str(path), found, "check folder, permissions and space")) from None
+
+
+def _write_model_file(model: torch.nn.Module, path: Path, chosen: Card, test: Data, reached: float) -> None:
+    """The file that `seamount compile` reads; golden samples are the first of the test split."""
+    from seamount.frontends import save
+
+    count = chosen.golden
+    save(
+        model,
+        path,
+        sample=test.x[:count],
+        steps=chosen.steps,
+        encoding=chosen.encoding,
+        readout=chosen.readout,
+        labels=test.y[:count],
+        classes=test.classes,
+        accuracy=reached,
+        coding="graded",
+        input_range=(test.low, test.high),
+        name=chosen.name,
+        description=f"{chosen.layers}; {chosen.origin}; data: {chosen.data_licence}",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

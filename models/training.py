@@ -1,0 +1,125 @@
+"""The training loop that all reference networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from norse.torch import SequentialState
+
+from seamount.models.datasets import Data
+from seamount.models.registry import Card, Recipe
+
+Tensor = torch.Tensor
+Report = Callable[[int, int, float], None]
+"""Called after each update with (updates done, updates in all, loss)."""
+
+
+def unroll(model: torch.nn.Module, x: Tensor, card: Card) -> Tensor:
+    """Outputs of all steps, (T, B, classes), for samples x: (B, *shape) constant or (B, T, *shape) sequence.
+
+    A SequentialState is run layer by layer, so that its batch norms see all steps of a batch at once, as in
+    threshold-dependent batch norm (Zheng et al., arXiv:2011.05280); anything else step by step. In evaluation
+    both orders compute the same.
+    """
+    frames = None if card.encoding == "constant" else x.transpose(0, 1)
+    if isinstance(model, SequentialState):
+        return _by_layers(model, x, frames, card.steps)
+    state, outputs = None, []
+    for t in range(card.steps):
+        y, state = model(x if frames is None else frames[t], state)
+        outputs.append(y)
+    return torch.stack(outputs)
+
+
+def _by_layers(model: SequentialState, x: Tensor, frames: Tensor | None, steps: int) -> Tensor:
+    for layer, stateful in zip(model, model.stateful_layers, strict=True):
+        if stateful:
+            state, outputs = None, []
+            for t in range(steps):
+                y, state = layer(x if frames is None else frames[t], state)
+                outputs.append(y)
+            frames = torch.stack(outputs)
+        elif frames is None:
+            x = layer(x)
+        else:
+            frames = layer(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+    return x.expand(steps, *x.shape) if frames is None else frames
+
+
+def scores(outputs: Tensor, card: Card) -> Tensor:
+    """Class scores (B, classes) of outputs (T, B, classes) by the card's readout rule."""
+    if card.readout == "last":
+        return outputs[-1]
+    return outputs.sum(0) if card.readout == "sum" else outputs.mean(0)
+
+
+def accuracy(model: torch.nn.Module, data: Data, card: Card, batch: int = 500) -> float:
+    """Share of the samples whose largest score is their class, in evaluation mode."""
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for i in range(0, len(data.y), batch):
+            x = torch.from_numpy(data.x[i : i + batch])
+            found = scores(unroll(model, x, card), card).argmax(1).numpy()
+            right += int((found == data.y[i : i + batch]).sum())
+    return right / len(data.y)
+
+
+def train(card: Card, data: Data, recipe: Recipe, report: Report | None = None) -> torch.nn.Module:
+    """Build the network and train it by the recipe; the weights after the last update are taken.
+
+    The same recipe, data and torch version give the same weights on one machine.
+    """
+    torch.manual_seed(recipe.seed)
+    model = card.build()
+    x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
+    updates = recipe.epochs * max(1, len(y) // recipe.batch)
+    optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=recipe.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=updates)
+    model.train()
+    done = 0
+    for _ in range(recipe.epochs):
+        order = torch.randperm(len(y))
+        for k in range(max(1, len(y) // recipe.batch)):
+            chosen = order[k * recipe.batch : (k + 1) * recipe.batch]
+            loss = _loss(unroll(model, augment(x[chosen], recipe), card), y[chosen], card, recipe)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+            done += 1
+            if report is not None:
+                report(done, updates, loss.item())
+    return model.eval()
+
+
+def _loss(outputs: Tensor, y: Tensor, card: Card, recipe: Recipe) -> Tensor:
+    entropy = torch.nn.functional.cross_entropy
+    loss = (1 - recipe.per_step) * entropy(scores(outputs, card), y)
+    if recipe.per_step:
+        loss = loss + recipe.per_step * entropy(outputs.flatten(0, 1), y.repeat(len(outputs)))
+    return loss
+
+
+def augment(x: Tensor, recipe: Recipe) -> Tensor:
+    """Mirror and move images (B, [C,] H, W) at random as the recipe says; what leaves is lost, 0 enters."""
+    if x.ndim == 3:
+        return augment(x[:, None], recipe)[:, 0]
+    if recipe.flip:
+        x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(-1), x)
+    far = recipe.shift_px
+    if far:
+        height, width = x.shape[-2:]
+        rows = torch.randint(0, 2 * far + 1, (len(x), 1)) + torch.arange(height)
+        cols = torch.randint(0, 2 * far + 1, (len(x), 1)) + torch.arange(width)
+        padded = torch.nn.functional.pad(x, (far, far, far, far)).permute(0, 2, 3, 1)
+        which = torch.arange(len(x))[:, None, None]
+        x = padded[which, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+    return x
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """Trained numbers of a network."""
+    return sum(p.numel() for p in cast("list[Tensor]", list(model.parameters())))

@@ -1,0 +1,92 @@
+"""A user's own samples: an .npz file with x and y, or a function that returns them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.errors import InputError, Problem
+from seamount.models.readers import read_npz
+from seamount.models.samples import Data
+
+
+def from_npz(path: Path) -> Data:
+    """x (N, *shape) or (N, T, *shape) and y (N,) from an .npz file."""
+    arrays = read_npz(path, {"x": None, "y": 1})
+    return _data(arrays["x"], arrays["y"], str(path))
+
+
+def from_function(name: str, split: str) -> Data:
+    """The (x, y) that `module:function` returns; modules beside the working directory are found too.
+
+    The function is the user's own code and is run. What it raises is reported as InputError.
+    """
+    module_name, _, function_name = name.partition(":")
+    function = _resolve(name, module_name, function_name)
+    try:
+        takes_split = "split" in inspect.signature(function).parameters
+        result = function(split=split) if takes_split else function()
+    except Exception as error:  # foreign code may raise anything; reported, not swallowed
+        found = f"raised {type(error).__name__}: {error}"
+        raise InputError(Problem(f"data '{name}'", found, "correct the function")) from error
+    try:
+        x, y = result
+    except (TypeError, ValueError):
+        found = f"returned {type(result).__name__}, not a pair"
+        raise InputError(Problem(f"data '{name}'", found, "return (x, y)")) from None
+    return _data(_array("x", x, name), _array("y", y, name), f"data '{name}'")
+
+
+def _array(key: str, values: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        found = f"{key} cannot be made an array: {error}"
+        raise InputError(Problem(f"data '{name}'", found, "give samples of one shape")) from None
+
+
+def _resolve(name: str, module_name: str, function_name: str) -> Callable[..., Any]:
+    where, here = f"data '{name}'", str(Path.cwd())
+    if not module_name or not function_name:
+        raise InputError(Problem(where, "is not module:function", "write package.module:function"))
+    sys.path.insert(0, here)
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        found = f"there is no module '{error.name}'"
+        raise InputError(Problem(where, found, "install it, or run beside it")) from None
+    except Exception as error:  # as above
+        found = f"importing {module_name} raised {type(error).__name__}: {error}"
+        raise InputError(Problem(where, found, "correct the module")) from error
+    finally:
+        sys.path.remove(here)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        found = f"module {module_name} has no function '{function_name}'"
+        raise InputError(Problem(where, found, "name a function of it"))
+    return function  # type: ignore[no-any-return]
+
+
+def _data(x: NDArray[Any], y: NDArray[Any], where: str) -> Data:
+    """Numbers of any width to Data; labels must be whole numbers."""
+    problems = []
+    for key, array in (("x", x), ("y", y)):
+        if array.dtype.kind not in "biuf":
+            problems.append(Problem(where, f"{key} has type {array.dtype}", "give real numbers"))
+    if problems:
+        raise InputError(problems)
+    labels = y.astype(np.int64) if np.all(np.isfinite(y)) else np.full(y.shape, -1, np.int64)
+    if y.dtype.kind == "f" and not np.array_equal(labels, y):
+        raise InputError(Problem(where, "y holds fractions or NaN", "give class numbers 0, 1, 2, ..."))
+    with np.errstate(over="ignore"):  # what exceeds float32 becomes infinite, and is refused as such
+        values = x.astype(np.float32)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return Data(values, labels, None, low, high)

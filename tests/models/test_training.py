@@ -1,0 +1,164 @@
+"""The training loop: unrolling in time, readouts, augmentation, and one short training of every network."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("norse")
+pytest.importorskip("sklearn")
+
+from seamount.compiler.errors import InputError  # noqa: E402
+from seamount.models import registry, train  # noqa: E402
+from seamount.models.datasets import load  # noqa: E402
+from seamount.models.registry import CARDS, Card, Recipe, card  # noqa: E402
+from seamount.models.samples import Data  # noqa: E402
+from seamount.models.training import accuracy, augment, parameter_count, scores, unroll  # noqa: E402
+from seamount.models.training import train as fit  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def samples(chosen: Card, count: int = 64) -> Data:
+    """Real digits, or noise where the network's data set is not at hand."""
+    if chosen.data.startswith("digits"):
+        return load(chosen.data, "train", limit=count)
+    rng = np.random.default_rng(0)
+    x = rng.random((count, *chosen.shape), np.float32)
+    return Data(x, rng.integers(0, 10, count), "constant", 0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_card_matches_network(name: str) -> None:
+    chosen = card(name)
+    model = chosen.build().eval()
+    assert parameter_count(model) == chosen.parameters
+    data = samples(chosen, 3)
+    assert data.encoding == chosen.encoding
+    with torch.no_grad():
+        outputs = unroll(model, torch.from_numpy(data.x), chosen)
+    assert outputs.shape == (chosen.steps, 3, 10)
+    assert scores(outputs, chosen).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_one_epoch_trains(name: str) -> None:
+    chosen, data = card(name), samples(card(name), 256)
+    losses: list[float] = []
+    recipe = dataclasses.replace(chosen.recipe, epochs=1, batch=16)
+    model = fit(chosen, data, recipe, lambda done, total, loss: losses.append(loss))
+    assert len(losses) == 16 and np.isfinite(losses).all() and not model.training
+    if chosen.data.startswith("digits"):
+        assert np.mean(losses[-4:]) < np.mean(losses[:4]), "the loss does not fall"
+
+
+def test_training_learns_and_repeats() -> None:
+    """Eight epochs on digits: far above chance on unseen samples, and bit for bit the same a second time."""
+    chosen = card("digits-conv")
+    recipe = dataclasses.replace(chosen.recipe, epochs=4)
+    data, unseen = load("digits", "train", limit=600), load("digits", "test")
+    first, second = (fit(chosen, data, recipe) for _ in range(2))
+    assert accuracy(first, unseen, chosen) > 0.8
+    for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_layer_by_layer_is_step_by_step() -> None:
+    """A SequentialState gives the same outputs in both orders in evaluation mode."""
+    chosen = card("digits-dense")
+    torch.manual_seed(0)
+    model = fit(chosen, samples(chosen), dataclasses.replace(chosen.recipe, epochs=1))
+    x = torch.from_numpy(samples(chosen).x)
+    with torch.no_grad():
+        whole, state = unroll(model, x, chosen), None
+        for t in range(chosen.steps):
+            y, state = model(x, state)
+            assert torch.allclose(whole[t], y, atol=1e-5)
+    assert float(whole[-1].std()) > 0.01
+
+
+def test_readout_rules() -> None:
+    outputs = torch.tensor([[[1.0, 4.0]], [[3.0, 0.0]]])
+    rule = {r: scores(outputs, dataclasses.replace(card("digits-conv"), readout=r)) for r in ("sum", "mean", "last")}
+    assert rule["sum"].tolist() == [[4, 4]]
+    assert rule["mean"].tolist() == [[2, 2]]
+    assert rule["last"].tolist() == [[3, 0]]
+
+
+def test_augment_moves_and_mirrors_without_wrapping() -> None:
+    torch.manual_seed(0)
+    image = torch.zeros(1, 1, 5, 5)
+    image[0, 0, 0, 4] = 1.0
+    quiet = Recipe(1, 1, 1.0)
+    assert augment(image, quiet) is image
+    many = augment(image.expand(400, 1, 5, 5), dataclasses.replace(quiet, shift_px=1))
+    total = many.sum((1, 2, 3))
+    assert set(total.tolist()) == {0.0, 1.0}
+    assert abs(float((total == 0).float().mean()) - 5 / 9) < 0.1, "five of nine moves push the pixel out"
+    assert many[:, 0, 0, 4].sum() > 0 and many[:, 0, 1, 3].sum() > 0
+    assert float(many[:, 0, :, :3].sum()) == 0
+    flipped = augment(image.expand(400, 1, 5, 5), dataclasses.replace(quiet, flip=True))
+    assert abs(float(flipped[:, 0, 0, 0].mean()) - 0.5) < 0.1
+    assert torch.equal(flipped[:, 0, 0, 0] + flipped[:, 0, 0, 4], torch.ones(400))
+    rows = augment(image[:, 0].expand(9, 5, 5), dataclasses.replace(quiet, shift_px=1))
+    assert rows.shape == (9, 5, 5)
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(InputError, match="digits-dense, digits-conv"):
+        card("digits-deep")
+
+
+def test_build_without_norse_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'norse'", name="norse")
+
+    monkeypatch.setattr(registry, "import_module", missing)
+    with pytest.raises(InputError, match=r"'norse'.*\n.*pip install 'seamount\[norse\]'"):
+        card("digits-conv").build()
+
+
+# the script
+
+
+def test_script_trains_writes_and_reads_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = tmp_path / "weights.pt"
+    assert train.main(["digits-conv", "--epochs", "1", "--limit", "200", "--checkpoint", str(state)]) == 0
+    reached = capsys.readouterr().out.split("test accuracy ")[1].split()[0]
+    assert train.main(["digits-conv", "--weights", str(state)]) == 0
+    assert f"test accuracy {reached} on 360 samples" in capsys.readouterr().out
+    assert [p.name for p in tmp_path.iterdir()] == ["weights.pt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--epochs", "0", "--threads", "-1"], "--epochs: is 0"),
+        (["--limit", "0"], "limit: is 0"),
+        (["--weights", "nowhere.pt"], "nowhere.pt: cannot be read"),
+        (["--weights", "other.pt"], "does not hold the weights of digits-conv"),
+        (["--weights", "noise.pt"], "does not hold the weights of digits-conv"),
+        (["--epochs", "1", "--limit", "40", "--checkpoint", "missing/w.pt"], "missing/w.pt: cannot be written"),
+    ],
+)
+def test_script_refuses(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(card("digits-dense").build().state_dict(), "other.pt")
+    Path("noise.pt").write_bytes(b"noise")
+    assert train.main(["digits-conv", *options]) == 2
+    shown = capsys.readouterr().out
+    assert text in shown.replace("\n", " ") or text in shown
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["noise.pt", "other.pt"]

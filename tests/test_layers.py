@@ -1,0 +1,246 @@
+"""The rules of the source tree: who may import whom, and how long things may get."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("compiler", "frontends", "backends", "models")
+FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+
+LAYERS = (
+    "errors", "encoding", "ir", "analysis", "passes", "program", "target", "placement", "artifact",
+    "execution", "report", "pipelines", "driver", "cli",
+)  # fmt: skip
+"""Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
+
+SPLIT = {"target_file": "target"}
+"""Modules that belong to a layer of another name."""
+
+OUTSIDE = {
+    "frontends": {"errors", "encoding", "ir"},
+    "backends": {"errors", "program", "target", "artifact", "execution"},
+    "models": {"errors"},
+}
+"""Layers of compiler/ that the other three folders see, beside their own modules."""
+
+NEIGHBOURS = {"frontends": set(), "backends": set(), "models": {"frontends"}, "compiler": set()}
+"""Other folders they see: training scripts save their model. The command line sees all."""
+
+LIBRARIES = {
+    "compiler": {"numpy", "networkx", "msgspec"},
+    "compiler/cli": {"numpy", "networkx", "msgspec", "typer", "rich"},
+    "frontends": {"numpy", "networkx", "msgspec", "nir", "h5py", "torch", "norse"},
+    "backends": {"numpy"},
+    "backends/lava": {"numpy", "lava", "scipy"},
+    "models": {"numpy", "nir", "torch", "norse", "sklearn", "h5py", "rich"},
+}
+"""Third-party libraries per folder, the longest matching entry decides."""
+
+HOST = (
+    "compiler/__init__.py", "compiler/errors.py", "compiler/encoding.py", "compiler/program/",
+    "compiler/execution.py", "compiler/artifact.py", "backends/__init__.py", "backends/simulator/",
+    "backends/lava/",
+)  # fmt: skip
+"""What a Lava host imports: Python 3.10 and numpy alone; lava, and scipy that it needs, in backends/lava."""
+
+NOT_ON_THE_HOST = ("compiler/program/lower.py", "backends/lava/run.py")
+"""Exceptions within those folders: the step from Graph to Program, and what starts the host from outside."""
+
+PUBLIC_NAMES = "compiler/__init__.py"
+"""Names what it re-exports for the type checker; at run time it imports them when they are asked for."""
+
+
+def name_of(path: Path) -> str:
+    """ "compiler/ir/graph.py", whatever the system's separator."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=name_of(path))
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """(module, line) of every import, at any depth of the file."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            if node.module.count(".") < 1 and node.module == "seamount":
+                yield from ((f"seamount.{alias.name}", node.lineno) for alias in node.names)
+            else:
+                yield node.module, node.lineno
+
+
+def layer(parts: list[str]) -> str:
+    """Layer of compiler.<parts>; "" for the package itself."""
+    return SPLIT.get(parts[0], parts[0]) if parts else ""
+
+
+def forbidden(path: Path, module: str) -> str | None:
+    """Why the file may not import the module of Seamount, or None."""
+    folder, *own = name_of(path).removesuffix(".py").removesuffix("/__init__").split("/")
+    _, target, *rest = module.split(".")
+    if (folder == "compiler" and layer(own) == "cli") or name_of(path) == PUBLIC_NAMES:
+        return None
+    if target not in FOLDERS:
+        return f"seamount.{target} is no package"
+    if target != "compiler":
+        allowed = target == folder or target in NEIGHBOURS[folder]
+        return None if allowed else f"{folder} does not see {target}"
+    if not rest:
+        return None if "__version__" in path.read_text() else "import the module that defines the name"
+    if layer(rest) not in LAYERS:
+        return f"'{layer(rest)}' stands in no layer; enter it in LAYERS"
+    if folder != "compiler":
+        return None if layer(rest) in OUTSIDE[folder] else f"{folder} does not see compiler.{layer(rest)}"
+    if not own or layer(own) not in LAYERS:
+        return f"'{name_of(path)}' stands in no layer; enter it in LAYERS"
+    forward = LAYERS.index(layer(rest)) > LAYERS.index(layer(own))
+    return f"{layer(own)} comes before {layer(rest)}" if forward else None
+
+
+def test_there_is_something_to_check() -> None:
+    assert len(FILES) > 20
+
+
+def test_imports_point_one_way() -> None:
+    faults = [
+        f"{name_of(path)}:{line}: imports {module}: {why}"
+        for path in FILES
+        for module, line in imports(path)
+        if module.split(".")[0] == "seamount" and (why := forbidden(path, module))
+    ]
+    assert faults == []
+
+
+def test_the_rule_can_fail() -> None:
+    graph, registry = ROOT / "compiler/ir/graph.py", ROOT / "backends/registry.py"
+    assert forbidden(graph, "seamount.compiler.passes.base") == "ir comes before passes"
+    assert forbidden(graph, "seamount.backends.registry") == "compiler does not see backends"
+    assert forbidden(registry, "seamount.compiler.passes.base") == "backends does not see compiler.passes"
+    assert forbidden(registry, "seamount.models.registry") == "backends does not see models"
+    assert forbidden(registry, "seamount.compiler.target_file") is None
+
+
+def test_every_module_stands_in_a_layer() -> None:
+    inside = {p.relative_to(ROOT / "compiler").parts[0] for p in FILES if ROOT / "compiler" in p.parents}
+    found = {layer([part.removesuffix(".py")]) for part in inside} - {"__init__"}
+    assert found - set(LAYERS) == set()
+
+
+def libraries(path: Path) -> set[str]:
+    """Third-party libraries the file may import."""
+    matching = [entry for entry in LIBRARIES if name_of(path).startswith(entry)]
+    return LIBRARIES[max(matching, key=len)]
+
+
+def test_libraries_stay_where_they_belong() -> None:
+    own = {"seamount", *sys.stdlib_module_names}
+    faults = [
+        f"{name_of(path)}:{line}: imports {module}"
+        for path in FILES
+        for module, line in imports(path)
+        if module.split(".")[0] not in own | libraries(path)
+    ]
+    assert faults == []
+
+
+def on_host(path: Path) -> bool:
+    return name_of(path).startswith(HOST) and name_of(path) not in NOT_ON_THE_HOST
+
+
+def host_may_import(path: Path, module: str) -> bool:
+    package, *rest = module.split(".")
+    if package == "seamount":
+        file = ROOT.joinpath(*rest)
+        return on_host(file / "__init__.py" if file.is_dir() else file.with_suffix(".py"))
+    if package in libraries(path) - {"msgspec", "networkx"}:
+        return True
+    return package in sys.stdlib_module_names - {"tomllib"}
+
+
+def test_the_host_needs_numpy_alone() -> None:
+    faults = [
+        f"{name_of(path)}:{line}: imports {module}"
+        for path in filter(on_host, FILES)
+        for module, line in imports(path)
+        if name_of(path) != PUBLIC_NAMES and not host_may_import(path, module)
+    ]
+    assert faults == []
+
+
+def test_the_host_reads_python_310() -> None:
+    for path in filter(on_host, FILES):
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
+
+
+def test_no_relative_imports() -> None:
+    faults = [
+        f"{name_of(path)}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ImportFrom) and node.level > 0
+    ]
+    assert faults == []
+
+
+def test_no_module_over_400_lines() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {name: n for name, n in lengths.items() if n > 400} == {}
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function from the first statement on: signature and docstring are reference, not logic."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_no_function_over_40_lines() -> None:
+    lengths = {
+        f"{name_of(path)}:{node.lineno} {node.name}": length(node)
+        for path in FILES
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: n for name, n in lengths.items() if n > 40} == {}
+
+
+def test_no_catch_all() -> None:
+    """No `except` swallows what it does not know; one that raises again may catch everything."""
+    faults = []
+    for path in FILES:
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.ExceptHandler):
+                caught = ast.unparse(node.type) if node.type else "everything"
+                raises = any(isinstance(n, ast.Raise) for n in ast.walk(node))
+                if caught in ("everything", "Exception", "BaseException") and not raises:
+                    faults.append(f"{name_of(path)}:{node.lineno}: catches {caught}")
+    assert faults == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_bare_import_is_refused(folder: str) -> None:
+    run = subprocess.run([sys.executable, "-c", f"import {folder}"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert f"this folder is imported as seamount.{folder}, not as {folder}" in run.stderr
+
+
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "norse", "sklearn", "lava"):
+    sys.modules[name] = None
+import seamount.compiler.cli, seamount.frontends.from_nir
+import seamount.backends.registry, seamount.models.registry
+"""
+
+
+def test_everything_starts_without_torch() -> None:
+    run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
