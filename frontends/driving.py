@@ -32,11 +32,12 @@ class WrongTime(Exception):
 _FOUND = {
     "step": "it runs over an axis that is not time: the module was given one step at a time, (N, *shape)",
     "loop": "a one-step neuron cell gets all steps at once: the module was given (T, N, *shape)",
+    "batch_first": "a one-step neuron cell gets all steps at once: the module was given (N, T, *shape)",
     "inside": "its calls do not follow the steps: the module was given one frame, (N, *shape)",
 }
 _REMEDY = (
-    "let the module take one step and return (output, state), or loop over axis 0 of (T, N, *shape); "
-    'if it does, say so with time="step" or time="loop"'
+    "let the module take one step and return (output, state), or loop over time itself, x[t] of (T, N, *shape) or "
+    'x[:, t] of (N, T, *shape); if it does, say so with time="step", "loop" or "batch_first"'
 )
 
 
@@ -58,6 +59,8 @@ def drive(
     if time == "loop":
         whole = x.unsqueeze(0).expand(steps, *x.shape) if constant else x.transpose(0, 1)
         fed = whole.contiguous()
+    elif time == "batch_first":
+        fed = x.unsqueeze(1).expand(len(x), steps, *x.shape[1:]).contiguous() if constant else x.clone()
     else:
         fed = x.clone()
     on_input(fed, None)

@@ -32,7 +32,7 @@ class _Recorder:
     def hook(self, name: str) -> Any:
         def keep(module: torch.nn.Module, args: Any, output: Any) -> None:
             spikes = output[0] if isinstance(output, tuple) else output
-            self.kept.setdefault(name, []).append(spikes.detach().cpu())
+            self.kept.setdefault(name, []).append(spikes.detach().cpu().clone())
 
         return keep
 
@@ -99,7 +99,8 @@ def _series(traced: Traced, written: NirModel, outputs: list[torch.Tensor], laye
     if traced.time == "step":
         whole = torch.stack([y.detach().cpu() for y in outputs], dim=1)
     else:
-        whole = outputs[0].detach().cpu().transpose(0, 1)
+        whole = outputs[0].detach().cpu()
+        whole = whole if traced.lead == "NT" else whole.transpose(0, 1)
     return np.ascontiguousarray(whole.numpy(), dtype=np.float32)
 
 

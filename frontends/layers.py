@@ -18,6 +18,7 @@ from seamount.compiler.errors import ImportRefused, Problem
 from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.parts import Part, chain, single
 from seamount.frontends.pooling import POOLS, pool_objections
+from seamount.frontends.traced import Lead
 
 Writer = Callable[[str, Any, Shape], Part]
 
@@ -127,7 +128,7 @@ RESHAPING = (nn.Flatten, nn.Unflatten)
 
 VANISHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 _ANY_LEAD = (nn.Linear,)
-"""Layers that may also be given (T, N, *shape) directly."""
+"""Layers that may also be given (T, N, *shape) or (N, T, *shape) directly."""
 
 _REMEDIES = {
     "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
@@ -199,11 +200,11 @@ def objections(where: str, module: nn.Module) -> list[Problem]:
     return problems + pool_objections(where, module)
 
 
-def write_layer(name: str, module: nn.Module, shape: Shape, lead: str) -> Part:
+def write_layer(name: str, module: nn.Module, shape: Shape, lead: Lead) -> Part:
     """The NIR nodes of a layer. shape: its input's. lead: leading axes it saw. Raises ImportRefused."""
     kind = kind_of(module)
-    if lead == "TN" and kind not in _ANY_LEAD:
-        found = f"{kind.__name__} is given (T, N, *shape) and takes time for the batch"
+    if len(lead) == 2 and kind not in _ANY_LEAD:
+        found = f"{kind.__name__} is given ({lead[0]}, {lead[1]}, *shape) and mistakes axis 1 for channels"
         raise _refuse(name, found, "wrap it in norse.torch.Lift, or merge time and batch before it")
     bad = [k for k, p in module.named_parameters() if not bool(torch.isfinite(p).all())]
     bad += [k for k, b in module.named_buffers() if not bool(torch.isfinite(b).all())]

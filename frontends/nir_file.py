@@ -118,7 +118,8 @@ class _Builder:
         where = f"graph '{path}'" if path else "/node"
         nodes: dict[str, nir.NIRNode] = {}
         edges: list[tuple[str, str]] = []
-        if not isinstance(tree, dict) or tree.get("type") != "NIRGraph":
+        kind = tree.get("type") if isinstance(tree, dict) else None
+        if not isinstance(tree, dict) or not isinstance(kind, str) or kind != "NIRGraph":
             self._problem(where, "does not hold a NIRGraph", "write the graph with nir.write")
         elif not isinstance(tree.get("nodes"), dict):
             self._problem(where, "has no nodes")

@@ -58,7 +58,8 @@ def save(
     input_range lowest and highest graded input; default [0, 1] when the sample stays within
     framework   default: found from the classes of the module
     time        how the module is called: "step", model(x_t, state) -> (y_t, state); "loop", model(x) with x
-                (T, N, *shape); "inside", model(x) with x (N, *shape) and the loop inside; default: found by trying
+                (T, N, *shape); "batch_first", with x (N, T, *shape); "inside", model(x) with x (N, *shape) and the
+                loop inside; default: found by trying
 
     The module must be in eval mode where that matters. Returns the result of the self-check. Raises InputError
     (arguments, sample, file), ImportRefused (what cannot be carried over, all of it), CheckFailed (the graph differs

@@ -11,7 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from seamount.frontends import trace_time
-from seamount.frontends.traced import REFUSED, ZERO, Ref
+from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
 
 if TYPE_CHECKING:
     from seamount.frontends.tracer import Tracer, Value
@@ -23,15 +23,15 @@ _ASK = {
     "shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "dtype", "device", "layout",
     "is_cuda", "is_sparse", "requires_grad", "__len__", "stride", "is_contiguous", "element_size",
     "is_floating_point", "get_device", "names",
-    "is_leaf", "grad_fn", "grad", "is_quantized", "is_meta", "is_mps", "is_complex", "type", "_version", "__repr__",
-    "new_zeros", "zeros_like", "new_ones", "ones_like", "new_full", "full_like", "new_empty", "empty_like", "rand_like",
-    "randn_like", "__hash__", "retain_grad", "is_nested", "is_xpu", "is_pinned", "data_ptr",
+    "is_leaf", "grad_fn", "grad", "is_quantized", "is_meta", "is_mps", "is_complex", "_version", "__repr__",
+    "new_zeros", "zeros_like", "new_ones", "ones_like", "new_full", "full_like", "__hash__",
+    "retain_grad", "is_nested", "is_xpu", "is_pinned", "data_ptr",
 }  # fmt: skip
 """Functions whose result depends on the shape alone, not on values."""
 
 _SAME = {
     "contiguous", "clone", "detach", "detach_", "data", "requires_grad_", "to", "float", "double", "cpu", "cuda",
-    "type_as", "alias", "positive", "__deepcopy__",
+    "type", "type_as", "alias", "positive", "__deepcopy__",
 }  # fmt: skip
 """Functions whose result has the values of their argument, as long as the result is a 32- or 64-bit float."""
 
@@ -84,11 +84,17 @@ def record(tracer: Tracer, func: Any, args: Args, kwargs: dict[str, Any]) -> Any
         return trace_time.iterate(tracer, parts)
     result = func(*args, **kwargs)
     if name in _ASK or (not values and not on_state):
+        if name in _ASK or all(tracer.is_constant(x) for x in leaves if isinstance(x, torch.Tensor)):
+            tracer.set_constant(result)
         return result
+    if name.endswith("_") and not name.endswith("__") and isinstance(args[0], torch.Tensor):
+        tracer.overwritten(args[0])
     if on_state:
         _on_state(tracer, name, args, result)
     elif any(v.node == REFUSED for v in values):
         tracer.refuse_quietly(result)
+    elif any(v.node == STALE for v in values):
+        tracer.refuse(*STALE_USE, result=result)
     else:
         _apply(tracer, name, args, kwargs, result, values)
     return result
@@ -158,7 +164,12 @@ def _sum(tracer: Tracer, args: Args, alpha: float, result: Any) -> None:
         known, other, factor = (left, b, 1.0) if left is not None else (right, a, alpha)
         assert known is not None
         nothing = not bool(other.any()) if isinstance(other, torch.Tensor) else other == 0
-        if not nothing:
+        if not tracer.is_constant(other):
+            tracer.refuse(
+                f"a tensor of unknown origin is added to {source(tracer, args)}",
+                "compute it with layers from the input; functions of your own cannot be looked into", result=result,
+            )  # fmt: skip
+        elif not nothing:
             tracer.refuse(
                 f"a constant is added to {source(tracer, args)}", "put it into the bias of a layer", result=result
             )
@@ -169,7 +180,8 @@ def _sum(tracer: Tracer, args: Args, alpha: float, result: Any) -> None:
         return
     if alpha == 1.0 and trace_time.accumulate(tracer, left, right, result):
         return
-    if left.rule or right.rule or left.partial or right.partial or a.shape[1:] != b.shape[1:]:
+    two_leads = len(left.lead) == len(right.lead) and left.lead != right.lead
+    if left.rule or right.rule or left.partial or right.partial or a.shape[1:] != b.shape[1:] or two_leads:
         refuse(tracer, "add", args, result)
         return
     if alpha != 1.0:
@@ -204,7 +216,7 @@ def negate(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> N
 
 
 def _scale_by(tracer: Tracer, name: str, known: Any, other: Any, power: int, args: Args, result: Any) -> None:
-    value, factor = tracer.value(known), _constant(other) if tracer.value(other) is None else None
+    value, factor = tracer.value(known), _constant(other) if tracer.is_constant(other) else None
     usable = value is not None and factor is not None and math.isfinite(factor) and factor != 0
     if not usable or result.shape != known.shape:
         refuse(tracer, name, args, result)
@@ -262,14 +274,15 @@ def dropout(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> 
         tracer.set(result, value)
 
 
-def _new_lead(tracer: Tracer, lead: str, shape: tuple[int, ...]) -> str | None:
+def _new_lead(tracer: Tracer, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
     """Leading axes after a reshape to `shape`; None when they are torn."""
     steps, samples = tracer.steps, tracer.samples
     if lead == "N":
         return "N" if shape[:1] == (samples,) else None
-    if shape[:2] == (steps, samples):
-        return "TN"
-    return "M" if shape[:1] == (steps * samples,) else None
+    both: tuple[Lead, Lead] = ("TN", "M") if lead in ("TN", "M") else ("NT", "W")
+    if shape[:2] == ((steps, samples) if both[0] == "TN" else (samples, steps)):
+        return both[0]
+    return both[1] if shape[:1] == (steps * samples,) else None
 
 
 HANDLERS: dict[str, Handler] = {

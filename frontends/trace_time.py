@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from seamount.compiler.errors import Problem
 from seamount.frontends.driving import WrongTime
 from seamount.frontends.trace_origin import user_line
-from seamount.frontends.traced import REFUSED
 
 if TYPE_CHECKING:
     from seamount.compiler.ir.ops import Rule
@@ -20,46 +20,84 @@ ANY = -1
 """Step of a value that is the same at every step."""
 ALL = -2
 """Step of a tensor that holds all steps."""
+
+Args = tuple[Any, ...]
+Handler = Callable[["Tracer", Args, dict[str, Any], Any], None]
+
 _STACK = "stack the outputs of all steps in order: torch.stack(outputs)"
 
 
-def getitem(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-    """x[t] on (T, N, ...)."""
+def _argument(args: Args, kwargs: dict[str, Any], place: int, name: str, default: Any = None) -> Any:
+    return kwargs.get(name, args[place] if len(args) > place else default)
+
+
+def getitem(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x[t] on (T, N, ...), x[:, t] on (N, T, ...), and what takes everything."""
     value, index = tracer.value(args[0]), args[1]
     if value is None:
         tracer.refuse("indexing with a traced tensor", "index with numbers", result=result)
         return
-    if isinstance(index, tuple) and index and all(i == slice(None) or i is Ellipsis for i in index[1:]):
-        index = index[0]
-    if index == slice(None) or index is Ellipsis:
+    items = list(index) if isinstance(index, tuple) else [index]
+    while items and (items[-1] is Ellipsis or _is_all(items[-1])):
+        items.pop()
+    if not items:
         tracer.set(result, value)
-    elif type(index) is int and value.lead == "TN":
+    elif type(items[-1]) is int and all(map(_is_all, items[:-1])):
+        take(tracer, value, len(items) - 1, items[-1], result)
+    else:
+        _refuse_part(tracer, value, args[1], result)
+
+
+def _is_all(item: Any) -> bool:
+    return isinstance(item, slice) and item == slice(None)
+
+
+def take(tracer: Tracer, value: Value, axis: int, index: int, result: Any) -> None:
+    """One entry of an axis; the axis must be time."""
+    if len(value.lead) == 2 and value.lead.index("T") == axis:
         tracer.now = index % tracer.steps
         tracer.set(result, replace(value, step=tracer.now, lead="N"))
-    elif type(index) is int and value.lead == "N" and value.node == 0:
-        raise WrongTime("loop", user_line())
+    elif value.node == 0 and axis < 2 and (value.lead == "N" or len(value.lead) == 2):
+        part = Problem(user_line(), *_part_text(tracer, value, f"{':, ' * axis}{index}"))
+        raise WrongTime("loop" if axis == 0 else "batch_first", user_line(), part if value.lead == "N" else None)
     else:
-        tracer.refuse(
-            f"indexing '{tracer.nodes[value.node].name}' with [{_show(args[1])}] takes a part of it",
-            "only single steps, x[t] of (T, N, *shape), can be taken", result=result,
-        )  # fmt: skip
+        _refuse_part(tracer, value, (slice(None),) * axis + (index,), result)
+
+
+def _refuse_part(tracer: Tracer, value: Value, index: Any, result: Any) -> None:
+    tracer.refuse(*_part_text(tracer, value, _show(index)), result=result)
+
+
+def _part_text(tracer: Tracer, value: Value, index: str) -> tuple[str, str]:
+    found = f"indexing '{tracer.nodes[value.node].name}' with [{index}] takes a part of it"
+    return found, "only single steps, x[t] of (T, N, *shape) or x[:, t] of (N, T, *shape), can be taken"
 
 
 def _show(index: Any) -> str:
+    if isinstance(index, tuple):
+        return ", ".join(map(_show, index))
+    if isinstance(index, slice):
+        ends = [("" if n is None else str(n)) for n in (index.start, index.stop, index.step)]
+        return ":".join(ends[:2] if not ends[2] else ends)
     return "tensor" if isinstance(index, torch.Tensor) else str(index)
 
 
-def unbind(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-    """x.unbind(0), or `for x_t in x`."""
+def _select(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x.select(dim, index)."""
+    axis = _argument(args, kwargs, 1, "dim", 0)
+    getitem(tracer, (args[0], (slice(None),) * axis + (_argument(args, kwargs, 2, "index"),)), {}, result)
+
+
+def unbind(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x.unbind(dim), or `for x_t in x`."""
     value = tracer.value(args[0])
-    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
-    if value is None or dim != 0 or value.lead not in ("TN", "N") or value.node == REFUSED:
-        tracer.refuse("unbind over an axis that is not time", "loop over axis 0 of (T, N, *shape)", result=result)
-    elif value.lead == "N":
-        raise WrongTime("loop", user_line())
-    else:
-        for t, part in enumerate(result):
-            tracer.set(part, replace(value, step=t, lead="N"))
+    axis = _argument(args, kwargs, 1, "dim", 0)
+    for t, part in enumerate(result):
+        if value is not None and value.node >= 0:
+            take(tracer, value, axis, t, part)
+        else:
+            tracer.refuse_quietly(part)
+    tracer.now = 0
 
 
 def iterate(tracer: Tracer, parts: tuple[Any, ...]) -> Iterator[Any]:
@@ -69,20 +107,47 @@ def iterate(tracer: Tracer, parts: tuple[Any, ...]) -> Iterator[Any]:
         yield part
 
 
-def stack(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-    """torch.stack of the outputs of steps 0..T-1."""
+def stack(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """torch.stack of the outputs of steps 0..T-1, over axis 0 or 1."""
     values = [tracer.value(x) for x in args[0]]
-    dim = kwargs.get("dim", args[1] if len(args) > 1 else 0)
+    axis = _argument(args, kwargs, 1, "dim", 0)
     first = values[0]
-    wanted = list(range(tracer.steps))
-    ordered = [v.step if v is not None else None for v in values] == wanted
+    ordered = [v.step if v is not None else None for v in values] == list(range(tracer.steps))
     alike = all(v is not None and first is not None and v.node == first.node for v in values)
     plain = first is not None and first.lead == "N" and not first.partial and not first.rule
-    if first is not None and dim == 0 and ordered and alike and plain:
+    if first is not None and axis in (0, 1) and ordered and alike and plain:
         tracer.now = 0
-        tracer.set(result, replace(first, step=ALL, lead="TN"))
+        tracer.set(result, replace(first, step=ALL, lead="TN" if axis == 0 else "NT"))
     else:
         tracer.refuse("stack of tensors that are not all steps of one layer, in order", _STACK, result=result)
+
+
+def transpose(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """Exchange of the time and the batch axis."""
+    rank = args[0].ndim
+    axes = [_argument(args, kwargs, 1, "dim0"), _argument(args, kwargs, 2, "dim1")]
+    exchanged = all(type(a) is int for a in axes) and sorted(a % rank for a in axes) == [0, 1]
+    _exchange(tracer, args, result, exchanged)
+
+
+def permute(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x.permute(1, 0, 2, ...)."""
+    order = kwargs.get("dims", args[1] if len(args) == 2 and isinstance(args[1], (tuple, list)) else args[1:])
+    rank = args[0].ndim
+    _exchange(tracer, args, result, [a % rank for a in order] == [1, 0, *range(2, rank)])
+
+
+def _exchange(tracer: Tracer, args: Args, result: Any, exchanged: bool) -> None:
+    value = tracer.value(args[0])
+    if value is not None and exchanged and len(value.lead) == 2:
+        tracer.set(result, replace(value, lead="NT" if value.lead == "TN" else "TN"))
+        return
+    if value is not None and exchanged and value.node == 0:
+        raise WrongTime("loop", user_line(), Problem(user_line(), "exchanges the batch axis with another", _KEEP))
+    tracer.refuse("an exchange of axes", _KEEP, result=result)
+
+
+_KEEP = "keep the batch on axis 0 and the other axes in order"
 
 
 def accumulate(tracer: Tracer, left: Value, right: Value, result: Any) -> bool:
@@ -105,17 +170,17 @@ def as_mean(tracer: Tracer, value: Value, factor: float) -> Value | None:
     return None
 
 
-def _reduce(rule: Rule) -> Callable[[Tracer, tuple[Any, ...], dict[str, Any], Any], None]:
-    def handler(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+def _reduce(rule: Rule) -> Handler:
+    def handler(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
         value = tracer.value(args[0])
-        dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
-        dim = dim[0] if isinstance(dim, (tuple, list)) and len(dim) == 1 else dim
+        axis = _argument(args, kwargs, 1, "dim")
+        axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
         target = result[0] if isinstance(result, tuple) else result
-        keeps = bool(kwargs.get("keepdim", False)) or len(args) > 2
-        if value is None or value.lead != "TN" or dim != 0 or keeps or value.rule:
+        over_time = value is not None and len(value.lead) == 2 and axis == value.lead.index("T")
+        if value is None or not over_time or _argument(args, kwargs, 2, "keepdim", False) or value.rule:
             tracer.refuse(
                 f"{rule} over an axis that is not time",
-                "reduce only over axis 0 of (T, N, *shape), or choose the readout rule in save()", result=result,
+                "reduce only over the time axis, or choose the readout rule in save()", result=result,
             )  # fmt: skip
         else:
             tracer.set(target, replace(value, rule=rule, lead="N", step=ANY))
@@ -123,13 +188,16 @@ def _reduce(rule: Rule) -> Callable[[Tracer, tuple[Any, ...], dict[str, Any], An
     return handler
 
 
-HANDLERS = {
+HANDLERS: dict[str, Handler] = {
     "__getitem__": getitem,
-    "select": lambda tracer, args, kwargs, result: getitem(
-        tracer, (args[0], (slice(None),) * args[1] + (args[2],) if args[1] else args[2]), kwargs, result
-    ),
+    "select": _select,
     "unbind": unbind,
     "stack": stack,
+    "transpose": transpose,
+    "swapaxes": transpose,
+    "swapdims": transpose,
+    "movedim": transpose,
+    "permute": permute,
     "sum": _reduce("sum"),
     "mean": _reduce("mean"),
     "amax": _reduce("max"),

@@ -7,13 +7,17 @@ from typing import Any, Literal
 
 from seamount.compiler.ir.ops import Rule, Shape
 
-Time = Literal["step", "loop", "inside"]
+Time = Literal["step", "loop", "batch_first", "inside"]
 """How the module is driven.
 
-step    model(x_t, state) -> (y_t, state), called once per step
-loop    model(x) with x (T, N, *shape): the module loops over time itself
-inside  model(x) with x (N, *shape), shown again at each step of a loop inside the module
+step         model(x_t, state) -> (y_t, state), called once per step
+loop         model(x) with x (T, N, *shape): the module loops over time itself
+batch_first  the same with x (N, T, *shape)
+inside       model(x) with x (N, *shape), shown again at each step of a loop inside the module
 """
+
+Lead = Literal["N", "TN", "NT", "M", "W"]
+"""Leading axes of a tensor: batch; time and batch in either order; merged to one axis, time (M) or batch (W) first."""
 
 Kind = Literal["input", "layer", "neuron", "add", "scale", "reshape"]
 
@@ -22,6 +26,16 @@ ZERO = -1
 
 REFUSED = -2
 """Node number of a value that was refused already; nothing more is said about what follows from it."""
+
+STALE = -3
+"""Node number of a tensor that was overwritten through another tensor with the same memory."""
+
+
+STALE_USE = (
+    "a tensor is used that was overwritten in place through another one (a view of it)",
+    "write y = y + z instead of y += z, or copy the tensor first with clone()",
+)
+"""What is found and the remedy, for a stale tensor."""
 
 
 @dataclass(frozen=True, order=True)
@@ -47,8 +61,8 @@ class TracedNode:
     shape: Shape
     module: Any = None
     factor: float = 1.0
-    lead: str = "N"
-    """Leading axes the layer saw: N, TN, or M for time and batch merged."""
+    lead: Lead = "N"
+    """Leading axes the layer saw."""
 
 
 @dataclass(eq=False)
@@ -59,6 +73,8 @@ class Traced:
     output: Ref
     time: Time
     rule: Rule | None = None
+    lead: Lead = "N"
+    """Leading axes of what the module returns."""
     unused: tuple[str, ...] = field(default=())
     """Layers that were called but do not reach the output; they are left out."""
 

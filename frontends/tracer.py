@@ -19,19 +19,19 @@ from seamount.frontends.framework import Framework
 from seamount.frontends.layers import RESHAPING, VANISHING, has_offset
 from seamount.frontends.trace_origin import user_line
 from seamount.frontends.trace_time import ALL, ANY
-from seamount.frontends.traced import REFUSED, ZERO, Kind, Ref, TracedNode
+from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Kind, Lead, Ref, TracedNode
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a tensor holds: the output of a node at a step. `lead` names its leading axes: N, TN or M (merged).
+    """What a tensor holds: the output of a node at a step.
 
     partial > 0: the sum of steps 0..partial-1. rule: combined over all steps.
     """
 
     node: int
     step: int
-    lead: str = "N"
+    lead: Lead = "N"
     partial: int = 0
     rule: Rule | None = None
 
@@ -58,6 +58,9 @@ class Tracer(TorchFunctionMode):
         self.now = 0
         self._values: Any = WeakIdKeyDictionary()
         self._marks: Any = WeakIdKeyDictionary()
+        self._constants: Any = WeakIdKeyDictionary()
+        for tensor in (*model.parameters(), *model.buffers()):
+            self._constants[tensor] = True
         self._index: dict[Any, int] = {}
         self._calls: dict[int, int] = {}
 
@@ -72,7 +75,24 @@ class Tracer(TorchFunctionMode):
         if isinstance(x, torch.Tensor):
             self._values[x] = value
 
-    def feed(self, x: torch.Tensor, step: int, lead: str) -> None:
+    def is_constant(self, x: object) -> bool:
+        """Whether a tensor or number was made without any activation: a parameter, torch.zeros, ..."""
+        return x in self._constants if isinstance(x, torch.Tensor) else isinstance(x, (int, float))
+
+    def set_constant(self, result: object) -> None:
+        """Note that tensors were made from constants alone."""
+        for x in tree_leaves(result):
+            if isinstance(x, torch.Tensor):
+                self._constants[x] = True
+
+    def overwritten(self, x: torch.Tensor) -> None:
+        """x is written to in place: every other tensor in the same memory changes with it."""
+        memory = x.untyped_storage().data_ptr()
+        for other, value in list(self._values.items()):
+            if other is not x and value.node >= 0 and other.untyped_storage().data_ptr() == memory:
+                self._values[other] = Value(STALE, ANY)
+
+    def feed(self, x: torch.Tensor, step: int, lead: Lead) -> None:
         """Note that `x` is the input at `step`."""
         shape = tuple(x.shape[len(lead) :])
         number = self.node("input", "input", (), shape, shape)
@@ -91,7 +111,7 @@ class Tracer(TorchFunctionMode):
         for x in tree_leaves(result):
             self.set(x, Value(REFUSED, ANY))
 
-    def features(self, x: torch.Tensor, lead: str) -> tuple[int, ...]:
+    def features(self, x: torch.Tensor, lead: Lead) -> tuple[int, ...]:
         """Shape without the leading axes."""
         return tuple(x.shape[len(lead) :])
 
@@ -106,7 +126,7 @@ class Tracer(TorchFunctionMode):
         shape: tuple[int, ...],
         module: Any = None,
         factor: float = 1.0,
-        lead: str = "N",
+        lead: Lead = "N",
     ) -> int:
         """The number of the node with these inputs; the same call at another step gives the same number."""
         key = (kind, id(module) if module is not None else 0, refs, shape, factor)
@@ -140,8 +160,11 @@ class Tracer(TorchFunctionMode):
     def on_layer(self, module: torch.nn.Module, x: object, output: object) -> None:
         """A stateless layer was called."""
         name, value = self.names[id(module)], self.value(x)
+        if value is not None and value.node == STALE:
+            self.refuse(*STALE_USE, f"layer '{name}'", output)
+            return
         if value is None:
-            if isinstance(x, torch.Tensor) and not x.any():
+            if isinstance(x, torch.Tensor) and self.is_constant(x) and not x.any():
                 value = Value(ZERO, ANY)
             else:
                 return
@@ -177,6 +200,9 @@ class Tracer(TorchFunctionMode):
         value = self.value(args[0]) if args else None
         call = self._calls.get(id(module), 0)
         self._calls[id(module)] = call + 1
+        if value is not None and value.node == STALE:
+            self.refuse(*STALE_USE, where, output)
+            return
         if value is None or value.node == REFUSED or value.rule or value.partial:
             if value is None or value.node != REFUSED:
                 self.refuse(
@@ -186,8 +212,8 @@ class Tracer(TorchFunctionMode):
             self.refuse_quietly(output)
             return
         loops = self.framework.loops(module)
-        if loops != (value.lead == "TN"):
-            raise WrongTime("step" if value.lead == "TN" else "loop", where)
+        if loops != (value.lead == "TN") or value.lead not in ("N", "TN"):
+            raise WrongTime("loop" if loops else "step", where)
         if value.step not in (ANY, ALL, call) or (loops and call):
             raise WrongTime("inside", where, self._reused(where))
         self._check_state(module, call, args[1:], where)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from seamount.compiler.errors import ImportRefused, Problem, raise_all
+from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
 from seamount.frontends.driving import WrongTime, drive
 from seamount.frontends.framework import Framework
 from seamount.frontends.trace_time import ALL, ANY
@@ -65,17 +65,24 @@ def trace(
             return _attempt(framework, model, few, steps, constant, time or "loop")
         except WrongTime as wrong:
             raise ImportRefused(wrong.problem(time or "loop")) from None
-    first: WrongTime | None = None
-    guesses: tuple[Time, ...] = ("step", "loop", "inside")
-    for guess in guesses:
-        if guess == "inside" and not constant:
-            continue
+    return _by_trial(framework, model, few, steps, constant)
+
+
+def _by_trial(framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool) -> Traced:
+    """Drive the module in each way in turn; the first that fits is it."""
+    guesses: tuple[Time, ...] = ("step", "loop", "batch_first", "inside")
+    failed: dict[Time, WrongTime | InputError] = {}
+    for guess in guesses if constant else guesses[:3]:
         try:
-            return _attempt(framework, model, few, steps, constant, guess)
-        except WrongTime as wrong:
-            first = first or wrong
-    assert first is not None
-    raise ImportRefused(first.problem("step"))
+            return _attempt(framework, model, x, steps, constant, guess)
+        except (WrongTime, InputError) as error:
+            failed[guess] = error
+    first = failed["step"]
+    told = failed.get(first.fits) if isinstance(first, WrongTime) else None
+    final = told if isinstance(told, InputError) else first
+    if isinstance(final, WrongTime):
+        raise ImportRefused(final.problem("step"))
+    raise final
 
 
 def _attempt(
@@ -84,8 +91,10 @@ def _attempt(
     tracer = Tracer(framework, model, steps, len(x))
 
     def on_input(tensor: torch.Tensor, step: int | None) -> None:
-        lead = "TN" if time == "loop" else "N"
-        tracer.feed(tensor, ALL if time == "loop" else ANY if step is None else step, lead)
+        if time in ("loop", "batch_first"):
+            tracer.feed(tensor, ALL, "TN" if time == "loop" else "NT")
+        else:
+            tracer.feed(tensor, ANY if step is None else step, "N")
 
     with torch.no_grad(), _hooked(tracer, model), tracer:
         outputs = drive(model, x, steps, constant, time, on_input)
@@ -102,7 +111,7 @@ def _finish(tracer: Tracer, found: list[Value | None], time: Time) -> Traced:
         what = "is not computed by traced layers from the input" if last is None else "differs between steps"
         raise ImportRefused(Problem("output", f"what the module returns {what}", remedy))
     rule = last.rule
-    if time != "step" and rule is None and last.lead != "TN":
+    if time != "step" and rule is None and len(last.lead) != 2:
         if last.partial == tracer.steps:
             rule = "sum"
         elif last.step == tracer.steps - 1 and not last.partial:
@@ -114,7 +123,7 @@ def _finish(tracer: Tracer, found: list[Value | None], time: Time) -> Traced:
         if calls != tracer.steps:
             found_text = f"called {calls} times for {tracer.steps} steps"
             raise ImportRefused(Problem(f"neuron layer '{name}'", found_text, "call it once per step"))
-    result = Traced(tracer.nodes, Ref(last.node), time, rule)
+    result = Traced(tracer.nodes, Ref(last.node), time, rule, last.lead)
     used = set(result.reachable())
     if 0 not in used:
         raise ImportRefused(Problem("output", "it does not depend on the input", remedy))

@@ -143,9 +143,7 @@ class _Draft:
         bare = tuple(self.bare(node) for node in populations)
         program = Program(inputs, bare, tuple(self.projections), (), self.integer(1, 6))
         program = self.fit_exponents(program)
-        program = replace(
-            program, populations=tuple(self.parameters(program, p) for p in program.populations)
-        )
+        program = replace(program, populations=tuple(self.parameters(program, p) for p in program.populations))
         return replace(self.fit_exponents(program), readouts=self.readouts(populations))
 
     def inputs(self) -> tuple[InputPort, ...]:
@@ -169,11 +167,7 @@ class _Draft:
         if not first and self.wants("residual"):
             sources += [n for n in self.nodes if n is not sources[0] and self.draw(st.booleans())]
         kinds = sorted(self.force & KINDS or self.allow & KINDS) if first else sorted(self.allow & KINDS)
-        fitting = [
-            k
-            for k in kinds
-            if {"conv": 3, "conv1d": 2}.get(k, len(sources[0].shape)) == len(sources[0].shape)
-        ]
+        fitting = [k for k in kinds if {"conv": 3, "conv1d": 2}.get(k, len(sources[0].shape)) == len(sources[0].shape)]
         kind = self.pick(fitting or ["dense"])
         name = f"p{sum(n.name[0] == 'p' for n in self.nodes)}"
         connect, shape = self.connection(kind, sources[0].shape)
@@ -200,9 +194,7 @@ class _Draft:
                 kernel, stride, padding, dilation = 1, 1, 0, 1
             if conv_out(size, kernel, stride, padding, dilation) < 1:
                 kernel = 1
-            axes.append(
-                (kernel, stride, padding, dilation, conv_out(size, kernel, stride, padding, dilation))
-            )
+            axes.append((kernel, stride, padding, dilation, conv_out(size, kernel, stride, padding, dilation)))
         kernel, stride, padding, dilation, out = zip(*axes, strict=True)
         c_out = groups * self.integer(1, 2)
         shape = (c_out, *(out if len(source) == 3 else out[1:]))
@@ -223,19 +215,20 @@ class _Draft:
         rows, cols = np.divmod(pairs.astype(np.int32), np.int32(n_in))
         return lambda weights: Sparse(rows, cols, weights(pairs.shape))
 
-    def project(
-        self, source: _Node, target: _Node, connect: Callable[..., Connection], late: int = 0
-    ) -> None:
+    def project(self, source: _Node, target: _Node, connect: Callable[..., Connection], late: int = 0) -> None:
         """Add a projection with the delay that its lag asks for."""
         lag = self.integer(1, 2) if late and self.draw(st.booleans()) else 0
         self.finish(source, target, connect, target.offset - source.offset - 1 + lag)
 
     def add_loops(self, populations: list[_Node]) -> None:
-        """One or two projections from a population to itself or to an earlier one."""
+        """One or two projections from a population to itself, to one that feeds it, or to any earlier one."""
         firing = [n for n in populations if n.fires]
         for _ in range(self.integer(1, 2) if firing else 0):
-            source = self.pick(firing)
-            target = self.pick(populations[: populations.index(source) + 1][::-1])
+            source = self.pick(firing[::-1])
+            earlier = populations[: populations.index(source) + 1]
+            feeding = {q.source for q in self.projections if q.target == source.name}
+            target = self.pick([[n for n in earlier if n.name in feeding] or [source], [source], earlier])
+            target = self.pick(target)
             late = self.integer(0, 3) if self.wants("delay") else 0
             delay = late + max(0, target.offset - source.offset)
             self.finish(source, target, self.between(source.shape, target.shape), delay)
@@ -296,8 +289,7 @@ class _Draft:
         return replace(
             program,
             projections=tuple(
-                replace(q, weight_exp=max(moved[q.name], -8)) if q.name in moved else q
-                for q in program.projections
+                replace(q, weight_exp=max(moved[q.name], -8)) if q.name in moved else q for q in program.projections
             ),
         )
 
@@ -323,9 +315,7 @@ class _Draft:
         if self.wants("v_min"):
             more["v_min"] = -int(self.rng.integers(0, min(size * 64, V_MAX)))
         if self.wants("v_init"):
-            more["v_init"] = np.asarray(
-                self.rng.integers(-min(size, V_MAX), min(size, V_MAX) + 1, spread), np.int32
-            )
+            more["v_init"] = np.asarray(self.rng.integers(-min(size, V_MAX), min(size, V_MAX) + 1, spread), np.int32)
         return replace(
             p,
             du=du,

@@ -27,7 +27,7 @@ class Plan:
         self.neurons = {p.name: Neurons(program, p, steps) for p in program.populations}
         self.groups = groups(program)
         self.cyclic = any(is_cyclic(program, group) for group in self.groups)
-        self.kept = {(r.population, r.register) for r in program.readouts}
+        self.kept: set[tuple[str, str]] = {(r.population, r.register) for r in program.readouts}
         self.kept |= {(p.name, REGISTERS[what]) for p in program.populations for what in record}
 
 
@@ -49,7 +49,8 @@ class _Arrival:
             return None
         if self.values is None:
             return self.kernel(sent[t])
-        return self.values[t if len(self.values) > 1 else 0]
+        share: Float = self.values[t if len(self.values) > 1 else 0]
+        return share
 
 
 class Batch:

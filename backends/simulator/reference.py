@@ -29,7 +29,7 @@ Wide = NDArray[np.int64]
 
 def truncate(x: Wide) -> Wide:
     """x / 4096, rounded toward zero."""
-    return np.sign(x) * (np.abs(x) // DECAY_ONE)
+    return np.asarray(np.sign(x) * (np.abs(x) // DECAY_ONE), np.int64)
 
 
 def shift(x: Wide, exponent: int) -> Wide:
@@ -52,10 +52,8 @@ def step(p: Population, u: Wide, v: Wide, a: Wide) -> tuple[Wide, Wide, Wide]:
     u = wrap(truncate(u * (DECAY_ONE - 1 - du)) + (a << VTH_SHIFT))
     v = truncate(v * (DECAY_ONE - dv)) + u + shift(mantissa, p.bias_exp)
     v = np.clip(v, -V_MAX, V_MAX)
-    if p.vth is None:
-        s = np.zeros_like(v)
-    else:
-        s = (v > (np.asarray(p.vth, np.int64) << VTH_SHIFT)).astype(np.int64)
+    threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT
+    s = (v > threshold).astype(np.int64)
     v = np.where(s == 1, 0 if p.reset == "zero" else v - p.reset_by, v)
     return s, u, np.maximum(v, p.v_min)
 
@@ -155,9 +153,7 @@ class _Stream:
         updates = {p.name: p.size * self.steps * self.samples for p in self.program.populations}
         return Trace(
             counts=EventCounts(self.samples, self.steps, self.spikes, self.synops, updates),
-            readout={
-                r.name: combine(r, self.series[r.population, r.register]) for r in self.program.readouts
-            },
+            readout={r.name: combine(r, self.series[r.population, r.register]) for r in self.program.readouts},
             spikes={n: self.series[n, "s"].astype(np.int8) for n in names if "spikes" in record},
             u={n: self.series[n, "u"].astype(np.int32) for n in names if "u" in record},
             v={n: self.series[n, "v"].astype(np.int32) for n in names if "v" in record},

@@ -98,15 +98,11 @@ class _Results:
         self.spikes = dict.fromkeys(program.shapes, 0)
         self.synops = {q.name: 0 for q in program.projections}
         self.recorded: dict[tuple[str, str], NDArray[Any]] = {
-            (p.name, REGISTERS[what]): np.empty(
-                (samples, steps, *p.shape), np.int8 if what == "spikes" else np.int32
-            )
+            (p.name, REGISTERS[what]): np.empty((samples, steps, *p.shape), np.int8 if what == "spikes" else np.int32)
             for what in sorted(record)
             for p in program.populations
         }
-        self.readout = {
-            r.name: np.empty((samples, *program.shapes[r.population]), np.int64) for r in program.readouts
-        }
+        self.readout = {r.name: np.empty((samples, *program.shapes[r.population]), np.int64) for r in program.readouts}
 
     def keep(self, batch: Batch, first: int) -> None:
         """Put what one batch read and recorded in place, `first` being the place of its first sample."""

@@ -44,7 +44,8 @@ def timing(graph: Graph) -> Timing:
     """Smallest offsets k with k_target >= k_source + 1 - lag on every path; the slack becomes delay.
 
     Transport takes one step per projection, so paths of unequal length need delays to meet at the same time, and a
-    path that training saw `lag` steps late has as many to spare. Longest paths by Bellman-Ford.
+    path that training saw `lag` steps late has as many to spare. Longest paths by Bellman-Ford. Populations that
+    nothing projects to start just before the first of their targets.
     Raises CompileError, naming the cycle, when a loop is longer than its lag.
     """
     joins = paths(graph)
@@ -57,9 +58,21 @@ def timing(graph: Graph) -> Timing:
             if offsets[p.target] < least:
                 offsets[p.target], changed = least, True
         if not changed:
+            offsets |= _late_starts(offsets, joins)
             delays = {p.weights: offsets[p.target] - offsets[p.source] - 1 + p.lag for p in joins}
             return Timing(offsets, delays)
     raise CompileError([_too_long(cycle) for cycle in _late_cycles(joins)])
+
+
+def _late_starts(offsets: Mapping[str, int], joins: Iterable[Path]) -> dict[str, int]:
+    """Offsets of populations without projections into them (tonic neurons): no need to delay what they send."""
+    reached = {p.target for p in joins}
+    latest: dict[str, int] = {}
+    for p in joins:
+        if p.source not in reached and offsets[p.source] > 0:
+            least = max(1, offsets[p.target] - 1 + p.lag)
+            latest[p.source] = min(latest.get(p.source, least), least)
+    return latest
 
 
 def _late_cycles(joins: Iterable[Path]) -> list[list[Path]]:

@@ -173,8 +173,7 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
 def _print(artifact: Artifact, compiled: Compiled, summary: dict[str, Any]) -> None:
     show.populations(artifact.program)
     show.layers(compiled.precision)
-    for convention in artifact.manifest["model"]["conventions"]:
-        out.print(f"convention: {convention}", markup=False)
+    show.conventions(artifact)
     show.notes(artifact)
     if "golden_agreement" in summary:
         same, total = summary["golden_agreement"]

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from seamount.compiler.errors import InputError, Problem, SeamountError
 
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 err = Console(stderr=True, highlight=False)
 
 ISSUES = "please report it with the command and the model file"
@@ -66,11 +66,12 @@ def show_problems(error: SeamountError) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
     """Print a table; the first `left` columns are left-aligned, numbers right."""
-    grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, show_edge=False)
+    grid = Table(box=None, pad_edge=False, show_edge=False)
     for k, name in enumerate(columns):
-        grid.add_column(name, justify="left" if k < left else "right", no_wrap=k > 0, overflow="fold")
+        grid.add_column(name, justify="left" if k < left else "right", overflow="fold")
     for row in rows:
         grid.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
+    out.print(f"[bold]{escape(title)}[/]")
     out.print(grid)
     out.print()
 

@@ -40,10 +40,21 @@ def _threshold(p: Population) -> str:
     return "never fires" if p.vth is None else _span(p.vth)
 
 
+def conventions(artifact: Artifact) -> None:
+    """What the neurons mean, grouped by where that is known from."""
+    grouped: dict[str, list[str]] = {}
+    for note in artifact.manifest["model"]["conventions"]:
+        what, _, source = note.rpartition(" (")
+        grouped.setdefault(source.rstrip(")") if what else "", []).append(what or note)
+    for source, known in grouped.items():
+        title = f"conventions ({source})" if source else "conventions"
+        out.print(f"{title}: {', '.join(known)}", markup=False, soft_wrap=True)
+
+
 def notes(artifact: Artifact) -> None:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
     for note in artifact.manifest["notes"]:
-        out.print(f"note: {note}", markup=False)
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
     for name, needs in artifact.manifest["needs_microcode"].items():
         out.print(f"note: {name} needs custom microcode on a chip: {', '.join(needs)}", markup=False)
     if artifact.manifest["sample_boundary"]:

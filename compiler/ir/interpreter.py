@@ -90,6 +90,10 @@ def _check_inputs(graph: Graph, x: Values | Mapping[str, Values]) -> dict[str, V
         elif given[node.name].shape[2:] != node.op.shape:
             found = f"data of shape {given[node.name].shape}"
             problems.append(Problem(f"input '{node.name}'", found, "reshape the data", f"(N, T, *{node.op.shape})"))
+    sizes = {given[n.name].shape[:2] for n in graph.inputs if n.name in given}
+    if len(sizes) > 1:
+        found = f"samples and steps of {', '.join(map(str, sorted(sizes)))}"
+        problems.append(Problem("inputs", found, "give every input the same number of both"))
     if problems:
         raise InputError(problems)
     return {n.name: given[n.name] for n in graph.inputs}

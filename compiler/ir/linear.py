@@ -130,8 +130,8 @@ def _window_synapses(op: Op, source: Shape) -> Synapses:
     out_per, in_per = op.weight.shape[0] // op.groups, op.weight.shape[1]
     position = np.indices(space_out).reshape(rank, -1)
     flat_out = np.ravel_multi_index(tuple(position), space_out)
-    o = np.arange(op.weight.shape[0])[:, None]
-    c = np.arange(in_per)[None, :]
+    o = np.arange(op.weight.shape[0], dtype=np.int64)[:, None]
+    c = np.arange(in_per, dtype=np.int64)[None, :]
     channel = (o // out_per) * in_per + c
     rows, cols, values = [], [], []
     for tap in np.ndindex(*op.weight.shape[2:]):
@@ -140,7 +140,8 @@ def _window_synapses(op: Op, source: Shape) -> Synapses:
         inside: NDArray[np.bool_] = np.all((at >= 0) & (at < np.array(space_in)[:, None]), axis=0)
         flat_in = np.ravel_multi_index(tuple(at[:, inside]), space_in)
         shape = (*channel.shape, len(flat_in))
-        rows.append(np.broadcast_to(o[..., None] * size(space_out) + flat_out[inside], shape).reshape(-1))
+        post = o[..., None] * size(space_out) + np.asarray(flat_out, np.int64)[inside]
+        rows.append(np.broadcast_to(post, shape).reshape(-1))
         cols.append((channel[..., None] * size(space_in) + flat_in).reshape(-1))
         values.append(np.broadcast_to(op.weight[(slice(None), slice(None), *tap)][..., None], shape).reshape(-1))
     return np.concatenate(rows), np.concatenate(cols), np.concatenate(values)

@@ -22,6 +22,7 @@ from seamount.compiler.ir.ops import (
     Reshape,
     Scale,
     Sparse,
+    fires,
     is_neuron,
 )
 
@@ -81,7 +82,7 @@ def _linear_folded(graph: Graph) -> list[str]:
             )
             if [len(e) for e in ends] != [1, 1] or not is_neuron(ends[1][0].op):
                 faults.append(f"{n.where} does not join one source to one neuron layer")
-            elif not (is_neuron(ends[0][0].op) or isinstance(ends[0][0].op, Input)):
+            elif not (fires(ends[0][0].op) or isinstance(ends[0][0].op, Input)):
                 faults.append(f"{n.where} is fed by {ends[0][0].where}")
         elif is_neuron(n.op):
             for e in graph.into(n.name):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import ClassVar
 
-from seamount.compiler.errors import ContractError, Problem
+from seamount.compiler.errors import ContractError, InputError, Problem
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.properties import WELL_FORMED, Property
 
@@ -35,11 +35,9 @@ class Pass(ABC):
 
     def __str__(self) -> str:
         """The pass with the options that are plain values, such as quantize{weight_bits=8}."""
-        shown = []
-        for f in fields(self) if hasattr(self, "__dataclass_fields__") else ():
-            value = getattr(self, f.name)
-            if isinstance(value, (bool, int, float, str)) and f.repr:
-                shown.append(f"{f.name}={value}")
+        options: list[str] = [f.name for f in fields(self) if f.repr] if is_dataclass(self) else []
+        values = {name: getattr(self, name) for name in options}
+        shown = [f"{k}={v}" for k, v in values.items() if isinstance(v, (bool, int, float, str))]
         return self.name + (f"{{{', '.join(shown)}}}" if shown else "")
 
 
@@ -67,9 +65,11 @@ class Pipeline:
             holding = (holding - p.breaks) | p.ensures
 
     def until(self, name: str) -> Pipeline:
-        """The pipeline up to and including the named pass."""
-        at = next(i for i, p in enumerate(self.passes) if p.name == name)
-        return Pipeline(self.passes[: at + 1])
+        """The pipeline up to and including the named pass. Raises InputError when it has no such pass."""
+        names = [p.name for p in self.passes]
+        if name not in names:
+            raise InputError(Problem(f"pass '{name}'", "is not in the pipeline", f"one of {', '.join(names)}"))
+        return Pipeline(self.passes[: names.index(name) + 1])
 
     def __call__(self, graph: Graph, watch: Watcher | None = None) -> Graph:
         """Run all passes. Raises ContractError, naming the pass, when a property that should hold does not."""

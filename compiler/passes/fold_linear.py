@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import networkx as nx
 import numpy as np
 
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Edge, Graph, Node
 from seamount.compiler.ir.linear import apply, without_bias
-from seamount.compiler.ir.ops import LI, LIF, Array, Input, Op, Output, Shape, freeze, is_neuron
+from seamount.compiler.ir.ops import LI, LIF, Affine, Array, Input, Op, Output, Shape, freeze, is_neuron
 from seamount.compiler.ir.properties import LINEAR_FOLDED, NO_BATCHNORM, SHAPES_KNOWN
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.passes.compose import as_connection, compose, identity
@@ -43,7 +44,7 @@ class FoldLinear(Pass):
     Adds:    for a biased layer in front of a neuron with synaptic memory a tonic neuron, which spikes in every
              step, with the bias as its weights (a constant current is no constant of the membrane); for an output
              fed by linear ops a readout without memory (LI with beta = 0); weights of 1 on a bare connection.
-    Refuses: a biased linear op whose output is delayed (CompileError).
+    Refuses: a biased linear op whose output is delayed; a readout whose membrane is sent on (CompileError).
     Error:   rounding only; 1e-9 relative in the test.
     """
 
@@ -52,6 +53,8 @@ class FoldLinear(Pass):
     ensures = frozenset({LINEAR_FOLDED})
 
     def __call__(self, graph: Graph) -> Graph:
+        if not LINEAR_FOLDED.violations(graph):
+            return graph
         flows, problems = _flows(graph)
         raise_all(CompileError, problems)
         builder = _Builder(graph, flows)
@@ -79,6 +82,7 @@ def _flows(graph: Graph) -> tuple[dict[str, Flow], list[Problem]]:
                 terms += [replace(t, delay=t.delay + edge.delay) for t in flow.terms]
                 bias = bias + flow.bias
             else:
+                problems += _sent_on(graph, edge)
                 terms.append(Term(edge.source, edge.delay, None))
         if node in sinks:
             received[node.name] = Flow(tuple(terms), bias)
@@ -87,10 +91,18 @@ def _flows(graph: Graph) -> tuple[dict[str, Flow], list[Problem]]:
     return received, problems
 
 
+def _sent_on(graph: Graph, edge: Edge) -> list[Problem]:
+    """A readout may only be read, by an output that reads nothing else."""
+    source = graph[edge.source]
+    alone = isinstance(graph[edge.target].op, Output) and graph.into(edge.target) == (Edge(edge.source, edge.target),)
+    if alone or not isinstance(source.op, LI):
+        return []
+    found = f"its membrane is sent on to '{edge.target}', and a chip sends spikes alone"
+    return [Problem(source.where, found, "read it with an output of its own, or let the layer spike")]
+
+
 def _linear_order(graph: Graph) -> list[Node]:
     """Linear ops, each after the linear ops that feed it (delayed or not)."""
-    import networkx as nx
-
     names = {n.name for n in graph.nodes if not (is_neuron(n.op) or isinstance(n.op, (Input, Output)))}
     flow = nx.DiGraph()
     flow.add_nodes_from(n.name for n in graph.nodes if n.name in names)
@@ -173,8 +185,6 @@ class _Builder:
 
     def _tonic(self, node: Node, bias: Array) -> None:
         """A neuron that spikes in every step from the first on, weighted with the bias."""
-        from seamount.compiler.ir.ops import Affine
-
         zero, one = freeze(0.0), freeze(1.0)
         tonic = self._name(f"{node.name}_tonic")
         always = LIF(zero, zero, one, freeze([2.0]), one, zero, zero, one)

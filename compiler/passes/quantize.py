@@ -11,16 +11,20 @@ import numpy as np
 from seamount.compiler.analysis.activity import Activity, assume
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph, Node
-from seamount.compiler.ir.ops import LI, LIF, Array, Input, IntArray, IntLIF, Sparse, WeightFormat, freeze
+from seamount.compiler.ir.ops import LI, LIF, Array, Conv, Input, Linear, Sparse, WeightFormat, freeze
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN, THRESHOLD_FOLDED
 from seamount.compiler.ir.weights import sign_mode, values_of
 from seamount.compiler.passes.base import Pass
+from seamount.compiler.passes.losses import input_problems, losses, neuron_problems, weight_problems
+from seamount.compiler.passes.registers import ONE, current_decay, registers
 from seamount.compiler.passes.rounding import per_weight
 from seamount.compiler.passes.scales import (
     Choice,
+    Demand,
     Incoming,
     Limits,
     choose,
+    expected,
     payload_error,
     payload_unit,
 )
@@ -41,7 +45,12 @@ class Quantize(Pass):
     Uses:    activity measured on calibration samples, when given: rounding errors count as much as their source is
              active, and the mean error moves into the bias. S keeps u inside 24 bits for all inputs where that
              costs at most two bits of weights, else for twice the largest current measured; notes say which.
-    Refuses: synaptic currents that never decay, graded inputs where the target has none (CompileError).
+    Prefers: scales that put weights exactly on their grid, where there are such scales.
+    Refuses: parameters that no register holds: synaptic currents that never decay, decays outside 0..1, NaN, biases
+             and start values of more than thousands of thresholds; weights of both signs in one bit; graded inputs
+             where the target has none (CompileError).
+    Notes:   weights that a large bias or threshold leaves fewer bits, layers most of whose weights round to 0, time
+             constants that 12 bits change, v >= threshold where it is not exact.
     Error:   about 2**-bits of the largest weight per layer; reported, not bounded.
     """
 
@@ -72,20 +81,25 @@ class Quantize(Pass):
 
     def _problems(self, graph: Graph) -> list[Problem]:
         problems = []
-        weights = {n.name for n in graph.nodes if hasattr(n.op, "format")}
-        for name in sorted(set(self.layer_bits) - weights):
-            known = ", ".join(sorted(weights))
+        weights = [n for n in graph.nodes if hasattr(n.op, "format")]
+        named = {name for n in weights for name in (n.name, *n.origin)}
+        for name in sorted(set(self.layer_bits) - named):
+            known = ", ".join(sorted(n.name for n in weights))
             problems.append(Problem(f"bits of layer '{name}'", "there is no such layer", f"one of {known}"))
         for node in graph.nodes:
             op = node.op
-            if isinstance(op, (LIF, LI)) and np.any(op.alpha > 1 - 0.5 / 4096):
-                limit = "du = 0 still loses 1/4096 per step (lava-nc 0.10.0)"
-                remedy = "train with a finite synaptic time constant"
-                problems.append(Problem(node.where, "its synaptic current never decays", remedy, limit))
-            if isinstance(op, Input) and op.coding == "graded" and self.payload_bits == 0:
-                found = "takes graded values, and the target has no graded spikes"
-                problems.append(Problem(node.where, found, "compile for loihi2 or loihi-sim, or train on spikes"))
+            if isinstance(op, (LIF, LI)):
+                problems += neuron_problems(node, op, self.bias_mant_max * 2**self.bias_exp_max)
+            elif isinstance(op, Input):
+                problems += input_problems(node, op, self.payload_bits)
+        for node in weights:
+            problems += weight_problems(node, self._bits(node))
         return problems
+
+    def _bits(self, weights: Node) -> int:
+        """Bits of a layer by its name, else by a layer that was folded into it (the fewest of several)."""
+        named = [self.layer_bits[o] for o in weights.origin if o in self.layer_bits]
+        return self.layer_bits.get(weights.name, min(named, default=self.weight_bits))
 
     # Inputs: how fine a payload is.
 
@@ -102,7 +116,8 @@ class Quantize(Pass):
 
     def _units(self, op: Input, lattice: int) -> list[float]:
         largest = 2**self.payload_bits - 1 if op.low >= 0 else 2 ** (self.payload_bits - 1) - 1
-        units = [payload_unit(op.low, op.high, b) for b in range(self.payload_bits, 2, -1)]
+        bits = range(self.payload_bits, min(2, self.payload_bits - 1), -1)
+        units = [payload_unit(op.low, op.high, b) for b in bits]
         if lattice and max(abs(op.low), abs(op.high)) * lattice <= largest:
             units.insert(0, 1 / lattice)
         return units
@@ -126,81 +141,55 @@ class Quantize(Pass):
         for edge in graph.into(node.name):
             weights = graph[edge.source]
             op: Any = weights.op
-            source = graph[graph.into(weights.name)[0].source]
+            source = _source(graph, weights.name)
             unit, low, high = 1.0, 0.0, 1.0
             if isinstance(source.op, Input) and source.op.coding == "graded":
                 unit, low, high = source.op.unit or 1.0, source.op.low, source.op.high
             importance = per_weight(op, _floored(activity.square[source.name], max(abs(low), abs(high))))
-            bits = self.layer_bits.get(weights.name, self.weight_bits)
-            found.append(Incoming(weights.name, op, unit, low, high, importance, bits, sign_mode(values_of(op))))
+            mode = sign_mode(values_of(op))
+            found.append(Incoming(weights.name, op, unit, low, high, importance, self._bits(weights), mode))
         return tuple(found)
 
     def _choose(
         self, graph: Graph, node: Node, op: LIF | LI, incoming: tuple[Incoming, ...], activity: Activity
     ) -> Choice:
-        gain = 1 / max(1 - float(np.max(op.alpha)), 1 / 4096)
-        if isinstance(op, LI):
-            gain *= min(1 / max(1 - float(np.max(op.beta)), 1 / 4096), max(graph.steps, 1))
+        keeps = float(ONE - 1 - np.min(current_decay(op.alpha))) / ONE
+        gain = 1 / (1 - keeps)
+        held = max(float(np.max(np.abs(op.v_init))), float(op.reset_by) if isinstance(op, LIF) else 0.0)
+        leak = max(1 - float(np.max(op.beta)), 1 / ONE)
+        measured = activity.current.get(node.name)
+        means = tuple(per_weight(q.op, activity.mean[_source(graph, q.name).name]) for q in incoming)
+        demand = Demand(
+            fires=isinstance(op, LIF),
+            bias=float(np.max(np.abs(op.bias))),
+            held=held,
+            current_gain=gain,
+            membrane_gain=min(1 / leak, max(graph.steps, 1)),
+            typical=2 * measured if measured is not None else gain * expected(incoming, means),
+        )
         bias_max = self.bias_mant_max * 2**self.bias_exp_max
-        limits = Limits(self.vth_max, bias_max, range(self.exponents[0], self.exponents[1] + 1))
-        return choose(incoming, float(np.max(np.abs(op.bias))), gain, activity.current.get(node.name), limits)
+        return choose(incoming, demand, Limits(self.vth_max, bias_max, range(self.exponents[0], self.exponents[1] + 1)))
 
     def _population(self, graph: Graph, node: Node, op: LIF | LI, activity: Activity) -> Graph:
         incoming = self._incoming(graph, node, activity)
         choice = self._choose(graph, node, op, incoming, activity)
-        shift: Array = np.zeros(())
+        shift: Array = freeze(0.0)
         for q, r in zip(incoming, choice.rounded, strict=True):
             form = WeightFormat(q.bits, q.mode, r.exponent, choice.scale * q.unit)
             if activity.samples >= ENOUGH and not np.any(op.alpha):
-                mean = activity.mean[graph[graph.into(q.name)[0].source].name]
-                shift = shift + _mean_error(q, r.codes * (2.0**r.exponent / form.scale), mean)
+                mean = activity.mean[_source(graph, q.name).name]
+                shift = np.add(shift, _mean_error(q, freeze(r.codes * (2.0**r.exponent / form.scale)), mean))
             codes = {"values" if isinstance(q.op, Sparse) else "weight": freeze(r.codes)}
             graph = graph.with_op(q.name, replace(q.op, format=form, **codes))  # type: ignore[arg-type]
-        neuron = self._registers(op, freeze(op.bias - shift), choice.scale)
-        graph = graph.with_op(node.name, neuron)
-        return graph.noting(*self._notes(node, op, choice))
+        largest = self.bias_mant_max * 2**self.bias_exp_max / (64 * choice.scale)
+        bias = freeze(np.clip(op.bias - shift, -largest, largest))
+        neuron = registers(op, bias, choice.scale, self.bias_mant_max, self.bias_exp_max)
+        return graph.with_op(node.name, neuron).noting(*losses(node, op, neuron, incoming, choice))
 
-    def _registers(self, op: LIF | LI, bias: Array, scale: int) -> IntLIF:
-        unit = 64 * scale
-        mant, exp = self._bias(bias * unit, lattice=isinstance(op, LIF) and op.compare == "ge")
-        common = {
-            "du": _int(4095 - np.rint(4096 * op.alpha).clip(0, 4095)),
-            "dv": _int((4096 - np.rint(4096 * op.beta)).clip(0, 4095)),
-            "bias_mant": mant,
-            "bias_exp": exp,
-            "scale": float(scale),
-            "v_init": _int(np.rint(op.v_init * unit)),
-        }
-        if isinstance(op, LI):
-            return IntLIF(vth=None, **common)  # type: ignore[arg-type]
-        vth = scale
-        if op.compare == "ge" and _moves_in_64(common["du"], common["dv"], mant, exp):  # type: ignore[arg-type]
-            vth = scale - 1
-        clamp = -(2**23 - 1) if not np.isfinite(op.v_min) else max(-(2**23 - 1), round(op.v_min * unit))
-        reset_by = round(float(op.reset_by) * unit) if op.reset == "subtract" else 0
-        return IntLIF(vth=_int(vth), reset=op.reset, reset_by=reset_by, v_min=clamp, **common)  # type: ignore[arg-type]
 
-    def _bias(self, bias: Array, lattice: bool) -> tuple[IntArray, int]:
-        """Mantissa and the smallest exponent that fits; with `lattice`, multiples of 64 when that is exact."""
-        for exp in (6, *range(self.bias_exp_max + 1)) if lattice else range(self.bias_exp_max + 1):
-            mant = np.rint(bias / 2**exp)
-            exact = exp != 6 or not lattice or np.all(np.abs(mant * 64 - bias) < 1e-6 * np.abs(bias) + 1e-9)
-            if np.all(np.abs(mant) <= self.bias_mant_max) and exact:
-                return _int(mant), exp if np.any(mant != 0) else 0
-        return _int(np.clip(mant, -self.bias_mant_max, self.bias_mant_max)), self.bias_exp_max
-
-    @staticmethod
-    def _notes(node: Node, op: LIF | LI, choice: Choice) -> list[str]:
-        notes = []
-        if not choice.proven:
-            notes.append(f"{node.name}: u may leave 24 bits for extreme inputs; the scale follows typical ones")
-        beta = np.atleast_1d(op.beta)
-        stored = (4096 - np.rint(4096 * beta)).clip(0, 4095)
-        if np.any(np.abs(stored / 4096 - (1 - beta)) > 0.01 * (1 - beta) + 1e-12):
-            notes.append(f"{node.name}: 12 bits change its membrane time constant by more than 1 %")
-        if isinstance(op, LIF) and op.compare == "ge":
-            notes.append(f"{node.name}: v >= threshold runs as v > threshold of integers (docs/semantics.md)")
-        return notes
+def _source(graph: Graph, weights: str) -> Node:
+    """The input or neuron layer that the weights read."""
+    return graph[graph.into(weights)[0].source]
 
 
 def _floored(square: Array, largest: float) -> Array:
@@ -210,24 +199,12 @@ def _floored(square: Array, largest: float) -> Array:
 
 def _mean_error(q: Incoming, rounded: Array, mean: Array) -> Array:
     """Mean current that rounding adds to each neuron (each channel of a convolution), in graph units."""
-    delta = (rounded - values_of(q.op)) * per_weight(q.op, mean)
-    if isinstance(q.op, Sparse):
-        total = np.bincount(q.op.rows, weights=delta, minlength=int(np.prod(q.op.shape)))
-        return np.asarray(total.reshape(q.op.shape))
+    op: Linear = q.op
+    delta = (rounded - values_of(op)) * per_weight(op, mean)
+    if isinstance(op, Sparse):
+        total = np.bincount(op.rows, weights=delta, minlength=int(np.prod(op.shape)))
+        return np.asarray(total.reshape(op.shape), np.float64)
     total = delta.reshape(len(delta), -1).sum(axis=1)
-    if hasattr(q.op, "stride"):
-        return np.asarray(total.reshape((-1,) + (1,) * (q.op.weight.ndim - 2)))
-    return np.asarray(total.reshape(getattr(q.op, "shape", None) or total.shape))
-
-
-def _moves_in_64(du: IntArray, dv: IntArray, mant: IntArray, exp: int) -> bool:
-    """Whether v only takes multiples of 64: no synaptic memory, no leak, biases in multiples of 64."""
-    return bool(np.all(du == 4095) and np.all(dv == 0) and (exp >= 6 or not np.any(mant)))
-
-
-def _int(value: Any) -> IntArray:
-    array = np.asarray(np.rint(value), np.int32)
-    if array.ndim and array.size and np.all(array == array.reshape(-1)[0]):
-        array = array.reshape(-1)[0:1].reshape(())
-    array.setflags(write=False)
-    return array
+    if isinstance(op, Conv):
+        return np.asarray(total.reshape((-1,) + (1,) * (op.weight.ndim - 2)))
+    return np.asarray(total.reshape(op.shape or total.shape))

@@ -105,9 +105,7 @@ def reaches(incoming: tuple[Incoming, ...]) -> tuple[Array, Array]:
     return _reaches(incoming, bounds)
 
 
-def _reaches(
-    incoming: tuple[Incoming, ...], bounds: list[tuple[NDArray[Any], float, float]]
-) -> tuple[Array, Array]:
+def _reaches(incoming: tuple[Incoming, ...], bounds: list[tuple[NDArray[Any], float, float]]) -> tuple[Array, Array]:
     up, down = np.zeros(1), np.zeros(1)
     for q, (weights, low, high) in zip(incoming, bounds, strict=True):
         up = up + _per_neuron(q.op, np.maximum(weights * high, weights * low))
@@ -176,9 +174,9 @@ def _candidates(incoming: tuple[Incoming, ...], top: float, whole: bool) -> Arra
     """Scales to try, at most `top`: an octave below it, and those that put weights exactly on their grids."""
     spread = np.geomspace(top / 2, top, CANDIDATES)
     if not whole:
-        steps = [grid(q.bits, q.mode).step / d for q in incoming if (d := spacing(values_of(q.op)) * q.unit) > 0]
-        exact = [s * 2.0 ** np.floor(np.log2(top / s)) for s in steps]
-        return np.unique([*spread, *exact])
+        ones = [grid(q.bits, q.mode).step / d for q in incoming if (d := spacing(values_of(q.op)) * q.unit) > 0]
+        exact = [s * 2.0 ** np.floor(np.log2(top / s)) for s in ones]
+        return np.asarray(np.unique([*spread, *exact]), np.float64)
     top = max(1, int(top))
     scales = np.arange(max(1, top // 4), top + 1)
     on_grid = np.zeros(len(scales), dtype=np.int64)
@@ -188,7 +186,7 @@ def _candidates(incoming: tuple[Incoming, ...], top: float, whole: bool) -> Arra
             steps = scales * (d / grid(q.bits, q.mode).step)
             on_grid += np.abs(steps - np.rint(steps)) * _peak(q) / d < 0.01
     best = scales[(on_grid > 0) & (on_grid == on_grid.max())][-8:]
-    return np.unique([*np.clip(np.floor(spread), 1, top), *best])
+    return np.asarray(np.unique([*np.clip(np.floor(spread), 1, top), *best]), np.float64)
 
 
 def _at(scale: float, incoming: tuple[Incoming, ...], limits: Limits) -> Choice:
@@ -204,19 +202,19 @@ def _at(scale: float, incoming: tuple[Incoming, ...], limits: Limits) -> Choice:
 
 def _is_safe(choice: Choice, incoming: tuple[Incoming, ...], demand: Demand) -> bool:
     """Whether u, and v of a readout, stay in 24 bits for the integers as they were rounded."""
-    bounds = [
+    bounds: list[tuple[NDArray[Any], float, float]] = [
         (r.codes * 2.0**r.exponent, min(round(q.low / q.unit), 0), max(round(q.high / q.unit), 0))
         for q, r in zip(incoming, choice.rounded, strict=True)
     ]
     worst = demand.current_gain * float(max(np.max(r, initial=0.0) for r in _reaches(incoming, bounds)))
     if not demand.fires:
         worst = (worst + demand.bias * choice.scale) * demand.membrane_gain
-    return worst <= U_LIMIT
+    return bool(worst <= U_LIMIT)
 
 
 def payload_unit(low: float, high: float, bits: int) -> float:
     """Value of one payload step when [low, high] is spread over `bits` bits (unsigned when low >= 0)."""
-    steps = 2**bits - 1 if low >= 0 else 2 ** (bits - 1) - 1
+    steps: int = 2**bits - 1 if low >= 0 else 2 ** (bits - 1) - 1
     return max(abs(low), abs(high)) / steps
 
 
@@ -224,4 +222,4 @@ def payload_error(q: Incoming, unit: float, lattice: int) -> float:
     """Expected squared error of the target's current from rounding inputs to multiples of `unit`."""
     exact = lattice > 0 and abs(1 / (lattice * unit) - round(1 / (lattice * unit))) < 1e-6
     noise = 0.0 if exact else unit**2 / 12
-    return noise * float(np.sum(np.square(values_of(q.op)))) / rows_of(q.op)
+    return float(noise * np.sum(np.square(values_of(q.op)))) / rows_of(q.op)

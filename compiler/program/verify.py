@@ -8,6 +8,7 @@ Limits: docs/semantics.md; lava-nc 0.10.0 and Davies et al. 2018 for the ranges 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _first(program: Program) -> tuple[tuple[Problem, ...], type[SeamountError]]:
 
 def names_are_unique(program: Program) -> Iterator[Problem]:
     """Ports and populations share one set of names; projections and readouts have their own."""
-    nodes = [x.name for x in (*program.inputs, *program.populations)]
+    nodes = [i.name for i in program.inputs] + [p.name for p in program.populations]
     for kind, names in (
         ("node", nodes),
         ("projection", [q.name for q in program.projections]),
@@ -73,9 +74,10 @@ def ends_exist(program: Program) -> Iterator[Problem]:
 
 def shapes_are_positive(program: Program) -> Iterator[Problem]:
     """Every port and population has at least one axis and no empty one; a program has steps and a population."""
-    for x in (*program.inputs, *program.populations):
-        if not x.shape or min(x.shape) < 1:
-            yield Problem(f"node '{x.name}'", f"has shape {x.shape}", BUG, "at least one axis, none empty")
+    nodes = [(i.name, i.shape) for i in program.inputs] + [(p.name, p.shape) for p in program.populations]
+    for name, shape in nodes:
+        if not shape or min(shape) < 1:
+            yield Problem(f"node '{name}'", f"has shape {shape}", BUG, "at least one axis, none empty")
     if program.steps < 1:
         yield Problem("program", f"has {program.steps} steps per sample", "give at least one step", "steps >= 1")
     if not program.populations or not program.inputs:
@@ -235,7 +237,7 @@ SUM_LIMIT = "|a| < 2**25, and no register beyond int32 (docs/semantics.md, no ot
 
 
 def sums_fit(program: Program) -> Iterator[Problem]:
-    """No int32 overflow for any messages: sums before the shift, a < 2**25, 64 a, u before its wrap, v before its clip."""
+    """No int32 overflow, whatever the messages: sums before the shift, 64 a, u before its wrap, v before its clip."""
     for q in program.projections:
         magnitude = bounds.sum_bound(program, q).magnitude
         if magnitude > INT32:
@@ -259,7 +261,7 @@ LIMITS: tuple[Rule, ...] = (sums_fit,)
 # helpers
 
 
-def _arrays(program: Program) -> Iterator[tuple[str, str, object, tuple[int, ...] | None]]:
+def _arrays(program: Program) -> Iterator[tuple[str, str, Any, tuple[int, ...] | None]]:
     """(where, field, array, shape it must broadcast to or None) of every array; v_init may be a plain int."""
     for p in program.populations:
         where = f"population '{p.name}'"

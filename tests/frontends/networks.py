@@ -100,8 +100,10 @@ class TimeLoop(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Any:
         state, outputs, total = None, [], 0
-        frames = x if self.style == "iterate" else [x[t] for t in range(x.shape[0])]
-        for frame in frames:
+        batch_first = self.style.startswith("batch")
+        for frame in x if self.style == "iterate" else range(x.shape[1 if batch_first else 0]):
+            if not isinstance(frame, torch.Tensor):
+                frame = x[:, frame] if batch_first else x[frame]
             y, state = self.inner(frame, state)
             outputs.append(y)
             total = total + y
@@ -113,7 +115,20 @@ class TimeLoop(nn.Module):
             return outputs[-1], state
         if self.style == "max":
             return torch.stack(outputs).max(0).values
+        if self.style == "batch_first":
+            return torch.stack(outputs, dim=1)
         return torch.stack(outputs)
+
+
+class TimeFirst(nn.Module):
+    """A batch-first module made time-first by a transpose."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.inner(x.transpose(0, 1))
 
 
 class InsideLoop(nn.Module):

@@ -14,7 +14,7 @@ from torch import nn
 from seamount.compiler.errors import ImportRefused, InputError, SeamountError
 from seamount.compiler.ir.ops import LI, LIF
 from seamount.frontends import save
-from tests.frontends.networks import InsideLoop, Recurrent, Residual, TimeLoop, cell, lively, round_trip, spikes
+from tests.frontends.networks import InsideLoop, Recurrent, Residual, TimeFirst, TimeLoop, cell, lively, round_trip, spikes
 
 
 def sequential(*layers):
@@ -187,7 +187,7 @@ def test_flatten_in_every_spelling(respell, tmp_path):
     round_trip(Net(), tmp_path, sample=torch.rand(4, 1, 5, 5), steps=10)
 
 
-@pytest.mark.parametrize("style", ["stack", "iterate", "sum", "mean", "last", "max"])
+@pytest.mark.parametrize("style", ["stack", "iterate", "sum", "mean", "last", "max", "batch_first", "batch"])
 @pytest.mark.parametrize("inner", [Residual, Recurrent])
 def test_loops_inside_forward(style, inner, tmp_path):
     rule = style if style in ("sum", "mean", "last", "max") else "sum"
@@ -196,6 +196,11 @@ def test_loops_inside_forward(style, inner, tmp_path):
     stepped = round_trip(inner(), tmp_path, sample=x, readout=rule)
     assert (looped.golden.series == stepped.golden.series).all()
     assert len(looped.graph().nodes) == len(stepped.graph().nodes)
+
+
+def test_a_transpose_between_time_and_batch(tmp_path):
+    round_trip(TimeFirst(TimeLoop(Residual(), "batch_first")), tmp_path, sample=spikes(16, 12, 12))
+    round_trip(TimeFirst(TimeFirst(TimeLoop(Residual()))), tmp_path, sample=spikes(16, 12, 12))
 
 
 def test_a_constant_frame_looped_inside(tmp_path):
@@ -335,7 +340,7 @@ GEOMETRY = {
     "ceil": ([nn.AvgPool2d(2, ceil_mode=True)], "ceil_mode=True adds a partial window"),
     "adaptive": ([nn.AdaptiveAvgPool2d(3)], "windows of unequal size"),
     "same even": ([nn.Conv2d(1, 1, 2, padding="same")], "pads unequally"),
-    "unflatten": ([nn.Flatten(), nn.Unflatten(1, (7, 7))], "which NIR cannot express"),
+    "unflatten": ([nn.Flatten(), nn.Unflatten(1, (49, 1))], "which NIR cannot express"),
     "linear on frames": ([nn.Linear(7, 7)], "a Linear acts on the last axis of (1, 7, 7)"),
 }
 

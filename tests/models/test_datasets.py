@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from seamount.compiler.errors import InputError
 from seamount.models import datasets, recorded
 from seamount.models.datasets import load
@@ -91,7 +91,7 @@ def test_folder_from_environment_and_from_beside(root: Path, monkeypatch: pytest
     beside = root / "work" / "shared"
     beside.mkdir(parents=True)
     (root / "work" / "here").mkdir()
-    os.symlink(root, beside / "data")
+    (beside / "data").symlink_to(root)
     monkeypatch.chdir(root / "work" / "here")
     monkeypatch.setattr(datasets, "__file__", str(root / "elsewhere" / "models" / "datasets.py"))
     assert len(load("fashion-mnist").y) == 7

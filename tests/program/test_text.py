@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
-from tests.program_samples import small_program
-from tests.program_strategies import programs
 
 from seamount.compiler.program.text import array_text, to_text
+from tests.program_samples import small_program
+from tests.program_strategies import programs
 
 
 def test_golden_text(golden):

@@ -7,8 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from tests.program_samples import i32, one_population, small_program
-from tests.program_strategies import cases
 
 from seamount.backends.simulator import reference
 from seamount.backends.simulator.reference import ReferenceSimulator
@@ -16,6 +14,8 @@ from seamount.compiler.errors import CompileError, ContractError
 from seamount.compiler.program.bounds import arrival_bound, current_bound
 from seamount.compiler.program.program import V_MAX, Conv, Dense, InputPort, Sparse
 from seamount.compiler.program.verify import LIMITS, STRUCTURE, VALUES, check, verify
+from tests.program_samples import i32, one_population, small_program
+from tests.program_strategies import cases
 
 BASE = small_program()
 

@@ -1,0 +1,213 @@
+"""What happens when Lava fails: an error within seconds, what it was, and nothing left running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seamount.backends.lava import environment
+from seamount.backends.lava.child import HOST
+from seamount.backends.lava.environment import find_interpreter
+from seamount.backends.lava.run import LavaBackend
+from seamount.compiler.errors import CheckFailed, InputError
+from seamount.compiler.program.codec import write_program
+from tests.backends.lava_support import ALL, lava_python
+from tests.program_samples import small_program
+
+SECONDS = 20
+"""A failure is reported well within this time, the start of Lava included."""
+
+RAISE = "raise ValueError('planted')"
+HANG = "time.sleep(600)"
+DIE = "os.kill(os.getpid(), signal.SIGKILL)"
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Temporary files go here, so that every process of this test has the path in its command line."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = shared_memory()
+    yield tmp_path
+    assert_nothing_left(tmp_path, before)
+
+
+def shared_memory() -> set[str]:
+    folder = Path("/dev/shm")
+    return {path.name for path in folder.glob("psm_*")} if folder.is_dir() else set()
+
+
+def workers(place: Path) -> list[str]:
+    """Processes of this test that run; the dead that nobody has collected yet do not count."""
+    listed = subprocess.run(["ps", "-eo", "pid,stat,args"], capture_output=True, text=True, check=True).stdout
+    return [
+        line
+        for line in listed.splitlines()
+        if str(place) in line and str(HOST) in line and not line.split()[1].startswith("Z")
+    ]
+
+
+def assert_nothing_left(place: Path, memory: set[str], seconds: float = 5) -> None:
+    limit = time.monotonic() + seconds
+    while workers(place) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert workers(place) == []
+    if not os.environ.get("PYTEST_XDIST_WORKER"):  # other tests at the same time have memory of their own
+        while shared_memory() - memory and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert shared_memory() - memory == set()
+
+
+def interpreter_with(place: Path, fault: str) -> Path:
+    """A Python of the Lava environment in which a LIF model does `fault` at its third step."""
+    script = place / "faulty.py"
+    script.write_text(
+        f"""
+import os, runpy, signal, sys, time
+sys.argv = sys.argv[1:]
+from lava.proc.lif.models import PyLifResetModelBitAcc as Model
+step = Model.run_spk
+def run_spk(self):
+    if self.time_step == 3:
+        {fault}
+    step(self)
+Model.run_spk = run_spk
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    )
+    python = place / "python"
+    python.write_text(f'#!/bin/sh\nexec "{lava_python()}" "{script}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def failure(backend: LavaBackend) -> tuple[str, float]:
+    """The message of a run that fails, and the seconds it took."""
+    program = small_program()
+    messages = {"x": np.ones((4, program.steps, 1, 4, 4), np.int32)}
+    start = time.monotonic()
+    with pytest.raises(CheckFailed) as caught:
+        backend.run(program, messages, ALL)
+    return str(caught.value), time.monotonic() - start
+
+
+@pytest.mark.lava
+def test_exception_in_a_model(place: Path) -> None:
+    message, seconds = failure(LavaBackend(interpreter_with(place, RAISE)))
+    assert message.startswith("Lava run: failed: Lava: a process model raised an exception:")
+    assert "ValueError: planted" in message
+    assert seconds < SECONDS
+
+
+@pytest.mark.lava
+def test_killed_worker(place: Path) -> None:
+    message, seconds = failure(LavaBackend(interpreter_with(place, DIE)))
+    assert "a worker process died (signal 9)" in message
+    assert seconds < SECONDS
+
+
+@pytest.mark.lava
+def test_time_limit(place: Path) -> None:
+    message, seconds = failure(LavaBackend(interpreter_with(place, HANG), time_limit_s=4))
+    assert "did not finish within 4 s" in message
+    assert "0 of 1 batches had finished" in message
+    assert seconds < SECONDS
+
+
+@pytest.mark.lava
+def test_stall(place: Path) -> None:
+    message, seconds = failure(LavaBackend(interpreter_with(place, HANG), stall_limit_s=3))
+    assert "made no progress for 3 s" in message
+    assert seconds < SECONDS
+
+
+@pytest.mark.lava
+def test_killed_host(place: Path) -> None:
+    def kill() -> None:
+        limit = time.monotonic() + SECONDS
+        while not (found := workers(place)) and time.monotonic() < limit:
+            time.sleep(0.05)
+        time.sleep(2.0)
+        os.kill(int(found[0].split()[0]), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    message, seconds = failure(LavaBackend(interpreter_with(place, HANG)))
+    thread.join()
+    assert "ended early (exit code -9)" in message
+    assert seconds < SECONDS
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=["kill -9", "interrupt", "term"]
+)
+def test_our_own_end(place: Path, number: int) -> None:
+    """Seamount's process ends in the middle of a run: Lava's processes end with it."""
+    write_program(small_program(), place)
+    code = f"""
+import tempfile, numpy as np
+from pathlib import Path
+tempfile.tempdir = {str(place)!r}
+from seamount.backends.lava.run import LavaBackend
+from seamount.compiler.program.codec import read_program
+LavaBackend({str(interpreter_with(place, HANG))!r}).run(
+    read_program(Path({str(place)!r})), {{"x": np.ones((4, 4, 1, 4, 4), np.int32)}})
+"""
+    ours = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + SECONDS
+    while len(workers(place)) < 6 and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert len(workers(place)) >= 6, "Lava did not start"
+    ours.send_signal(number)
+    ours.wait(SECONDS)
+
+
+@pytest.mark.lava
+def test_result_cannot_be_written(tmp_path: Path) -> None:
+    write_program(small_program(), tmp_path)
+    messages, out = tmp_path / "messages.npz", tmp_path / "missing" / "out.npz"
+    np.savez(messages, **{"messages:x": np.ones((1, 4, 1, 4, 4), np.int32)})
+    command = [str(lava_python()), str(HOST), str(tmp_path), str(messages), str(out), "--simulate", "reference"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "out.npz: cannot be written: No such file or directory" in done.stdout
+    assert not out.parent.exists()
+
+
+def test_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(environment.VARIABLE, raising=False)
+    monkeypatch.setattr(environment, "FOLDER", ".venv-nowhere")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        find_interpreter()
+    message = str(caught.value)
+    assert message.startswith("Lava interpreter: none found (looked at SEAMOUNT_LAVA_PYTHON, ")
+    assert str(tmp_path / ".venv-nowhere" / "bin" / "python") in message
+    assert "'make lava'" in message and "python3.10 -m venv .venv-lava" in message
+    assert "pip install lava-nc==0.10.0" in message
+
+
+def test_wrong_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(environment.VARIABLE, str(tmp_path / "python"))
+    with pytest.raises(InputError, match="is not a program that can be run"):
+        find_interpreter()
+
+
+def test_interpreter_without_lava(place: Path) -> None:
+    """Seamount's own Python has no Lava: said in one message."""
+    program = small_program()
+    messages = {"x": np.ones((1, 4, 1, 4, 4), np.int32)}
+    with pytest.raises(InputError) as caught:
+        LavaBackend(sys.executable).run(program, messages)
+    assert "cannot import Lava" in str(caught.value)
+    assert "'make lava'" in str(caught.value)

@@ -1,0 +1,263 @@
+"""The model file: same bytes for the same model, every field checked, everything else refused by name."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+import textwrap
+import zipfile
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("norse")
+
+import nir
+from torch import nn
+
+from seamount.compiler.errors import InputError
+from seamount.frontends import load_model, model_file, save
+from seamount.frontends.model_fields import to_fields
+from seamount.frontends.model_file import write_model
+from tests.frontends.networks import Residual, lively, spikes
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    save(Residual(), path, sample=spikes(6, 7, 12), readout="sum", labels=np.arange(6), accuracy=0.5)
+    return path
+
+
+def refused(path) -> str:
+    with pytest.raises(InputError) as error:
+        load_model(path)
+    return str(error.value)
+
+
+def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
+    other = tmp_path / "other name.pt"
+    save(Residual(), other, sample=spikes(6, 7, 12), readout="sum", labels=np.arange(6), accuracy=0.5)
+    assert other.read_bytes() == saved.read_bytes()
+    write_model(load_model(saved), tmp_path / "again.pt")
+    assert (tmp_path / "again.pt").read_bytes() == saved.read_bytes()
+
+
+def test_it_loads_with_weights_only_and_holds_plain_values(saved):
+    content = torch.load(saved, weights_only=True)
+    assert {type(v) for v in content.values()} == {torch.Tensor, str, int, float}
+    assert content["format"] == "seamount-model" and content["version"] == 1
+
+
+def test_the_nir_graph_can_be_taken_out(saved):
+    graph = nir.read(io.BytesIO(load_model(saved).nir))
+    assert {"a", "one", "b", "two", "c", "out"} <= set(graph.nodes)
+
+
+def test_spikes_survive_packing(saved):
+    file = load_model(saved)
+    assert file.golden.spikes["two"].shape == (6, 7, 16)
+    assert set(np.unique(file.golden.spikes["two"])) == {0, 1}
+
+
+def test_random_damage_never_ends_in_a_traceback(saved, tmp_path):
+    data, rng = saved.read_bytes(), np.random.default_rng(0)
+    path = tmp_path / "damaged.pt"
+    for cut in (0, 1, 4, 100, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:cut])
+        refused(path)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for at in rng.integers(0, len(data), 20):
+            damaged[at] = rng.integers(0, 256)
+        path.write_bytes(bytes(damaged))
+        try:
+            load_model(path).nir_file()
+        except InputError as error:
+            assert error.problems
+
+
+def stored(path, content):
+    torch.save(content, path)
+    return path
+
+
+def jit(path):
+    torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2)), path)
+    return path
+
+
+def pt2(path):
+    program = torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),))
+    torch.export.save(program, path)
+    return path
+
+
+def other_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    return path
+
+
+def bomb(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\0" * 10**8)
+    return path
+
+
+def hdf5(path):
+    nir.write(path, nir.NIRGraph.from_list(nir.Linear(np.ones((2, 2)))))
+    return path
+
+
+FOREIGN = {
+    "whole module": (lambda p: stored(p, nn.Linear(2, 2)), "whole pickled module", "from seamount.frontends import save"),
+    "whole norse module": (
+        lambda p: stored(p, {"model": nn.Sequential(nn.Linear(2, 2))}), "could run code", "sample=x[:8]",
+    ),
+    "state_dict": (lambda p: stored(p, nn.Linear(2, 2).state_dict()), "plain state_dict", "readout=..."),
+    "checkpoint": (lambda p: stored(p, {"epoch": 3, "w": torch.ones(2)}), "is a checkpoint", "from seamount.frontends"),
+    "tensor": (lambda p: stored(p, torch.ones(2)), "holds a Tensor", "from seamount.frontends"),
+    "list": (lambda p: stored(p, [1, 2]), "holds a list", "from seamount.frontends"),
+    "legacy": (
+        lambda p: torch.save(nn.Linear(2, 2).state_dict(), p, _use_new_zipfile_serialization=False) or p,
+        "old torch format", "from seamount.frontends",
+    ),
+    "TorchScript": (jit, "TorchScript", "from seamount.frontends"),
+    ".pt2": (pt2, "torch.export archive", "from seamount.frontends"),
+    "zip": (other_zip, "not a PyTorch file", "from seamount.frontends"),
+    "bomb": (bomb, "compressed", "from seamount.frontends"),
+    "HDF5": (hdf5, "is an HDF5 file", ".nir"),
+    "text": (lambda p: p.write_text("hello") and p, "not a PyTorch file", "from seamount.frontends"),
+    "empty": (lambda p: p.write_bytes(b"") or p, "is empty", "save it again"),
+    "folder": (lambda p: p.mkdir() or p, "is a folder", "model file"),
+    "missing": (lambda p: p, "no such file", "check the path"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FOREIGN)
+def test_other_files_are_refused_by_name(name, tmp_path):
+    make, found, remedy = FOREIGN[name]
+    text = refused(make(tmp_path / "model.pt"))
+    assert found in text and remedy in text and "model.pt" in text
+
+
+def test_a_pickle_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    torch.save({"format": "seamount-model", "version": 1, "x": Evil()}, tmp_path / "m.pt")
+    assert "could run code" in refused(tmp_path / "m.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+FORGED = {
+    "no nir": ({"nir": None}, "field 'nir': is missing"),
+    "nir as text": ({"nir": "x"}, "field 'nir': is str"),
+    "future": ({"version": 2}, "update Seamount"),
+    "no version": ({"version": None}, "save the model again"),
+    "version as text": ({"version": "1"}, "version '1'"),
+    "unknown field": ({"extra": 3}, "field 'extra': is not a field of this version"),
+    "bad meaning": ({"meaning": '{"default": {"reset": "soft"}}'}, "Invalid enum value"),
+    "meaning of the wrong kind": ({"meaning": "[]"}, "field 'meaning'"),
+    "unknown convention": ({"meaning": '{"default": {"colour": 1}}'}, "unknown field"),
+    "no readout": ({"meaning": "{}"}, "the readout rule is missing"),
+    "accuracy": ({"accuracy": 3.0}, "field 'accuracy'"),
+    "name": ({"name": 5}, "field 'name': is int, not a text"),
+    "double inputs": ({"golden.inputs": torch.zeros(6, 7, 12, dtype=torch.float64)}, "is float64"),
+    "NaN": ({"golden.inputs": torch.full((6, 7, 12), float("nan"))}, "holds NaN"),
+    "wrong steps": ({"golden.inputs": torch.zeros(6, 8, 12)}, "for 7 steps"),
+    "wrong samples": ({"golden.labels": torch.zeros(5, dtype=torch.int64)}, "one label per sample"),
+    "huge by strides": ({"golden.inputs": torch.zeros(1).expand(6, 7, 10**9)}, "is Tensor, not a plain tensor"),
+    "sparse": ({"golden.inputs": torch.zeros(6, 7, 12).to_sparse()}, "not a plain tensor"),
+    "spikes too short": ({"golden.spikes/two": torch.zeros(3, dtype=torch.uint8)}, "do not hold spikes of shape"),
+    "spikes missing": ({"golden.spikes/two": None}, "field 'golden.spikes/two': is missing"),
+    "huge shape": ({"golden.shapes": '{"one": [6, 7, 99999999999], "two": [6, 7, 16]}'}, "do not hold spikes"),
+    "negative shape": ({"golden.shapes": '{"one": [6, -7, -16], "two": [6, 7, 16]}'}, "do not hold spikes"),
+    "series": ({"golden.series": torch.zeros(6, 6, 5)}, "for 6 samples of 7 steps"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_every_field_is_checked(name, saved, tmp_path):
+    change, found = FORGED[name]
+    content = {**torch.load(saved, weights_only=True), **change}
+    torch.save({k: v for k, v in content.items() if v is not None}, tmp_path / "m.pt")
+    assert found in refused(tmp_path / "m.pt")
+
+
+def test_damaged_nir_bytes_are_refused(saved, tmp_path):
+    content = torch.load(saved, weights_only=True)
+    content["nir"] = content["nir"][:200].clone()
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(InputError):
+        load_model(tmp_path / "m.pt").graph()
+
+
+def test_an_old_file_stays_when_the_disk_is_full(saved, tmp_path, monkeypatch):
+    path = tmp_path / "m.pt"
+    path.write_bytes(b"before")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(model_file.os, "fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        write_model(load_model(saved), path)
+    assert path.read_bytes() == b"before" and [p.name for p in tmp_path.iterdir()] == ["m.pt"]
+
+
+def test_an_interrupt_leaves_nothing(saved, tmp_path, monkeypatch):
+    def interrupt(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(model_file.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_model(load_model(saved), tmp_path / "m.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_is_named(saved, tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        write_model(load_model(saved), tmp_path / "no" / "m.pt")
+
+
+def test_without_torch_the_extra_is_named(saved):
+    code = f"""
+    import sys
+    sys.modules["torch"] = None
+    from seamount.compiler.errors import InputError
+    from seamount.frontends import load_model
+    try:
+        load_model({str(saved)!r})
+    except InputError as error:
+        assert "pip install 'seamount[torch]'" in str(error), error
+    else:
+        raise SystemExit("no error")
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_every_stored_field_is_documented():
+    from pathlib import Path
+
+    text = (Path(__file__).parents[2] / "docs" / "model-file.md").read_text()
+    import dataclasses
+
+    model = nn.Sequential()
+    assert model is not None and dataclasses.is_dataclass(model_file.ModelFile)
+
+
+def test_a_convolutional_model_stays_small(tmp_path):
+    import norse.torch as snn
+
+    model = snn.SequentialState(nn.Conv2d(1, 8, 5), snn.LIFBoxCell(), nn.Flatten(), nn.Linear(8 * 576, 10), snn.LIBoxCell())
+    save(lively(model, 3.0), tmp_path / "m.pt", sample=torch.rand(4, 1, 28, 28), steps=5, readout="sum")
+    weights = sum(p.numel() for p in model.parameters())
+    assert (tmp_path / "m.pt").stat().st_size < 8 * weights + 200_000
