@@ -22,6 +22,9 @@ TIE = 1e-5
 """A membrane closer to the threshold than this, relative to max(1, |threshold|, largest |v| of the layer), may fall
 to either side: training computes in 32-bit floats, whose sums differ by their order."""
 
+BATCH = 16
+"""Samples interpreted at a time, to bound the memory of recorded membranes."""
+
 READOUT = 1e-4
 """Largest difference of a readout, relative to the largest output."""
 
@@ -33,6 +36,10 @@ class LayerCheck:
     compared: int
     ties: int
     differing: int
+
+    def plus(self, other: LayerCheck) -> LayerCheck:
+        """Both together."""
+        return LayerCheck(self.compared + other.compared, self.ties + other.ties, self.differing + other.differing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +80,20 @@ def self_check(model: ModelFile, graph: Graph | None = None) -> SelfCheck:
     """Compare a model file's graph (or another graph made from it) with its golden trace."""
     graph = graph if graph is not None else model.graph()
     nodes = {name: _firing(graph, name) for name in model.golden.spikes}
-    forced = {nodes[name].name: spikes for name, spikes in model.golden.spikes.items()}
-    run = interpret(graph, model.inputs(), record={"spikes", "margin"}, forced=forced)
-    layers, found = {}, []
-    for name, golden in model.golden.spikes.items():
-        layers[name], first = _compare(nodes[name], golden, run)
-        if first is not None:
-            found.append(first)
+    layers = dict.fromkeys(nodes, LayerCheck(0, 0, 0))
+    found: list[_First] = []
+    series = []
+    for start in range(0, len(model.golden.inputs), BATCH):
+        part = slice(start, start + BATCH)
+        forced = {nodes[name].name: spikes[part] for name, spikes in model.golden.spikes.items()}
+        run = interpret(graph, model.inputs()[part], record={"spikes", "margin"}, forced=forced)
+        for name, node in nodes.items():
+            layer, first = _compare(node, forced[node.name], run, start)
+            layers[name] = layers[name].plus(layer)
+            found += [first] if first is not None else []
+        series.append(run.series[graph.outputs[0].name])
     problems = [_spike_problem(found, layers, nodes)] if found else []
-    error, readout = _compare_readout(model, graph, run)
+    error, readout = _compare_readout(model, np.concatenate(series))
     return SelfCheck(layers, error, tuple(problems + readout))
 
 
@@ -106,7 +118,8 @@ class _First:
     threshold: float
 
 
-def _compare(node: Node, golden: NDArray[np.uint8], run: Run) -> tuple[LayerCheck, _First | None]:
+def _compare(node: Node, golden: NDArray[np.uint8], run: Run, start: int) -> tuple[LayerCheck, _First | None]:
+    """One layer on one batch of samples; `start` is the number of the first."""
     assert isinstance(node.op, LIF)
     computed, margin = run.spikes[node.name], run.margin[node.name]
     threshold = np.broadcast_to(node.op.threshold, margin.shape)
@@ -121,7 +134,7 @@ def _compare(node: Node, golden: NDArray[np.uint8], run: Run) -> tuple[LayerChec
     sample, *neuron = (int(i) for i in np.argwhere(real[:, step])[0])
     at = (sample, step, *neuron)
     v = float(margin[at] + threshold[at])
-    return layer, _First(node, step, sample, tuple(neuron), int(golden[at]), v, float(threshold[at]))
+    return layer, _First(node, step, start + sample, tuple(neuron), int(golden[at]), v, float(threshold[at]))
 
 
 def _spike_problem(found: list[_First], layers: Mapping[str, LayerCheck], nodes: Mapping[str, Node]) -> Problem:
@@ -141,9 +154,9 @@ def _spike_problem(found: list[_First], layers: Mapping[str, LayerCheck], nodes:
     return Problem(where, text, remedy, f"|margin| <= {TIE:g} relative counts as a rounding tie")
 
 
-def _compare_readout(model: ModelFile, graph: Graph, run: Run) -> tuple[float, list[Problem]]:
+def _compare_readout(model: ModelFile, computed: NDArray[np.float64]) -> tuple[float, list[Problem]]:
     """Largest difference of the output series relative to its largest value."""
-    computed, golden = run.series[graph.outputs[0].name], model.golden.series
+    golden = model.golden.series
     if computed.shape != golden.shape:
         found = f"the graph's output has shape {computed.shape[2:]}, the framework's {golden.shape[2:]}"
         return float("inf"), [Problem("output", found, "check what the module returns")]

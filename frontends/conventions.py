@@ -23,8 +23,8 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     timing      "immediate": in the step of the spike ; "next": inside the next update (snntorch's reset_delay)
     compare     "gt": v > threshold fires ; "ge": v >= threshold
     spikes      "single" or "multi" (floor(v / threshold) spikes per step)
-    start       initial membrane: "zero", "leak" (v_leak) or "reset" (v_reset)
-    v_min       lower clamp of the membrane; -inf for none
+    start       initial membrane: "zero", "leak" (v_leak; v_reset where there is no leak) or "reset" (v_reset)
+    v_min       lower clamp of the membrane of firing neurons; -inf for none
     coding      input messages: "spikes" (0 or 1) or "graded" (real values in [low, high])
     low, high   range of graded input
     encoding    "constant": a sample (*shape) is shown unchanged at each step ; "sequence": (T, *shape)

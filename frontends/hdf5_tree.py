@@ -74,7 +74,10 @@ def read_tree(image: bytes, file: str, limits: Limits) -> Tree:
         found = "is empty" if not image else "is not an HDF5 file"
         raise InputError(Problem(file, found, "give a .nir file written by nir.write"))
     try:
-        with h5py.File(h5py.h5f.open_file_image(image)) as handle:
+        opened = h5py.h5f.open_file_image(image)
+        if not opened.valid:
+            raise OSError("the header does not fit the length of the file")
+        with h5py.File(opened) as handle:
             reader = _Reader(image, file, limits)
             reader.survey(handle, 0)
             raise_all(InputError, reader.problems)
@@ -170,7 +173,8 @@ class _Reader:
         if self._nbytes > self.limits.nbytes:
             self._stop(
                 path,
-                f"declares an array of shape {item.shape}, {math.prod(item.shape) * width:,} bytes",
+                f"declares an array of shape {item.shape}, {math.prod(item.shape) * width:,} bytes;"
+                f" {self._nbytes:,} so far",
                 "raise the limit if the file is yours, or shrink the network",
                 f"{self.limits.nbytes:,} bytes for all arrays of a file together",
             )

@@ -36,6 +36,7 @@ def to_fields(model: ModelFile) -> dict[str, Any]:
         "description": model.description,
         "meaning": _json(_plain(msgspec.to_builtins(model.meaning))),
         "classes": _json(list(model.classes)),
+        "left_out": _json(list(model.left_out)),
         "ties": model.ties,
         "nir": np.frombuffer(model.nir, np.uint8).copy(),
         "golden.inputs": golden.inputs,
@@ -78,6 +79,7 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     meaning = reader.parsed("meaning", Meaning)
     shapes = reader.parsed("golden.shapes", dict[str, tuple[int, ...]]) or {}
     classes = reader.parsed("classes", tuple[str, ...]) or ()
+    left_out = reader.parsed("left_out", tuple[str, ...]) or ()
     versions = reader.parsed("versions", dict[str, str]) or {}
     nir = reader.array("nir", np.uint8, 1)
     inputs = reader.array("golden.inputs", np.float32)
@@ -96,6 +98,7 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     return ModelFile(
         nir=nir.tobytes(), meaning=meaning, golden=golden, framework=texts["framework"], versions=versions,
         name=texts["name"], description=texts["description"], accuracy=accuracy, classes=classes, ties=int(ties or 0),
+        left_out=left_out,
     )  # fmt: skip
 
 

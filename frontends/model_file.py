@@ -53,7 +53,7 @@ class ModelFile:
 
     nir: the bytes of a NIR file. accuracy: of the float network on its test set, 0..1. classes: names of the
     output classes. versions: package -> version at saving. ties: spikes that differ in the self-check because the
-    membrane stood on the threshold to rounding.
+    membrane stood on the threshold to rounding. left_out: layers that ran but reach no output.
     """
 
     nir: bytes
@@ -66,6 +66,7 @@ class ModelFile:
     accuracy: float | None = None
     classes: tuple[str, ...] = ()
     ties: int = 0
+    left_out: tuple[str, ...] = ()
 
     @property
     def encoding(self) -> str:
@@ -187,16 +188,18 @@ def _foreign_kind(data: bytes) -> tuple[str, str] | None:
             return "is a pickle of the old torch format or of other origin, which could run code when loaded", _SAVE
         return "is not a PyTorch file", _SAVE
     try:
-        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, EOFError):
         return "is damaged or cut short", "copy it again, or save it again"
-    tails = {n.partition("/")[2] for n in names}
+    tails = {e.filename.partition("/")[2] for e in entries}
     if "archive_format" in tails or any(t.startswith("models/") for t in tails):
         return "is a torch.export archive (.pt2); loading one can run code", _SAVE
     if "constants.pkl" in tails or any(t.startswith("code/") for t in tails):
         return "is a TorchScript archive", _SAVE
     if "data.pkl" not in tails:
         return "is a zip archive, but not a PyTorch file", _SAVE
+    if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
+        return "is a compressed archive, which PyTorch does not write", _SAVE
     return None
 
 

@@ -25,7 +25,7 @@ from seamount.frontends.traced import Time, Traced
 from seamount.frontends.tracing import trace
 
 Encoding = Literal["constant", "sequence"]
-MAX_SAMPLES = 1024
+MAX_SAMPLES = 256
 
 
 def save(
@@ -67,7 +67,7 @@ def save(
     """
     sample_ = _Sample.read(sample, steps, encoding, readout, labels, accuracy, coding, input_range)
     chosen = find_framework(model, framework)
-    x = torch.from_numpy(sample_.x).to(_device(model))
+    x = torch.from_numpy(sample_.x).to(**_place(model))
     traced = trace(chosen, model, x, sample_.steps, sample_.constant, time)
     _check_rule(traced, readout)
     written = to_nir(chosen, traced)
@@ -82,6 +82,7 @@ def save(
         description=description,
         accuracy=None if accuracy is None else float(accuracy),
         classes=tuple(str(c) for c in classes),
+        left_out=traced.unused,
     )
     result = self_check(file)
     if not result.ok:
@@ -90,9 +91,10 @@ def save(
     return result
 
 
-def _device(model: torch.nn.Module) -> torch.device:
-    tensor = next((p for p in [*model.parameters(), *model.buffers()]), None)
-    return torch.device("cpu") if tensor is None else tensor.device
+def _place(model: torch.nn.Module) -> dict[str, Any]:
+    """Device and float type of the module's parameters."""
+    tensor = next((p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()), None)
+    return {} if tensor is None else {"device": tensor.device, "dtype": tensor.dtype}
 
 
 def _check_rule(traced: Traced, readout: Rule) -> None:

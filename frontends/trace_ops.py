@@ -82,6 +82,8 @@ def record(tracer: Tracer, func: Any, args: Args, kwargs: dict[str, Any]) -> Any
         parts = args[0].unbind(0)
         trace_time.unbind(tracer, args, kwargs, parts)
         return trace_time.iterate(tracer, parts)
+    if values and HANDLERS.get(name) in (add, subtract):
+        tracer.zeros = {id(x) for x in leaves if _is_zero(x)}
     result = func(*args, **kwargs)
     if name in _ASK or (not values and not on_state):
         if name in _ASK or all(tracer.is_constant(x) for x in leaves if isinstance(x, torch.Tensor)):
@@ -120,7 +122,7 @@ def _apply(tracer: Tracer, name: str, args: Args, kwargs: dict[str, Any], result
             f"{name} makes the computation depend on the data",
             "keep values of activations out of Python's control flow", result=result,
         )  # fmt: skip
-    elif name in HANDLERS:
+    elif name in HANDLERS and kwargs.get("out") is None:
         HANDLERS[name](tracer, args, kwargs, result)
     else:
         refuse(tracer, name, args, result)
@@ -138,6 +140,10 @@ def source(tracer: Tracer, args: Any) -> str:
     numbers = [v.node for v in (tracer.value(x) for x in tree_leaves(list(args))) if v is not None and v.node >= 0]
     names = dict.fromkeys(f"'{tracer.nodes[n].name}'" for n in numbers)
     return "the output of " + " and ".join(names) if names else "a traced tensor"
+
+
+def _is_zero(x: Any) -> bool:
+    return not bool(x.any()) if isinstance(x, torch.Tensor) else isinstance(x, (int, float)) and x == 0
 
 
 def _constant(x: Any) -> float | None:
@@ -163,13 +169,12 @@ def _sum(tracer: Tracer, args: Args, alpha: float, result: Any) -> None:
     if left is None or right is None:
         known, other, factor = (left, b, 1.0) if left is not None else (right, a, alpha)
         assert known is not None
-        nothing = not bool(other.any()) if isinstance(other, torch.Tensor) else other == 0
         if not tracer.is_constant(other):
             tracer.refuse(
                 f"a tensor of unknown origin is added to {source(tracer, args)}",
-                "compute it with layers from the input; functions of your own cannot be looked into", result=result,
+                "use layer and neuron modules; functions of your own cannot be looked into", result=result,
             )  # fmt: skip
-        elif not nothing:
+        elif id(other) not in tracer.zeros:
             tracer.refuse(
                 f"a constant is added to {source(tracer, args)}", "put it into the bias of a layer", result=result
             )

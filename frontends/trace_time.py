@@ -122,6 +122,27 @@ def stack(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> No
         tracer.refuse("stack of tensors that are not all steps of one layer, in order", _STACK, result=result)
 
 
+def setitem(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """outputs[t] = y (or outputs[:, t] = y) for t = 0..T-1 into a new tensor: a stack, once it is full."""
+    target, index, value = args[0], args[1], tracer.value(args[2])
+    items = list(index) if isinstance(index, tuple) else [index]
+    while items and (items[-1] is Ellipsis or _is_all(items[-1])):
+        items.pop()
+    filled = tracer.filling(target)
+    axis = len(items) - 1
+    fits = value is not None and value.lead == "N" and not value.partial and not value.rule and filled is not None
+    in_order = fits and axis in (0, 1) and all(map(_is_all, items[:-1])) and items[-1] == len(filled or ())
+    if value is None or filled is None or not in_order or value.step != len(filled):
+        tracer.refuse("writing into a tensor other than the outputs of all steps, in order", _STACK, result=target)
+    elif filled and filled[-1] != (value.node, axis):
+        tracer.refuse("outputs of different layers written into one tensor", _STACK, result=target)
+    else:
+        filled.append((value.node, axis))
+        if len(filled) == tracer.steps == target.shape[axis]:
+            tracer.now = 0
+            tracer.set(target, replace(value, step=ALL, lead="TN" if axis == 0 else "NT"))
+
+
 def transpose(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """Exchange of the time and the batch axis."""
     rank = args[0].ndim
@@ -190,6 +211,7 @@ def _reduce(rule: Rule) -> Handler:
 
 HANDLERS: dict[str, Handler] = {
     "__getitem__": getitem,
+    "__setitem__": setitem,
     "select": _select,
     "unbind": unbind,
     "stack": stack,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -55,10 +55,13 @@ class Tracer(TorchFunctionMode):
         self.nodes: list[TracedNode] = []
         self.problems: list[Problem] = []
         self.depth = 0
+        self.zeros: set[int] = set()
+        """Identities of the arguments of the present function that were zeros before it ran."""
         self.now = 0
         self._values: Any = WeakIdKeyDictionary()
         self._marks: Any = WeakIdKeyDictionary()
         self._constants: Any = WeakIdKeyDictionary()
+        self._filled: Any = WeakIdKeyDictionary()
         for tensor in (*model.parameters(), *model.buffers()):
             self._constants[tensor] = True
         self._index: dict[Any, int] = {}
@@ -74,6 +77,7 @@ class Tracer(TorchFunctionMode):
         """Note what a tensor holds."""
         if isinstance(x, torch.Tensor):
             self._values[x] = value
+            self._constants.pop(x, None)
 
     def is_constant(self, x: object) -> bool:
         """Whether a tensor or number was made without any activation: a parameter, torch.zeros, ..."""
@@ -84,6 +88,15 @@ class Tracer(TorchFunctionMode):
         for x in tree_leaves(result):
             if isinstance(x, torch.Tensor):
                 self._constants[x] = True
+
+    def filling(self, x: object) -> list[tuple[int, int]] | None:
+        """What was written into a constant tensor so far, (node, axis) per step; None for other tensors."""
+        if x in self._filled:
+            return cast(list[tuple[int, int]], self._filled[x])
+        if not self.is_constant(x) or self.value(x) is not None:
+            return None
+        del self._constants[x]
+        return cast(list[tuple[int, int]], self._filled.setdefault(x, []))
 
     def overwritten(self, x: torch.Tensor) -> None:
         """x is written to in place: every other tensor in the same memory changes with it."""
@@ -254,7 +267,7 @@ class Tracer(TorchFunctionMode):
             if leaves:
                 self.refuse(
                     "it starts from a state given by the module",
-                    "start from None, so that the neuron begins at its own initial state", where,
+                    "start from None; if the module keeps states in attributes, return them: (y, state)", where,
                 )  # fmt: skip
             return
         marks = [self._marks.get(s) for s in leaves]

@@ -62,10 +62,24 @@ def trace(
     raise_all(ImportRefused, framework.objections(model))
     if time is not None or framework.has_loops(model):
         try:
-            return _attempt(framework, model, few, steps, constant, time or "loop")
+            traced = _attempt(framework, model, few, steps, constant, time or "loop")
         except WrongTime as wrong:
             raise ImportRefused(wrong.problem(time or "loop")) from None
-    return _by_trial(framework, model, few, steps, constant)
+    else:
+        traced = _by_trial(framework, model, few, steps, constant)
+    _check_fresh(framework, model, few, steps, constant, traced)
+    return traced
+
+
+def _check_fresh(
+    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, traced: Traced
+) -> None:
+    """Run it once more: a module that keeps states in attributes does not start afresh, which tracing refuses."""
+    enough = 1 if traced.time == "step" else steps
+    try:
+        _attempt(framework, model, x, enough, constant, traced.time)
+    except WrongTime as wrong:
+        raise ImportRefused(wrong.problem(traced.time)) from None
 
 
 def _by_trial(framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool) -> Traced:

@@ -54,7 +54,7 @@ FEATURES = LINEAR | {
 
 
 @dataclass
-class _Draft:
+class Draft:
     """The graph under construction; shapes of all nodes are known from the start."""
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
@@ -278,12 +278,10 @@ class _Draft:
 
 
 @st.composite
-def graphs(
-    draw: Any, allow: frozenset[str] = FEATURES, force: frozenset[str] = frozenset(), layers: int = 3
-) -> Graph:
+def graphs(draw: Any, allow: frozenset[str] = FEATURES, force: frozenset[str] = frozenset(), layers: int = 3) -> Graph:
     """A graph with known shapes, with features from `allow`, all of `force` among them."""
     assert force <= allow <= FEATURES, (force - allow, allow - FEATURES)
-    return _Draft(draw, allow, force).graph(layers)
+    return Draft(draw, allow, force).graph(layers)
 
 
 def samples_for(graph: Graph, seed: int, samples: int, steps: int) -> dict[str, Any]:

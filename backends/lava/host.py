@@ -34,7 +34,6 @@ from seamount.compiler.artifact import MANIFEST_FILE, load_artifact
 from seamount.compiler.errors import InputError, Problem, SeamountError
 from seamount.compiler.execution import Trace
 from seamount.compiler.program.codec import read_program
-from seamount.compiler.program.program import Program
 
 Job = dict[str, Any]
 REPORT_S = 0.2
@@ -55,7 +54,11 @@ def main() -> int:
         die_with_parent()
     jobs = listed_jobs(given)
     if any(not job.get("simulate") for job in jobs):
-        import_module("seamount.backends.lava.job")  # before the fork, so that the jobs share it
+        try:
+            import_module("seamount.backends.lava.job")  # before the fork, so that the jobs share it
+        except ImportError as error:
+            say(event="unusable", message=f"{sys.executable} cannot import Lava: {error}")
+            return 2
     return run_all(jobs, given.processes)
 
 
@@ -148,7 +151,7 @@ def execute(index: int, job: Job) -> Trace:
         return trace
     from seamount.backends.lava.job import run_job
 
-    return run_job(program, messages, record, Reporter(index, program))
+    return run_job(program, messages, record, Reporter(index))
 
 
 def simulator(name: str) -> Any:
@@ -163,15 +166,15 @@ def simulator(name: str) -> Any:
 
 
 class Reporter:
-    """Says how far a job is, a few times per second."""
+    """Says how far a job is, a few times per second; silent while nothing moves, so that a stall is noticed."""
 
-    def __init__(self, index: int, program: Program) -> None:
-        self.index, self.depth, self.last = index, program.depth, 0.0
+    def __init__(self, index: int) -> None:
+        self.index, self.said, self.last = index, -1, 0.0
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if now - self.last >= REPORT_S:
-            self.last = now
+        if done != self.said and now - self.last >= REPORT_S:
+            self.last, self.said = now, done
             say(job=self.index, event="steps", done=done, total=total)
 
 

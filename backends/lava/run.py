@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.lava.child import HostProcess
-from seamount.backends.lava.environment import find_interpreter
+from seamount.backends.lava.environment import HOW, find_interpreter
 from seamount.backends.lava.results import join_traces, load_trace, save_messages
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Progress, Trace, check_request
@@ -112,6 +112,8 @@ class LavaBackend:
                 report(event["job"], 1.0)
             elif kind == "failed":
                 raise _failure(f"failed: {event['message']}", host, finished, jobs)
+            elif kind == "unusable":
+                raise InputError(Problem("Lava interpreter", event["message"], HOW))
             elif kind == "late":
                 raise _failure(f"did not finish within {self.time_limit_s} s", host, finished, jobs)
             elif kind == "stalled":

@@ -68,6 +68,10 @@ def _misfit(op: Op, source: Shape) -> tuple[str, str] | None:
     if isinstance(op, Affine) and op.weight.shape[1] != size(source):
         found = f"weight {op.weight.shape} takes {op.weight.shape[1]} inputs but gets {source} = {size(source)}"
         return found, "check the layer before it, or a missing Flatten"
+    if isinstance(op, Affine) and op.shape is not None and size(op.shape) != len(op.weight):
+        return f"has {len(op.weight)} outputs, arranged as {op.shape}", "check its shape"
+    if isinstance(op, (Affine, Conv)) and op.bias is not None and op.bias.shape != (len(op.weight),):
+        return f"has {op.bias.size} biases for {len(op.weight)} outputs", "check the layer's bias"
     if isinstance(op, (Sparse, Reshape)):
         wanted = size(op.in_shape) if isinstance(op, Sparse) else size(op.shape)
         if wanted != size(source):

@@ -61,10 +61,14 @@ def show(value: Any) -> str:
 
 
 def show_array(array: np.ndarray[Any, Any]) -> str:
-    """Small arrays in full; others as shape[min..max]#digest, the digest over values rounded to 6 digits."""
+    """Small arrays in full; others as shape[min..max]#digest, the digest over values rounded to 6 digits.
+
+    Values below 1e-12 of the largest are 0: which of them a machine leaves over differs.
+    """
     flat = array.reshape(-1)
     if flat.size == 0:
         return f"{_shape(array.shape)}[]"
+    flat = np.where(np.abs(flat) < 1e-12 * np.max(np.abs(flat)), 0, flat) + 0
     if flat.size <= INLINE:
         inner = ",".join(f"{x:.6g}" for x in flat.tolist())
         return inner if array.ndim == 0 else f"{_shape(array.shape)}[{inner}]"

@@ -44,7 +44,8 @@ class InputPort:
 class Population:
     """Neurons of one kind. Registers u and v are 24 bits; parameters are 0-d or have `shape`.
 
-    du, dv: decay of current and membrane, 0..4095 (4096: forget at once; not on hardware).
+    du, dv: decay of current and membrane, 0..4095. du 4095 and dv 4096 forget at once; 4096 is not on hardware, and as
+    du leaves -1/4096 (docs/semantics.md).
     vth: fires when v > 64 * vth; None never fires.
     bias_mant * 2**bias_exp is added to v in every step; bias_exp may be negative (floor).
     reset: "zero" sets v to 0, "subtract" takes `reset_by` (units of v) away.

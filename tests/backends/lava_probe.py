@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+# ruff: noqa: E402  the package has to exist before it is imported
 _package = types.ModuleType("seamount")
 _package.__path__ = [str(Path(__file__).resolve().parents[2])]
 sys.modules["seamount"] = _package

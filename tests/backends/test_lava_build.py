@@ -13,7 +13,7 @@ import pytest
 
 from seamount.backends.lava.needs import chip_needs
 from seamount.compiler.program.codec import write_program
-from seamount.compiler.program.program import Conv, Program
+from seamount.compiler.program.program import Conv, Dense, Program
 from tests.backends.lava_support import lava_python
 from tests.backends.test_lava_constructs import CONNECTIONS, loops
 from tests.program_samples import i32, one_population, small_program
@@ -120,14 +120,8 @@ def test_exponent_of_a_convolution() -> None:
 
 def test_needs_survive_arrays() -> None:
     """Per-neuron decays are looked at one by one."""
-    p = replace(one_population().populations[0], shape=(3,), du=i32([1, 4096, 7]))
-    program = replace(one_population(), populations=(p,))
-    program = replace(
-        program,
-        projections=(
-            replace(
-                program.projections[0], connection=type(program.projections[0].connection)(i32(np.ones((3, 1)) * 2))
-            ),
-        ),
-    )
+    program = one_population()
+    p = replace(program.populations[0], shape=(3,), du=i32([1, 4096, 7]))
+    q = replace(program.projections[0], connection=Dense(i32(np.full((3, 1), 2))))
+    program = replace(program, populations=(p,), projections=(q,))
     assert needs(program) == ["population 'p': microcode: du = 4096, registers hold 0 to 4095"]

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.lava
 
 RNG = np.random.default_rng(3)
 SPIKES = (False, 0, 1)
+MODES = ("mixed", "excitatory", "inhibitory")
 
 
 def weights(shape: Shape, low: int = -60, high: int = 60) -> Any:
@@ -124,7 +125,7 @@ CONNECTIONS: dict[str, Callable[[], Program]] = {
     "dense, 24-bit payloads": lambda: single(dense(2, 3), (3,), (2,), (True, 0, 2**18), weight_exp=-4),
     "sparse, graded": lambda: single(Sparse(i32([0, 1]), i32([2, 0]), i32([3, 255])), (3,), (2,), (True, -3, 90),
                                      sign_mode="excitatory"),
-    "every width and sign": lambda: fan_in([(b, m) for b in (1, 4, 7, 8) for m in ("mixed", "excitatory", "inhibitory")]),
+    "every width and sign": lambda: fan_in([(b, mode) for b in (1, 4, 7, 8) for mode in MODES]),
     "the other widths": lambda: fan_in([(b, "mixed") for b in (2, 3, 5, 6)]),
     "negative exponents": lambda: single(dense(7, 12), (12,), (7,), weight_exp=-5),
     "a part without input": lambda: network(

@@ -48,7 +48,7 @@ def shared_memory() -> set[str]:
 
 def workers(place: Path) -> list[str]:
     """Processes of this test that run; the dead that nobody has collected yet do not count."""
-    listed = subprocess.run(["ps", "-eo", "pid,stat,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,stat,args"], capture_output=True, text=True, check=True).stdout
     return [
         line
         for line in listed.splitlines()

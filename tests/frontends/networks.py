@@ -100,14 +100,31 @@ class TimeLoop(nn.Module):
 
     def forward(self, x: torch.Tensor) -> Any:
         state, outputs, total = None, [], 0
+        if self.style == "accumulate":
+            total = torch.zeros(x.shape[1], 5)
+        if self.style.startswith("fill"):
+            filled = (
+                torch.empty(x.shape[0], x.shape[1], 5)
+                if self.style == "fill"
+                else x.new_zeros(x.shape[1], x.shape[0], 5)
+            )
         batch_first = self.style.startswith("batch")
         for frame in x if self.style == "iterate" else range(x.shape[1 if batch_first else 0]):
             if not isinstance(frame, torch.Tensor):
                 frame = x[:, frame] if batch_first else x[frame]
             y, state = self.inner(frame, state)
+            if self.style == "fill":
+                filled[len(outputs)] = y
+            elif self.style == "fill batch":
+                filled[:, len(outputs)] = y
             outputs.append(y)
-            total = total + y
-        if self.style == "sum":
+            if self.style == "accumulate":
+                total += y
+            else:
+                total = total + y
+        if self.style.startswith("fill"):
+            return filled
+        if self.style in ("sum", "accumulate"):
             return total
         if self.style == "mean":
             return total / len(outputs)

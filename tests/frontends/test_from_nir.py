@@ -474,9 +474,18 @@ def test_delay_becomes_an_edge_delay():
     np.testing.assert_allclose(run(graph, x).series["output"][0], np.concatenate([np.zeros((3, 3)), 2 * x[:3]]))
 
 
-def test_delays_add_up_along_a_path():
-    graph = from_nir(chain(port(1), nir.Delay(np.array([0.002])), nir.Delay(np.array([0.001])), lif((1,))), meaning())
-    assert [e.delay for e in graph.edges if e.target == "lif"] == [3]
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_delays_add_up_along_a_path(order):
+    graph = chain(port(1), *(nir.Delay(np.array([d])) for d in (0.001, 0.002, 0.004)), lif((1,)))
+    stored = [k for k in graph.nodes if k.startswith("delay")]
+    graph.nodes = {**{stored[k]: graph.nodes[stored[k]] for k in order}, **graph.nodes}
+    assert [e.delay for e in from_nir(graph, meaning()).edges if e.target == "lif"] == [7]
+
+
+def test_one_axis_is_not_stretched_over_three():
+    text = refusal(chain(port(3, 3, 3), lif((3,))))
+    assert "'tau' has shape (3,), but the layer has shape (3, 3, 3)" in text
+    assert "remedy: give one number, or an array of the layer's shape (per channel: (C, 1, 1))" in text
 
 
 @pytest.mark.parametrize("delay", [[0.0015], [-0.001], [0.001, 0.002], [1e300]])

@@ -303,8 +303,9 @@ def test_paths_that_are_no_files(tmp_path):
     for path, text in ((tmp_path / "none.nir", "no such file"), (tmp_path, "is not a regular file")):
         with pytest.raises(InputError, match=text):
             read_nir(path)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_nir("with\0null")
+    for path in ("with\0null", "x" * 5000):
+        with pytest.raises(InputError, match=r"no such file|cannot be read"):
+            read_nir(path)
     path = tmp_path / "net.nir"
     path.write_bytes(good())
     with pytest.raises(InputError, match="bytes long"):

@@ -14,7 +14,17 @@ from torch import nn
 from seamount.compiler.errors import ImportRefused, InputError, SeamountError
 from seamount.compiler.ir.ops import LI, LIF
 from seamount.frontends import save
-from tests.frontends.networks import InsideLoop, Recurrent, Residual, TimeFirst, TimeLoop, cell, lively, round_trip, spikes
+from tests.frontends.networks import (
+    InsideLoop,
+    Recurrent,
+    Residual,
+    TimeFirst,
+    TimeLoop,
+    cell,
+    lively,
+    round_trip,
+    spikes,
+)
 
 
 def sequential(*layers):
@@ -166,11 +176,16 @@ def test_residual_in_every_spelling(spelling, tmp_path):
 @pytest.mark.parametrize(
     "respell",
     [
-        lambda x: x.view(x.shape[0], -1), lambda x: x.reshape(x.size(0), 36), lambda x: torch.flatten(x, 1),
-        lambda x: x.flatten(start_dim=1), lambda x: x.flatten(2).flatten(1), lambda x: x.clone().contiguous().view(-1, 36),
-        lambda x: nn.functional.dropout(x, 0.5, training=False).flatten(1), lambda x: x.unsqueeze(1).squeeze(1).flatten(1),
+        lambda x: x.view(x.shape[0], -1),
+        lambda x: x.reshape(x.size(0), 36),
+        lambda x: torch.flatten(x, 1),
+        lambda x: x.flatten(start_dim=1),
+        lambda x: x.flatten(2).flatten(1),
+        lambda x: x.clone().contiguous().view(-1, 36),
+        lambda x: nn.functional.dropout(x, 0.5, training=False).flatten(1),
+        lambda x: x.unsqueeze(1).squeeze(1).flatten(1),
     ],
-)  # fmt: skip
+)
 def test_flatten_in_every_spelling(respell, tmp_path):
     class Net(nn.Module):
         def __init__(self):
@@ -187,7 +202,10 @@ def test_flatten_in_every_spelling(respell, tmp_path):
     round_trip(Net(), tmp_path, sample=torch.rand(4, 1, 5, 5), steps=10)
 
 
-@pytest.mark.parametrize("style", ["stack", "iterate", "sum", "mean", "last", "max", "batch_first", "batch"])
+@pytest.mark.parametrize(
+    "style",
+    ["stack", "iterate", "sum", "mean", "last", "max", "batch_first", "batch", "accumulate", "fill", "fill batch"],
+)
 @pytest.mark.parametrize("inner", [Residual, Recurrent])
 def test_loops_inside_forward(style, inner, tmp_path):
     rule = style if style in ("sum", "mean", "last", "max") else "sum"
@@ -345,6 +363,7 @@ GEOMETRY = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Using padding")
 @pytest.mark.parametrize("name", GEOMETRY)
 def test_geometry_that_is_refused(name, tmp_path):
     layers, found = GEOMETRY[name]
@@ -359,7 +378,7 @@ PARAMETERS = {
     "fast decay": ({"tau_mem_inv": 1500.0}, "dt * tau_mem_inv = 1.5"),
     "no decay": ({"tau_mem_inv": 0.0}, "tau_mem_inv is 0"),
     "nan": ({"v_th": float("nan")}, "v_th holds NaN"),
-    "shape": ({"v_th": [1.0, 2.0, 3.0]}, ""),
+    "shape": ({"v_th": [[1.0] * 12, [2.0] * 12]}, "v_th of shape (2, 12) does not fit the layer's shape (12,)"),
     "dt": ({"dt": -0.001}, "dt is -0.001"),
 }
 
@@ -422,6 +441,20 @@ STATES = {
 def test_states_that_are_mishandled(fault, tmp_path):
     with pytest.raises(ImportRefused, match=STATES[fault]):
         save(States(fault), tmp_path / "m.pt", sample=spikes(4, 5, 12), readout="sum")
+
+
+def test_states_kept_in_attributes_are_refused(tmp_path):
+    class Keeps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.state = Residual(), None
+
+        def forward(self, x):
+            y, self.state = self.inner(x, self.state)
+            return y
+
+    with pytest.raises(ImportRefused, match="keeps states in attributes"):
+        save(Keeps(), tmp_path / "m.pt", sample=spikes(4, 5, 12), readout="sum")
 
 
 def test_a_detached_state_is_the_same_state(tmp_path):

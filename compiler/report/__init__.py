@@ -1,0 +1,1 @@
+"""What runs show: where two of them part, and why."""
