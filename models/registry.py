@@ -167,7 +167,7 @@ _CARDS = (
         origin=_OWN,
         data_licence="Fashion-MNIST (Xiao, Rasul, Vollgraf, arXiv:1708.07747), MIT, (c) 2017 Zalando SE",
         parameters=55034,
-        accuracy=0.0,
+        accuracy=0.9219,
         recipe=Recipe(epochs=16, batch=128, rate=8e-3, flip=True, shift_px=1),
         golden=2,
     ),

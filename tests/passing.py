@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def graph_of(nodes: dict[str, Op], edges: str, steps: int = 4) -> Graph:
     joined = []
     for row in edges.split(","):
         words = [w.partition("@") for w in row.split()]
-        joined += [Edge(a[0], b[0], int(b[2] or 0)) for a, b in zip(words, words[1:], strict=False)]
+        joined += [Edge(a[0], b[0], int(b[2] or 0)) for a, b in pairwise(words)]
     return Graph(tuple(Node(k, op, (k,)) for k, op in nodes.items()), tuple(joined), steps)
 
 

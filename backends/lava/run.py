@@ -5,6 +5,7 @@ Runs in Seamount's Python; what runs in Lava's is host.py.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import time
@@ -25,6 +26,7 @@ from seamount.compiler.program.program import Program
 from seamount.compiler.program.verify import check
 
 Messages = Mapping[str, NDArray[np.integer]]
+JOBS_FILE = "jobs.json"
 BATCH_BYTES = 2**28
 """Recordings and messages of one graph start take at most about this much memory."""
 STALL_S = 120.0
@@ -46,7 +48,8 @@ class LavaBackend:
 
     interpreter: Python of the Lava environment; by default found (environment.py). processes: graphs at a time.
     batch_size: samples per graph start; by default what fits BATCH_BYTES. time_limit_s: of a whole run.
-    stall_limit_s: longest time without progress.
+    stall_limit_s: longest time without progress. keep: a folder where finished batches stay; the same run, started
+    again after a failure, takes them from there.
     """
 
     interpreter: str | Path | None = None
@@ -54,6 +57,7 @@ class LavaBackend:
     batch_size: int | None = None
     time_limit_s: float | None = None
     stall_limit_s: float = STALL_S
+    keep: Path | None = None
 
     name = "lava"
 
@@ -74,10 +78,11 @@ class LavaBackend:
         size = self.batch_size or _batch_size(program, samples, steps, record, self.processes)
         cuts = [slice(i, i + size) for i in range(0, samples, size)]
         jobs = [Job(program, {name: x[cut] for name, x in messages.items()}, record) for cut in cuts]
+        sizes = [len(next(iter(job.messages.values()))) for job in jobs]
         done = [0.0] * len(jobs)
 
         def report(job: int, fraction: float) -> None:
-            done[job] = fraction * next(iter(jobs[job].messages.values())).shape[0]
+            done[job] = fraction * sizes[job]
             if progress is not None:
                 progress(int(sum(done)), samples)
 
@@ -93,40 +98,50 @@ class LavaBackend:
         python = find_interpreter(self.interpreter)
         deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
         with tempfile.TemporaryDirectory(prefix="seamount-lava-") as folder:
-            outs = _write_jobs(Path(folder), jobs, simulate)
-            with HostProcess(python, Path(folder) / "jobs.json", self.processes) as host:
-                self._listen(host, len(jobs), deadline, report or (lambda job, fraction: None))
+            outs = _write_jobs(Path(folder), self.keep, jobs, simulate)
+            open_jobs = [i for i, out in enumerate(outs) if not out.exists()]
+            report = report or (lambda job, fraction: None)
+            for i, out in enumerate(outs):
+                if out.exists():
+                    report(i, 1.0)
+            if open_jobs:
+                with HostProcess(python, Path(folder) / JOBS_FILE, self.processes) as host:
+                    self._listen(host, open_jobs, deadline, report)
             return [load_trace(out) for out in outs]
 
     def _listen(
-        self, host: HostProcess, jobs: int, deadline: float | None, report: Callable[[int, float], None]
+        self, host: HostProcess, jobs: list[int], deadline: float | None, report: Callable[[int, float], None]
     ) -> None:
-        """Follow the host to its end; raises CheckFailed for everything but the success of all jobs."""
+        """Follow the host to its end; raises CheckFailed for everything but the success of all jobs.
+
+        jobs: our number of each job that the host counts from 0.
+        """
         finished: set[int] = set()
         for event in host.events(deadline, self.stall_limit_s):
             kind = event["event"]
             if kind == "steps":
-                report(event["job"], event["done"] / event["total"])
+                report(jobs[event["job"]], event["done"] / event["total"])
             elif kind == "done":
                 finished.add(event["job"])
-                report(event["job"], 1.0)
+                report(jobs[event["job"]], 1.0)
             elif kind == "failed":
-                raise _failure(f"failed: {event['message']}", host, finished, jobs)
+                raise _failure(f"failed: {event['message']}", host, len(finished), len(jobs))
             elif kind == "unusable":
                 raise InputError(Problem("Lava interpreter", event["message"], HOW))
             elif kind == "late":
-                raise _failure(f"did not finish within {self.time_limit_s} s", host, finished, jobs)
+                raise _failure(f"did not finish within {self.time_limit_s} s", host, len(finished), len(jobs))
             elif kind == "stalled":
-                raise _failure(f"made no progress for {self.stall_limit_s} s", host, finished, jobs)
-            elif kind == "ended" and len(finished) < jobs:
-                raise _failure(f"ended early (exit code {event['code']})", host, finished, jobs)
+                raise _failure(f"made no progress for {self.stall_limit_s} s", host, len(finished), len(jobs))
+            elif kind == "ended" and len(finished) < len(jobs):
+                raise _failure(f"ended early (exit code {event['code']})", host, len(finished), len(jobs))
 
 
-def _failure(found: str, host: HostProcess, finished: set[int], jobs: int) -> CheckFailed:
+def _failure(found: str, host: HostProcess, finished: int, jobs: int) -> CheckFailed:
     tail = "\n".join(host.tail)
     text = f"{found}\n{tail}" if tail and "failed" not in found else found
-    limit = f"{len(finished)} of {jobs} batches had finished"
-    return CheckFailed(Problem("Lava run", text, "see docs/lava.md, when a run fails", limit))
+    return CheckFailed(
+        Problem("Lava run", text, "see docs/lava.md, when a run fails", f"{finished} of {jobs} batches had finished")
+    )
 
 
 def _batch_size(program: Program, samples: int, steps: int, record: frozenset[str], processes: int) -> int:
@@ -136,23 +151,38 @@ def _batch_size(program: Program, samples: int, steps: int, record: frozenset[st
     return max(1, min(-(-samples // processes), BATCH_BYTES // (steps * per_step)))
 
 
-def _write_jobs(folder: Path, jobs: Sequence[Job], simulate: str | None) -> list[Path]:
-    """Every job as files; where their results will be."""
+def _write_jobs(folder: Path, keep: Path | None, jobs: Sequence[Job], simulate: str | None) -> list[Path]:
+    """Every job whose result is not kept yet as files; where the results of all of them are or will be."""
     listed, outs = [], []
     programs: dict[int, Path] = {}
     try:
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
         for i, job in enumerate(jobs):
             if id(job.program) not in programs:
                 programs[id(job.program)] = folder / f"program-{i}"
                 programs[id(job.program)].mkdir()
                 write_program(job.program, programs[id(job.program)])
-            messages, out = folder / f"messages-{i}.npz", folder / f"out-{i}.npz"
+            program, messages = programs[id(job.program)], folder / f"messages-{i}.npz"
             save_messages(messages, job.messages)
-            outs.append(out)
-            files = {"program": str(programs[id(job.program)]), "messages": str(messages), "out": str(out)}
-            listed.append({**files, "record": sorted(job.record), "simulate": simulate})
-        (folder / "jobs.json").write_text(json.dumps(listed), encoding="utf-8")
+            files = {"program": str(program), "messages": str(messages)}
+            task = {**files, "record": sorted(job.record), "simulate": simulate}
+            name = f"out-{i}.npz" if keep is None else f"{_digest(program, messages, task)}.npz"
+            outs.append((keep or folder) / name)
+            if not outs[-1].exists():
+                listed.append({**task, "out": str(outs[-1].absolute())})
+        (folder / JOBS_FILE).write_text(json.dumps(listed), encoding="utf-8")
     except OSError as error:
         found = f"cannot be written: {error.strerror or error}"
-        raise InputError(Problem(str(folder), found, "free space, or point TMPDIR elsewhere")) from None
+        raise InputError(
+            Problem(str(error.filename or folder), found, "free space, or point TMPDIR elsewhere")
+        ) from None
     return outs
+
+
+def _digest(program: Path, messages: Path, task: Mapping[str, object]) -> str:
+    """Of everything that decides a result. The files have the same bytes for the same content."""
+    total = hashlib.sha256(json.dumps([task["record"], task["simulate"]]).encode())
+    for path in (*sorted(program.iterdir()), messages):
+        total.update(path.read_bytes())
+    return total.hexdigest()

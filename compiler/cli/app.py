@@ -12,6 +12,7 @@ from seamount.compiler import __version__
 from seamount.compiler.cli import console
 from seamount.compiler.cli.check_command import check
 from seamount.compiler.cli.compile_command import compile_model
+from seamount.compiler.cli.diff_command import diff
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.run_command import run
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("compile")(_guarded(compile_model))
 app.command("run")(_guarded(run))
 app.command("check")(_guarded(check))
+app.command("diff")(_guarded(diff))
 app.command("inspect")(_guarded(inspect))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))

@@ -88,7 +88,7 @@ def compile_model(
     if json is not None:
         write_json(json, summary)
     if not quiet:
-        _print(artifact, compiled, summary)
+        _print(source, artifact, compiled, summary)
 
 
 class _Stopped(Exception):
@@ -170,10 +170,11 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
     return summary
 
 
-def _print(artifact: Artifact, compiled: Compiled, summary: dict[str, Any]) -> None:
+def _print(source: Source, artifact: Artifact, compiled: Compiled, summary: dict[str, Any]) -> None:
     show.populations(artifact.program)
     show.layers(compiled.precision)
     show.conventions(artifact)
+    show.imported(source)
     show.notes(artifact)
     if "golden_agreement" in summary:
         same, total = summary["golden_agreement"]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from seamount.compiler.analysis.precision import LayerPrecision
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.cli.console import err, out, table
+from seamount.compiler.cli.sources import Source
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.program.program import Population, Program
 
@@ -49,6 +50,17 @@ def conventions(artifact: Artifact) -> None:
     for source, known in grouped.items():
         title = f"conventions ({source})" if source else "conventions"
         out.print(f"{title}: {', '.join(known)}", markup=False, soft_wrap=True)
+
+
+def imported(source: Source) -> None:
+    """What saving found and left out."""
+    if source.file is None:
+        return
+    if source.file.ties:
+        text = f"note: {source.file.ties} spikes of the golden trace fall on the threshold to rounding"
+        out.print(text, markup=False, soft_wrap=True)
+    for name in source.file.left_out:
+        out.print(f"note: layer {name} reaches no output and was left out when saving", markup=False, soft_wrap=True)
 
 
 def notes(artifact: Artifact) -> None:

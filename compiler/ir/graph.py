@@ -119,7 +119,7 @@ class Graph:
         def change(n: Node) -> Node:
             if n.name != name:
                 return n
-            more = tuple(o for o in origin if o not in n.origin)
+            more = tuple(dict.fromkeys(o for o in origin if o not in n.origin))
             return replace(n, op=op, origin=n.origin + more, shape=n.shape)
 
         return self.map_nodes(change)

@@ -17,7 +17,7 @@ from seamount.compiler.ir.weights import sign_mode, values_of
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.passes.losses import input_problems, losses, neuron_problems, weight_problems
 from seamount.compiler.passes.registers import ONE, current_decay, registers
-from seamount.compiler.passes.rounding import per_weight
+from seamount.compiler.passes.rounding import per_weight, spacing
 from seamount.compiler.passes.scales import (
     Choice,
     Demand,
@@ -166,6 +166,7 @@ class Quantize(Pass):
             current_gain=gain,
             membrane_gain=min(1 / leak, max(graph.steps, 1)),
             typical=2 * measured if measured is not None else gain * expected(incoming, means),
+            quantum=_quantum(op) if isinstance(op, LIF) and op.compare == "ge" else 0.0,
         )
         bias_max = self.bias_mant_max * 2**self.bias_exp_max
         return choose(incoming, demand, Limits(self.vth_max, bias_max, range(self.exponents[0], self.exponents[1] + 1)))
@@ -185,6 +186,15 @@ class Quantize(Pass):
         bias = freeze(np.clip(op.bias - shift, -largest, largest))
         neuron = registers(op, bias, choice.scale, self.bias_mant_max, self.bias_exp_max)
         return graph.with_op(node.name, neuron).noting(*losses(node, op, neuron, incoming, choice))
+
+
+def _quantum(op: LIF) -> float:
+    """What all constants of a neuron without memory and leak are multiples of; 0 where that matters not."""
+    if np.any(op.alpha != 0) or np.any(op.beta != 1):
+        return 0.0
+    clamp = op.v_min if np.isfinite(op.v_min) else 0.0
+    amount = op.reset_by if op.reset == "subtract" else np.zeros(())
+    return spacing(np.concatenate([np.ravel(x) for x in (op.bias, op.v_init, amount, clamp, 1.0)]))
 
 
 def _source(graph: Graph, weights: str) -> Node:

@@ -43,8 +43,9 @@ def round_weights(scaled: Array, importance: Array, bits: int, mode: SignMode, e
     peak = float(np.max(np.abs(scaled), initial=0.0))
     fits = [e for e in exponents if peak <= 256 * 2.0**e]
     first = fits[0] if fits else exponents[-1]
-    # At few bits the largest code is well below 2**8 (192 of 3 bits), so one exponent more may clip less.
-    tried = [e for e in ((first - 1, first) if bits > 4 else (first - 1, first, first + 1)) if e in exponents]
+    # At few bits it can pay to clip much, and the largest code is well below 2**8 (192 of 3 bits).
+    reach = range(first - 1, first + 1) if bits > 4 else range(first - 3, first + 2)
+    tried = [e for e in reach if e in exponents]
     return min((_rounded(scaled, importance, g, e) for e in tried), key=lambda r: r.error)
 
 

@@ -55,6 +55,7 @@ class Demand:
     bias: largest |bias|. held: largest |v_init| or subtracted amount. current_gain: 1/(1 - alpha), what synaptic
     memory multiplies a current by. membrane_gain: what the membrane multiplies a constant input by within a sample.
     typical: largest |u| (readout: |v|) seen on samples or expected without, with a margin; None: not known.
+    quantum: what bias, start value, reset and clamp are multiples of, where v >= threshold needs it; else 0.
     """
 
     fires: bool
@@ -63,6 +64,7 @@ class Demand:
     current_gain: float
     membrane_gain: float
     typical: float | None
+    quantum: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +94,8 @@ def choose(incoming: tuple[Incoming, ...], demand: Demand, limits: Limits) -> Ch
     elif demand.typical:
         cap = min(cap, U_LIMIT / demand.typical)
     top = min(2 * start, cap)
-    tried = [_at(scale, incoming, limits) for scale in _candidates(incoming, top, whole=demand.fires)]
-    tried.sort(key=lambda c: (c.error, -c.scale))
+    tried = [_at(scale, incoming, limits) for scale in _candidates(incoming, demand, top)]
+    tried.sort(key=lambda c: (c.error, not _is_multiple(c.scale * demand.quantum), -c.scale))
     safest = (c for c in tried if wanted and _is_safe(c, incoming, demand))
     best = next(safest, None)
     return Choice(best.scale, best.rounded, best.error, True) if best else tried[0]
@@ -170,16 +172,16 @@ def _natural(incoming: tuple[Incoming, ...], fires: bool) -> float:
     return max(FINEST, int(natural)) if fires else natural
 
 
-def _candidates(incoming: tuple[Incoming, ...], top: float, whole: bool) -> Array:
+def _candidates(incoming: tuple[Incoming, ...], demand: Demand, top: float) -> Array:
     """Scales to try, at most `top`: an octave below it, and those that put weights exactly on their grids."""
     spread = np.geomspace(top / 2, top, CANDIDATES)
-    if not whole:
+    if not demand.fires:
         ones = [grid(q.bits, q.mode).step / d for q in incoming if (d := spacing(values_of(q.op)) * q.unit) > 0]
         exact = [s * 2.0 ** np.floor(np.log2(top / s)) for s in ones]
         return np.asarray(np.unique([*spread, *exact]), np.float64)
     top = max(1, int(top))
     scales = np.arange(max(1, top // 4), top + 1)
-    on_grid = np.zeros(len(scales), dtype=np.int64)
+    on_grid = _is_multiple(scales * demand.quantum).astype(np.int64) * (demand.quantum > 0)
     for q in incoming:
         d = spacing(values_of(q.op)) * q.unit
         if d > 0:
@@ -187,6 +189,11 @@ def _candidates(incoming: tuple[Incoming, ...], top: float, whole: bool) -> Arra
             on_grid += np.abs(steps - np.rint(steps)) * _peak(q) / d < 0.01
     best = scales[(on_grid > 0) & (on_grid == on_grid.max())][-8:]
     return np.asarray(np.unique([*np.clip(np.floor(spread), 1, top), *best]), np.float64)
+
+
+def _is_multiple(x: Any) -> Any:
+    """Whether x is an integer, but for rounding of floats; elementwise."""
+    return np.abs(x - np.rint(x)) < 1e-6 * np.maximum(1, np.abs(x))
 
 
 def _at(scale: float, incoming: tuple[Incoming, ...], limits: Limits) -> Choice:

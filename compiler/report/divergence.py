@@ -59,7 +59,11 @@ def find_divergence(a: Side, b: Side, samples_before: int = 0) -> Divergence | N
 
     Raises InputError when the sides have nothing in common, ContractError when neither has a program.
     """
-    compared = compare(a, b)
+    return explain(a, b, compare(a, b), samples_before)
+
+
+def explain(a: Side, b: Side, compared: tuple[Compared, ...], samples_before: int = 0) -> Divergence | None:
+    """`find_divergence` where the comparison has been made already."""
     found = first_of(compared)
     if found is None or found.first is None:
         return None

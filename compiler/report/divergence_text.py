@@ -33,12 +33,12 @@ class Row:
 def headline(d: Divergence) -> str:
     """Where the two sides part first, and with which values."""
     left, right = (reads[d.register] for reads in d.reads)
-    return f"first divergence: {d.place}: {NAMES[d.register]} {left} against {right}"
+    return f"{d.place}: {NAMES[d.register]} {left} against {right}"
 
 
 def to_text(d: Divergence) -> str:
     """Everything about a divergence, ending in a line feed."""
-    lines = [headline(d), f"  A  {d.labels[0]}", f"  B  {d.labels[1]}", f"cause: {cause(d)}"]
+    lines = [f"first divergence: {headline(d)}", f"  A  {d.labels[0]}", f"  B  {d.labels[1]}", f"cause: {cause(d)}"]
     rows = list(_rows(d))
     if rows:
         lines += ["", *_table(rows)]
@@ -87,10 +87,10 @@ def _record_against_program(d: Divergence) -> str:
 def _arrival_cause(a: Account, b: Account) -> str:
     """Why the sums of the messages differ."""
     for name, left, right in _pairs(a, b):
+        if (left.share if left else 0) == (right.share if right else 0):
+            continue
         if left is None or right is None:
             return f"projection '{name}' exists on one side only"
-        if left.share == right.share:
-            continue
         if left.lag != right.lag:
             return f"projection '{name}': lag {left.lag} against {right.lag}"
         for x, y in _matched(left, right):
@@ -164,7 +164,7 @@ def _rows(d: Divergence) -> Iterator[Row]:
     yield both("plus u and bias", lambda x: f"+ {x.u} + {x.bias} = {x.v_sum}")
     yield both("v'", _saturation)
     yield both("64 vth", _threshold)
-    yield register("spike", "s", lambda x: f"{x.spike}: {x.v_full} {'>' if x.spike else '<='} {x.threshold}")
+    yield register("spike", "s", _comparison)
     yield both("reset", lambda x: f"{_reset(x)}: {x.v_reset}" if x.spike else "none")
     yield register("v after", "v", lambda x: str(x.v) + (f", clamped from {x.v_reset}" if x.v != x.v_reset else ""))
 
@@ -177,7 +177,7 @@ def _inflow_rows(name: str, a: Inflow | None, b: Inflow | None) -> Iterator[Row]
         return Row(label, cells, all(cells) and cells[0] != cells[1])
 
     yield both(name, _sent)
-    pairs = list(_matched(a, b)) if a and b else [(x, x) for x in (a or b or _NONE).messages]
+    pairs: list[Pair] = list(_matched(a, b)) if a and b else [(x, x) for x in (a or b or _NONE).messages]
     chosen = _worth_seeing(pairs)
     for x, y in chosen:
         cells = _message(x) if a else "", _message(y) if b else ""
@@ -261,6 +261,10 @@ def _saturation(x: Account) -> str:
 
 def _threshold(x: Account) -> str:
     return "never fires" if x.vth is None else f"64 * {x.vth} = {x.threshold}"
+
+
+def _comparison(x: Account) -> str:
+    return "0" if x.threshold is None else f"{x.spike}: {x.v_full} {'>' if x.spike else '<='} {x.threshold}"
 
 
 def _reset(x: Account) -> str:

@@ -46,6 +46,14 @@ class Side:
                 raise ContractError(Problem(f"trace of {label}", f"lacks {register}", "record spikes, u and v"))
         return Side(label, trace.spikes, trace.u, trace.v, messages, program)
 
+    def part(self, samples: slice) -> Side:
+        """The same run, some of its samples only."""
+        s, u, v, sent = (
+            {k: x[samples] for k, x in group.items()} for group in (self.spikes, self.u, self.v, self.messages)
+        )
+        known = {key: mask[samples] for key, mask in self.known.items()}
+        return Side(self.label, s, u, v, sent, self.program, known)
+
     def register(self, name: str) -> Arrays:
         """The recorded arrays of a register, "u", "v" or "s"; of the input ports for "message"."""
         return {"u": self.u, "v": self.v, "s": self.spikes, MESSAGE: self.messages}[name]
@@ -137,7 +145,7 @@ def _common(a: Side, b: Side) -> Iterator[tuple[str, str]]:
     program = a.program or b.program
     if program is None:
         raise ContractError(Problem(f"{a.label} and {b.label}", "are records only", "give one side a program"))
-    order = [(port.name, (MESSAGE,)) for port in program.inputs]
+    order: list[tuple[str, tuple[str, ...]]] = [(port.name, (MESSAGE,)) for port in program.inputs]
     order += [(p.name, REGISTERS) for p in program.populations]
     for layer, registers in order:
         for register in registers:

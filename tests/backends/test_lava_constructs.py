@@ -85,8 +85,8 @@ def with_messages(program: Program, samples: int = 3, density: float = 0.5, step
     messages = {}
     for port in program.inputs:
         shape = (samples, steps or program.steps, *port.shape)
-        values = RNG.integers(port.low, port.high + 1, shape) * (RNG.random(shape) < density)
-        messages[port.name] = values.astype(np.int32)
+        values = RNG.integers(port.low, port.high + 1, shape)
+        messages[port.name] = np.where(RNG.random(shape) < density, values, max(port.low, 0)).astype(np.int32)
     return program, messages
 
 

@@ -19,9 +19,11 @@ from seamount.backends.lava import environment
 from seamount.backends.lava.child import HOST
 from seamount.backends.lava.environment import find_interpreter
 from seamount.backends.lava.run import LavaBackend
+from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import CheckFailed, InputError
 from seamount.compiler.program.codec import write_program
-from tests.backends.lava_support import ALL, lava_python
+from tests.backends.lava_support import ALL, differing, lava_python
+from tests.backends.test_lava_constructs import with_messages
 from tests.program_samples import small_program
 
 SECONDS = 20
@@ -128,6 +130,27 @@ def test_stall(place: Path) -> None:
     message, seconds = failure(LavaBackend(interpreter_with(place, HANG), stall_limit_s=3))
     assert "made no progress for 3 s" in message
     assert seconds < SECONDS
+
+
+@pytest.mark.lava
+def test_finished_batches_are_kept(place: Path) -> None:
+    """A run that fails in its third batch goes on there when it is started again."""
+    program, messages = with_messages(small_program(), samples=4)
+    keep = place / "kept"
+    fault = f"""count = len(os.listdir({str(keep)!r}))
+        if count >= 2: {DIE}"""
+    first = LavaBackend(interpreter_with(place, fault), batch_size=1, keep=keep)
+    with pytest.raises(CheckFailed) as caught:
+        first.run(program, messages, ALL)
+    assert "2 of 4 batches had finished" in str(caught.value)
+    assert len(list(keep.glob("[!.]*.npz"))) == 2
+    kept = {path: path.stat().st_mtime_ns for path in keep.iterdir()}
+    again = LavaBackend(lava_python(), batch_size=1, keep=keep)
+    seen: list[int] = []
+    found = again.run(program, messages, ALL, lambda done, of: seen.append(done))
+    assert differing(ReferenceSimulator().run(program, messages, ALL), found)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert seen[:2] == [1, 2] and seen[-1] == 4
 
 
 @pytest.mark.lava

@@ -108,7 +108,7 @@ def test_every_layer_is_alive(name: str) -> None:
 
 @pytest.mark.slow
 def test_fashion_accuracy_holds_in_norse() -> None:
-    """All 10,000 test images; about a minute on one core."""
+    """All 10,000 test images; ten seconds on one core."""
     chosen, data = card("fashion-mnist-conv"), fashion()
     assert accuracy(network(chosen), data, chosen) == pytest.approx(chosen.accuracy, abs=5.5 / len(data.y))
 

@@ -60,7 +60,7 @@ def test_one_epoch_trains(name: str) -> None:
 
 
 def test_training_learns_and_repeats() -> None:
-    """Eight epochs on digits: far above chance on unseen samples, and bit for bit the same a second time."""
+    """Four epochs on digits: far above chance on unseen samples, and bit for bit the same a second time."""
     chosen = card("digits-conv")
     recipe = dataclasses.replace(chosen.recipe, epochs=4)
     data, unseen = load("digits", "train", limit=600), load("digits", "test")
