@@ -37,13 +37,17 @@ from seamount.compiler.program.codec import read_program
 
 Job = dict[str, Any]
 REPORT_S = 0.2
+LONGEST = 3000
+"""Characters of a message; writes of up to 4096 bytes to a pipe are not split."""
 MARK = "seamount: "
 """Begins every line of ours, since Lava and its workers print too."""
 
 
-def say(**event: object) -> None:
-    """One line, written at once, so that lines of parallel jobs do not mix."""
-    os.write(1, (MARK + json.dumps(event) + "\n").encode())
+def say(message: str = "", **event: object) -> None:
+    """One line of our own, written at once and short enough that lines of parallel jobs do not mix."""
+    if message:
+        event["message"] = message if len(message) <= LONGEST else "... " + message[-LONGEST:]
+    os.write(1, ("\n" + MARK + json.dumps(event) + "\n").encode())
 
 
 def main() -> int:

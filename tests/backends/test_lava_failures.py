@@ -18,12 +18,12 @@ import pytest
 from seamount.backends.lava import environment
 from seamount.backends.lava.child import HOST
 from seamount.backends.lava.environment import find_interpreter
-from seamount.backends.lava.run import LavaBackend
+from seamount.backends.lava.run import Job, LavaBackend
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import CheckFailed, InputError
 from seamount.compiler.program.codec import write_program
 from tests.backends.lava_support import ALL, differing, lava_python
-from tests.backends.test_lava_constructs import with_messages
+from tests.backends.test_lava_constructs import driven, with_messages
 from tests.program_samples import small_program
 
 SECONDS = 20
@@ -69,27 +69,35 @@ def assert_nothing_left(place: Path, memory: set[str], seconds: float = 5) -> No
         assert shared_memory() - memory == set()
 
 
+def patched(place: Path, code: str) -> Path:
+    """A Python of the Lava environment that runs `code` before what it is given; Model is the stock LIFReset model."""
+    script = place / "patch.py"
+    script.write_text(
+        "import os, runpy, signal, sys, time\n"
+        "sys.argv = sys.argv[1:]\n"
+        "from lava.proc.lif.models import PyLifResetModelBitAcc as Model\n"
+        f"{code}\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    python = place / "python"
+    python.write_text(f'#!/bin/sh\nexec "{lava_python()}" "{script}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
 def interpreter_with(place: Path, fault: str) -> Path:
     """A Python of the Lava environment in which a LIF model does `fault` at its third step."""
-    script = place / "faulty.py"
-    script.write_text(
+    return patched(
+        place,
         f"""
-import os, runpy, signal, sys, time
-sys.argv = sys.argv[1:]
-from lava.proc.lif.models import PyLifResetModelBitAcc as Model
 step = Model.run_spk
 def run_spk(self):
     if self.time_step == 3:
         {fault}
     step(self)
 Model.run_spk = run_spk
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+""",
     )
-    python = place / "python"
-    python.write_text(f'#!/bin/sh\nexec "{lava_python()}" "{script}" "$@"\n')
-    python.chmod(0o755)
-    return python
 
 
 def failure(backend: LavaBackend) -> tuple[str, float]:
@@ -100,6 +108,33 @@ def failure(backend: LavaBackend) -> tuple[str, float]:
     with pytest.raises(CheckFailed) as caught:
         backend.run(program, messages, ALL)
     return str(caught.value), time.monotonic() - start
+
+
+FAULTS = {
+    "at the threshold": "Model.spiking_activation = lambda self: self.v >= self.effective_vth",
+    "decay of u off by one": "start = Model.__init__\n"
+    "def init(self, parameters):\n"
+    "    start(self, parameters)\n"
+    "    self.ds_offset = 2\n"
+    "Model.__init__ = init",
+    "no gate": "from lava.magma.core.process.process import ProcessParameters as P\n"
+    "get = P.__getitem__\n"
+    "P.__getitem__ = lambda self, key: (0, 1, 0) if key == 'gate' else get(self, key)",
+}
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("fault", list(FAULTS))
+def test_a_wrong_lava_is_noticed(place: Path, fault: str) -> None:
+    """The comparison can fail: a Lava that is planted wrong differs from the reference simulator."""
+    cases = [with_messages(small_program(), samples=4), driven([640, 641], 2, vth=10)]
+    jobs = [Job(program, messages, ALL) for program, messages in cases]
+    traces = LavaBackend(patched(place, FAULTS[fault])).run_jobs(jobs)
+    wrong = [
+        differing(ReferenceSimulator().run(program, messages, ALL), trace)[0]
+        for (program, messages), trace in zip(cases, traces, strict=True)
+    ]
+    assert sum(wrong) > 0
 
 
 @pytest.mark.lava
@@ -181,7 +216,7 @@ def test_our_own_end(place: Path, number: int) -> None:
 import tempfile, numpy as np
 from pathlib import Path
 tempfile.tempdir = {str(place)!r}
-from seamount.backends.lava.run import LavaBackend
+from seamount.backends.lava.run import Job, LavaBackend
 from seamount.compiler.program.codec import read_program
 LavaBackend({str(interpreter_with(place, HANG))!r}).run(
     read_program(Path({str(place)!r})), {{"x": np.ones((4, 4, 1, 4, 4), np.int32)}})
