@@ -75,19 +75,17 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return Meaning(default=more.over(self.default), nodes=nodes, sources=sources)
 
 
-_COMMON = {"reset": "zero", "timing": "immediate", "spikes": "single", "v_min": float("-inf")}
+_COMMON = Conventions(reset="zero", timing="immediate", spikes="single", v_min=float("-inf"))
 PRESETS: dict[str, Conventions] = {
-    "norse": Conventions(**_COMMON, dt=1e-3, integrate="euler", compare="gt", start="leak"),
+    "norse": Conventions(dt=1e-3, integrate="euler", compare="gt", start="leak").over(_COMMON),
     "snntorch": Conventions(
-        **{**_COMMON, "reset": "subtract", "timing": "next"},
-        dt=1e-4, integrate="euler", compare="gt", start="zero",
+        dt=1e-4, integrate="euler", compare="gt", start="zero", reset="subtract", timing="next"
+    ).over(_COMMON),
+    "spikingjelly": Conventions(dt=1e-4, integrate="euler", compare="ge", start="reset").over(_COMMON),
+    "sinabs": Conventions(dt=1.0, integrate="exact", compare="ge", start="zero", reset="subtract", spikes="multi").over(
+        _COMMON
     ),
-    "spikingjelly": Conventions(**_COMMON, dt=1e-4, integrate="euler", compare="ge", start="reset"),
-    "sinabs": Conventions(
-        **{**_COMMON, "reset": "subtract", "spikes": "multi"},
-        dt=1.0, integrate="exact", compare="ge", start="zero",
-    ),
-}  # fmt: skip
+}
 """Defaults of the frameworks' own neurons: norse 1.1.0, snntorch 1.0.0, spikingjelly 2.0.0, sinabs 3.1.3."""
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class ModelFile:
     left_out: tuple[str, ...] = ()
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> Literal["constant", "sequence"]:
         """ "constant" or "sequence"."""
         return self.meaning.default.encoding or "constant"
 

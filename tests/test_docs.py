@@ -21,7 +21,6 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "docs/**/*.md", *(f"{folder}/**/*.md" for folder in FOLDERS))
     for path in ROOT.glob(pattern)
 )
-WITH_EXAMPLES = [path for path in MODULES if ">>>" in path.read_text(encoding="utf-8")]
 
 
 def name_of(path: Path) -> str:
@@ -40,12 +39,11 @@ def shell_lines(path: Path) -> list[str]:
     return [line.strip().removeprefix("$ ") for line in joined.splitlines()]
 
 
-@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=name_of)
-def test_examples_in_docstrings(path: Path) -> None:
-    module = import_module("seamount." + ".".join(path.relative_to(ROOT).with_suffix("").parts))
-    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
-    assert result.attempted > 0
-    assert result.failed == 0
+def test_examples_in_docstrings() -> None:
+    for path in (p for p in MODULES if ">>>" in p.read_text(encoding="utf-8")):
+        module = import_module("seamount." + ".".join(path.relative_to(ROOT).with_suffix("").parts))
+        result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+        assert result.attempted > 0 and result.failed == 0, name_of(path)
 
 
 def anchors(path: Path) -> set[str]:

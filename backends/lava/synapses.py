@@ -20,7 +20,7 @@ from lava.utils.weightutils import SignMode
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from seamount.backends.lava.needs import convolves
+from seamount.compiler.program.needs import convolves
 from seamount.backends.lava.processes import GATED
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, as_chw, synapses
 

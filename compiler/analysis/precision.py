@@ -38,8 +38,8 @@ def precision(before: Graph, after: Graph) -> tuple[LayerPrecision, ...]:
             continue
         exact = values_of(before[node.name].op)  # type: ignore[arg-type]
         stored = values_of(op) * factor(op.format)
-        norm = float(np.sqrt(np.mean(np.square(exact)))) or 1.0
-        error = float(np.sqrt(np.mean(np.square(stored - exact)))) / norm
+        norm = float(np.sqrt(np.sum(np.square(exact)))) or 1.0
+        error = float(np.sqrt(np.sum(np.square(stored - exact)))) / norm
         g = grid(op.format.bits, op.format.sign_mode)
         wanted = np.rint(exact / factor(op.format) / g.step) * g.step
         clipped = int(np.sum((wanted < g.low) | (wanted > g.high)))

@@ -27,7 +27,7 @@ EXACT = {"framework": "golden trace", "reference": "reference simulator", "lava"
 """Requirements of exactness -> how the names of their rungs end or begin."""
 ROUNDING = 1e-9
 """Accuracies are quotients of counts; points within this of a bound are on it."""
-_FORM = re.compile(r"\s*([a-z-]+)\s*(<=|>=|=)\s*(exact|(?:\d+(?:\.\d+)?|\.\d+)\s*%)\s*")
+_FORM = re.compile(r"\s*([a-z-]+)\s*(<=|>=|=)\s*(exact|(?:\d+(?:\.\d+)?|\.\d+)\s*%)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)

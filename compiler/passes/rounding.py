@@ -40,12 +40,11 @@ def round_weights(scaled: Array, importance: Array, bits: int, mode: SignMode, e
     importance: mean squared activity of each weight's source, broadcastable to `scaled`.
     """
     g = grid(bits, mode)
-    peak = float(np.max(np.abs(scaled), initial=0.0))
-    fits = [e for e in exponents if peak <= 256 * 2.0**e]
+    low, high = float(np.min(scaled, initial=0.0)), float(np.max(scaled, initial=0.0))
+    fits = [e for e in exponents if g.low * 2.0**e <= low and high <= g.high * 2.0**e]
     first = fits[0] if fits else exponents[-1]
-    # At few bits it can pay to clip much, and the largest code is well below 2**8 (192 of 3 bits).
-    reach = range(first - 1, first + 1) if bits > 4 else range(first - 3, first + 2)
-    tried = [e for e in reach if e in exponents]
+    # Clipping the largest weights can pay; at few bits, clipping many.
+    tried = [e for e in range(first - (1 if bits > 4 else 3), first + 1) if e in exponents]
     return min((_rounded(scaled, importance, g, e) for e in tried), key=lambda r: r.error)
 
 
@@ -72,6 +71,6 @@ def spacing(values: Array) -> float:
 def _rounded(scaled: Array, importance: Array, g: Grid, exponent: int) -> Rounded:
     unit = 2.0**exponent
     steps = np.rint(scaled / (unit * g.step)) * g.step
-    codes = np.clip(steps, g.low, g.high)
-    error = float(np.sum(importance * np.square(codes * unit - scaled)))
-    return Rounded(codes.astype(np.int32), exponent, error, int(np.sum(codes != steps)))
+    codes = np.minimum(np.maximum(steps, g.low), g.high)
+    error = float((importance * np.square(codes * unit - scaled)).sum())
+    return Rounded(codes.astype(np.int32), exponent, error, int(np.count_nonzero(codes != steps)))

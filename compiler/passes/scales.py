@@ -94,7 +94,8 @@ def choose(incoming: tuple[Incoming, ...], demand: Demand, limits: Limits) -> Ch
     elif demand.typical:
         cap = min(cap, U_LIMIT / demand.typical)
     top = min(2 * start, cap)
-    tried = [_at(scale, incoming, limits) for scale in _candidates(incoming, demand, top)]
+    least = EXACT * sum(_share(q, float((q.importance * np.square(values_of(q.op))).sum())) for q in incoming)
+    tried = [_at(scale, incoming, limits, least) for scale in _candidates(incoming, demand, top)]
     tried.sort(key=lambda c: (c.error, not _is_multiple(c.scale * demand.quantum), -c.scale))
     safest = (c for c in tried if wanted and _is_safe(c, incoming, demand))
     best = next(safest, None)
@@ -147,7 +148,7 @@ def rows_of(op: Linear) -> int:
 
 def _cap(incoming: tuple[Incoming, ...], demand: Demand, limits: Limits, reach: float) -> float:
     """Largest scale at which threshold, bias, start value and the largest weight fit their registers."""
-    caps = [float(2**31)]
+    caps = [np.inf]
     if demand.fires:
         lowest = (reach + demand.bias) * demand.membrane_gain
         caps += [limits.vth_max, max(U_LIMIT / HEADROOM, U_LIMIT / lowest if lowest > 0 else limits.vth_max)]
@@ -185,8 +186,7 @@ def _candidates(incoming: tuple[Incoming, ...], demand: Demand, top: float) -> A
     for q in incoming:
         d = spacing(values_of(q.op)) * q.unit
         if d > 0:
-            steps = scales * (d / grid(q.bits, q.mode).step)
-            on_grid += np.abs(steps - np.rint(steps)) * _peak(q) / d < 0.01
+            on_grid += _is_multiple(scales * (d / grid(q.bits, q.mode).step))
     best = scales[(on_grid > 0) & (on_grid == on_grid.max())][-8:]
     return np.asarray(np.unique([*np.clip(np.floor(spread), 1, top), *best]), np.float64)
 
@@ -196,15 +196,19 @@ def _is_multiple(x: Any) -> Any:
     return np.abs(x - np.rint(x)) < 1e-6 * np.maximum(1, np.abs(x))
 
 
-def _at(scale: float, incoming: tuple[Incoming, ...], limits: Limits) -> Choice:
-    rounded, error, weight = [], 0.0, 0.0
+def _at(scale: float, incoming: tuple[Incoming, ...], limits: Limits, least: float) -> Choice:
+    rounded, error = [], 0.0
     for q in incoming:
         factor = scale * q.unit
         r = round_weights(values_of(q.op) * factor, q.importance, q.bits, q.mode, limits.exponents)
-        error += r.error / factor**2 / rows_of(q.op)
-        weight += float(np.sum(q.importance * np.square(values_of(q.op)))) / rows_of(q.op)
+        error += _share(q, r.error / factor**2)
         rounded.append(r)
-    return Choice(float(scale), tuple(rounded), error if error > EXACT * weight else 0.0, False)
+    return Choice(float(scale), tuple(rounded), error if error > least else 0.0, False)
+
+
+def _share(q: Incoming, total: float) -> float:
+    """A squared error of all weights as that of one neuron's current."""
+    return total / rows_of(q.op)
 
 
 def _is_safe(choice: Choice, incoming: tuple[Incoming, ...], demand: Demand) -> bool:

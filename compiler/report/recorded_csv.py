@@ -52,7 +52,7 @@ def read_events(path: Path, program: Program, samples: int, steps: int) -> Event
         if size > MAX_BYTES:
             raise InputError(Problem(str(path), f"has {size} bytes", "give a .npz file", f"{MAX_BYTES} bytes"))
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, skipinitialspace=True)
             columns = _columns(path, next(reader, []))
             for cells in reader:
                 if not any(cell.strip() for cell in cells):

@@ -73,7 +73,8 @@ def assert_inflow(inflow: Any, q: Any, program: Program, messages: Any, trace: A
     values = {**messages, **trace.spikes}[q.source][place.sample, sent].reshape(-1)
     post, pre, weight = synapses(q.connection, program.shapes[q.source], program.shapes[q.target])
     here = (post == place.neuron) & (values[pre] != 0)
-    expected = {int(j): (int(values[j]), int(w), int(values[j]) * int(w)) for j, w in zip(pre[here], weight[here])}
+    arriving = zip(pre[here].tolist(), weight[here].tolist(), strict=True)
+    expected = {j: (int(values[j]), w, int(values[j]) * w) for j, w in arriving}
     assert {m.neuron: (m.payload, m.weight, m.product) for m in inflow.messages} == expected
     for m in inflow.messages:
         assert q.connection.weight[m.weight_index] == m.weight

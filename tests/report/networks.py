@@ -124,7 +124,12 @@ def residual() -> Network:
     vth = i32([60, 120, 500, 90, 150, 200])
     program = _finish(
         InputPort("x", (6,), False),
-        (_neurons(rng, "a", (6,), 1, vth=vth), _neurons(rng, "b", (6,), 2, vth=vth), _neurons(rng, "join", (6,), 3, vth=vth), _out(4)),
+        (
+            _neurons(rng, "a", (6,), 1, vth=vth),
+            _neurons(rng, "b", (6,), 2, vth=vth),
+            _neurons(rng, "join", (6,), 3, vth=vth),
+            _out(4),
+        ),
         (
             Projection("x->a", "x", "a", Dense(_even(rng, (6, 6)))),
             Projection("a->b", "a", "b", Dense(_even(rng, (6, 6)))),

@@ -32,6 +32,9 @@ CAUSES = {
 }
 
 
+KNOWN = {name: (net, run(net.program, net.messages)) for name, net in ((n, make()) for n, make in NETWORKS.items())}
+
+
 def side(label: str, program: Program, messages: Any) -> Side:
     return Side.of_run(label, program, messages, run(program, messages))
 
@@ -104,14 +107,35 @@ def test_any_change_is_found_where_it_first_shows(case: Any, data: Any) -> None:
     decay = np.array(p.dv, np.int32) + 1
     changed = with_population(program, p.name, dv=np.where(decay > 4096, 0, decay).astype(np.int32))
     traces = run(program, messages), run(changed, messages)
-    sides = (Side.of_run(str(i), q, messages, t) for i, (q, t) in enumerate(zip((program, changed), traces, strict=True)))
-    found = find_divergence(*sides)
+    before, after = (Side.of_run("", q, messages, t) for q, t in zip((program, changed), traces, strict=True))
+    found = find_divergence(before, after)
     expected = first_difference(program, *traces)
     place = found and found.place
     assert (place and (place.sample, place.step, place.layer, place.neuron, found.register)) == expected
     if found is not None:
         assert "decay dv" in found.cause
         assert str(found).startswith("first divergence: ")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(sorted(NETWORKS)), st.integers(0, 2**32 - 1), st.integers(1, 6))
+def test_the_first_of_many_differences(network: str, seed: int, flips: int) -> None:
+    """Entries changed anywhere, in any register: by sample, step, layer, neuron, then u, v, spike."""
+    net, trace = KNOWN[network]
+    rng = np.random.default_rng(seed)
+    changed = {r: {n: x.copy() for n, x in getattr(trace, r).items()} for r in ("u", "v", "spikes")}
+    step = int(rng.integers(0, 3))  # few steps and neurons, so that orders matter
+    for _ in range(flips):
+        values = changed[rng.choice(["u", "v", "spikes"])][rng.choice(sorted(trace.u))]
+        flat = values.reshape(*values.shape[:2], -1)
+        flat[rng.integers(0, 2), rng.integers(step, step + 2), rng.integers(0, 3)] ^= 1
+    other = replace(trace, **changed)
+    found = find_divergence(
+        Side.of_run("a", net.program, net.messages, trace), Side.of_run("b", net.program, net.messages, other)
+    )
+    expected = first_difference(net.program, trace, other)
+    place = found and found.place
+    assert (place and (place.sample, place.step, place.layer, place.neuron, found.register)) == expected
 
 
 @pytest.mark.parametrize("register", ["u", "v", "spikes"])
@@ -131,25 +155,32 @@ def test_a_backend_that_does_not_follow_its_program(register: str) -> None:
     assert found.programs == ()
 
 
-def test_wrap_and_saturation_are_shown() -> None:
-    """u wraps once, v saturates, the clamp acts: all with the numbers before and after."""
-    program = one_population(weight=254, graded=(-40000, 40000), vth=None, v_min=-100)
-    program = with_projection(program, "x->p", weight_exp=1)
-    loud = {"x": i32([[[10000]]])}
-    quiet = {"x": i32([[[-1]]])}
-    text = str(find_divergence(side("loud", program, loud), side("quiet", program, quiet)))
-    assert "sample 0, step 0, 'x', neuron 0: message 10000 against -1" in text
-    assert "the two sides were given different messages" in text
-    other = with_population(program, "p", bias_mant=i32(1))
-    wrapped = find_divergence(side("a", program, {"x": i32([[[30000]]])}), side("b", other, {"x": i32([[[30000]]])}))
-    assert wrapped is not None and wrapped.accounts[0] is not None
-    assert wrapped.accounts[0].u_sum == 64 * 2 * 254 * 30000
-    assert f"{wrapped.accounts[0].u_sum - 2**24}, wrapped by -16777216" in str(wrapped)
-    assert "8388607, saturated at 8388607" in str(
-        find_divergence(side("a", program, {"x": i32([[[40000]]])}),
-                        side("b", with_population(program, "p", v_min=8388607), {"x": i32([[[40000]]])}))
-        or wrapped
-    )  # fmt: skip
+LOUD = with_projection(one_population(weight=254, graded=(-400, 400), vth=None, steps=2), "x->p", weight_exp=1)
+"""u and v move by 64 * 508 = 32,512 per payload."""
+
+
+def explained(change: dict[str, Any], payloads: list[int]) -> str:
+    """LOUD against LOUD with a change, on the same payloads, as text."""
+    messages = {"x": i32([[[x] for x in payloads]])}
+    return str(find_divergence(side("a", LOUD, messages), side("b", with_population(LOUD, "p", **change), messages)))
+
+
+def test_wrap_saturation_and_clamp_are_shown() -> None:
+    """With the numbers before and after."""
+    wrapped = explained({"bias_mant": i32(1)}, [300])
+    assert "+ 9753600 = 9753600" in wrapped and f"{9753600 - 2**24}, wrapped by -16777216" in wrapped
+    saturated = explained({"vth": i32(131071)}, [200, 200])
+    assert "step 1" in saturated and "+ 6502400 + 0 = 13004800" in saturated
+    assert "8388607, saturated at 8388607" in saturated and "never fires" in saturated
+    clamped = explained({"v_min": -100}, [-1])
+    assert "-100, clamped from -32512" in clamped and "cause: lower clamp -8388607 against -100" in clamped
+
+
+def test_different_messages_are_found_before_anything_else() -> None:
+    found = find_divergence(side("a", LOUD, {"x": i32([[[1], [2]]])}), side("b", LOUD, {"x": i32([[[1], [3]]])}))
+    assert found is not None and found.headline == "sample 0, step 1, 'x', neuron 0: message 2 against 3"
+    assert found.cause == "the two sides were given different messages"
+    assert found.accounts == (None, None)
 
 
 def test_long_lists_are_shortened() -> None:
@@ -157,7 +188,8 @@ def test_long_lists_are_shortened() -> None:
     net = NETWORKS["dense"]()
     rng = np.random.default_rng(0)
     weight = i32(2 * rng.integers(-20, 20, (7, 200)))
-    weight[:, [5, 50, 150]] = 200
+    weight[:, [5, 50]] = 200
+    weight[:, 150] = -200
     first = replace(net.program.inputs[0], shape=(200,))
     q = net.program.projections[0]
     wide = replace(net.program, inputs=(first,))
@@ -171,7 +203,7 @@ def test_long_lists_are_shortened() -> None:
     lines = str(found).splitlines()
     listed = [line.split(",")[0].strip() for line in lines if line.startswith("    x ")]
     assert listed == ["x 5", "x 50", "x 77", "x 150"]
-    others = int(weight[3].sum()) - 600 - int(weight[3, 77])
+    others = int(weight[3].sum()) - 200 - int(weight[3, 77])
     assert any(line.split()[:4] == ["others", "196", "add", str(others)] for line in lines)
     assert any(line.split()[:3] == ["sum", "of", "200"] for line in lines)
 

@@ -1,6 +1,6 @@
 """What a real chip needs beyond stock Loihi and stock Lava, told from the program alone (numpy only).
 
-Goes into the manifest, so that nobody finds out at the board.
+For the manifest, so that nobody finds out at the board. What each need means is in docs/lava.md.
 """
 
 from __future__ import annotations
