@@ -21,6 +21,7 @@ from seamount.compiler.ir.ops import Input, IntLIF, Output
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options, canonical, quantizing
 from seamount.compiler.program.lower import lower
+from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Program
 from seamount.compiler.target import Target
 
@@ -66,6 +67,7 @@ def compile_graph(
     Raises CompileError with every reason why the target cannot represent the network.
     """
     options, about = options or Options(), about or About()
+    raise_all(CompileError, _unstorable_bits(options, target))
     graph = replace(graph, steps=options.steps or graph.steps)
     ran: list[str] = []
 
@@ -107,6 +109,22 @@ def unsupported(program: Program, target: Target) -> list[Problem]:
     return problems
 
 
+def _unstorable_bits(options: Options, target: Target) -> list[Problem]:
+    """Weight widths that the target cannot store."""
+    widths = target.weight_widths
+    wanted = {"all layers": options.weight_bits, **options.layer_bits}
+    return [
+        Problem(
+            f"bits of {where}",
+            f"{bits} bits cannot be stored",
+            "choose another width",
+            target.cite("synapse.weight_widths"),
+        )
+        for where, bits in wanted.items()
+        if bits not in widths
+    ]
+
+
 def with_vectors(artifact: Artifact, backend: Backend, messages: Mapping[str, NDArray[np.int32]]) -> Artifact:
     """The artifact with test vectors: these messages, and what `backend` answers."""
     trace = backend.run(artifact.program, messages, record=frozenset({"spikes"}))
@@ -139,7 +157,6 @@ def _manifest(
     ran: list[str],
     rows: tuple[LayerPrecision, ...],
 ) -> dict[str, Any]:
-    microcode = {p.name: list(p.needs_microcode) for p in program.populations if p.needs_microcode}
     return {
         "seamount": __version__,
         "model": {
@@ -155,6 +172,5 @@ def _manifest(
         "passes": ran,
         "notes": [n for n in graph.notes if n not in about.conventions],
         "layers": [asdict(r) for r in rows],
-        "needs_microcode": microcode,
-        "sample_boundary": [q.name for q in program.projections if q.lag > 0],
+        "chip_needs": [{"where": n.where, "what": n.what} for n in chip_needs(program)],
     }

@@ -43,7 +43,7 @@ def small_program(steps: int = 3) -> Program:
 
 def small_artifact() -> Artifact:
     code = InputCode("in", (4,), "graded", 1 / 15, 0.0, 1.0, "constant")
-    about = {"model": {"name": "small", "float_accuracy": None}, "notes": [], "needs_microcode": {}}
+    about = {"model": {"name": "small", "float_accuracy": None}, "notes": [], "chip_needs": []}
     bare = Artifact(small_program(), (code,), (OutputCode("out", 0.5, "last"),), about, Vectors({}, {}, {}))
     messages = np.random.default_rng(0).integers(0, 16, (2, 3, 4)).astype(I32)
     return with_vectors(bare, ReferenceSimulator(), {"in": messages})

@@ -7,17 +7,14 @@ seen only by who looks at them. So the run is started without blocking, and the 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.core.run_conditions import RunSteps
 from numpy.typing import NDArray
 
-from seamount.backends.lava.build import Network, build, run_config
-from seamount.backends.lava.models import MODELS
+from seamount.backends.lava.build import Network
 from seamount.backends.lava.recorder import Recorder
 from seamount.backends.lava.results import make_trace, registers_needed
 from seamount.compiler.errors import CheckFailed, Problem
@@ -46,7 +43,7 @@ def run_job(
         p.name: Recorder(p.shape, samples * steps, p.offset, registers_needed(program, record)[p.name])
         for p in program.populations
     }
-    network = build(program, messages, recorders)
+    network = Network(program, messages, recorders)
     total = samples * steps + program.depth
     try:
         _start(network, total)
@@ -60,27 +57,7 @@ def run_job(
 
 
 def _start(network: Network, steps: int) -> None:
-    with known_models():
-        network.root.run(condition=RunSteps(num_steps=steps, blocking=False), run_cfg=run_config())
-
-
-@contextmanager
-def known_models() -> Iterator[None]:
-    """While a graph is compiled, spare Lava the search for models that MODELS names anyway.
-
-    For every process Lava executes all modules beside the one of its class, ours too: two thirds of the start.
-    """
-    search = ProcGroupDiGraphs._find_proc_models
-
-    def find(proc: Any) -> list[Any]:
-        found: list[Any] = [MODELS[type(proc)]] if type(proc) in MODELS else search(proc)
-        return found
-
-    ProcGroupDiGraphs._find_proc_models = staticmethod(find)
-    try:
-        yield
-    finally:
-        ProcGroupDiGraphs._find_proc_models = staticmethod(search)
+    network.root.run(condition=RunSteps(num_steps=steps, blocking=False), run_cfg=network.run_config())
 
 
 def _watch(network: Network, recorders: Mapping[str, Recorder], total: int, progress: StepProgress | None) -> None:

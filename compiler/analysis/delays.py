@@ -83,11 +83,14 @@ def _late_cycles(joins: Iterable[Path]) -> list[list[Path]]:
         if known is None or p.lag < known["path"].lag:
             flow.add_edge(p.source, p.target, path=p)
     late = []
-    for names in nx.simple_cycles(flow):
+    rank = {name: i for i, name in enumerate(flow)}
+    for found in nx.simple_cycles(flow):
+        first = found.index(min(found, key=rank.__getitem__))
+        names = [*found[first:], *found[:first]]
         cycle = [flow.edges[a, b]["path"] for a, b in zip(names, [*names[1:], names[0]], strict=True)]
         if len(cycle) > sum(p.lag for p in cycle):
             late.append(cycle)
-    return late
+    return sorted(late, key=lambda cycle: [rank[p.source] for p in cycle])
 
 
 def _too_long(cycle: list[Path]) -> Problem:

@@ -8,63 +8,93 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
-from seamount.backends.registry import load_backend, load_target
+from seamount.backends.registry import load_target
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
-from seamount.compiler.cli.console import out, percent, progress, table, write_json
-from seamount.compiler.cli.ladder import Answers, Rung, differences, executed, full_trace, interpreted
-from seamount.compiler.cli.sources import Source, load_data, load_source
-from seamount.compiler.driver import Compiled, compile_graph
+from seamount.compiler.cli.climb import Ladder
+from seamount.compiler.cli.compile_command import calibration
+from seamount.compiler.cli.console import out, percent, table, write_json
+from seamount.compiler.cli.ladder import LayerAgreement, Rung
+from seamount.compiler.cli.requirements import judge, parse_requirements
+from seamount.compiler.cli.sources import Source, load_data, load_source, only_input
+from seamount.compiler.cli.trace_check import COLUMNS, check_trace
+from seamount.compiler.driver import compile_graph
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.ir.graph import Graph
-from seamount.compiler.pipelines import Options, canonical
+from seamount.compiler.pipelines import Options
+from seamount.compiler.program.verify import check as check_program
+from seamount.compiler.report.divergence import Divergence
+
+REQUIRE_HELP = (
+    "What must hold, e.g. accuracy-drop<=1%, accuracy>=95%, agreement>=98%, lava=exact. Repeatable; else exit code 1."
+)
 
 
 def check(
-    model: Annotated[Path, typer.Argument(help="model.pt or .nir.")],
+    path: Annotated[Path, typer.Argument(help="model.pt, .nir, or an artifact.", metavar="MODEL|ARTIFACT")],
     data: o.DataName = None,
-    artifact: Annotated[Path | None, typer.Option(help="Check this artifact; default: compile the model now.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="Compare an artifact with a recording made elsewhere (.npz or .csv).")
+    ] = None,
+    silicon: Annotated[bool, typer.Option("--silicon", help="In the recording, v reads 128 at a spike.")] = False,
+    require: Annotated[list[str] | None, typer.Option("--require", metavar="BOUND", help=REQUIRE_HELP)] = None,
     target: o.TargetName = "loihi-sim",
     assume: o.Assume = None,
     split: o.Split = "test",
     steps: o.Steps = None,
     limit: o.Limit = None,
-    weight_bits: Annotated[int, typer.Option(min=1, max=8, help="Bits per weight when compiling now.")] = 8,
+    weight_bits: Annotated[int, typer.Option(min=1, max=8, help="Bits per weight of a model compiled now.")] = 8,
     calibrate: Annotated[str | None, typer.Option(metavar="NAME", help="As for compile.")] = None,
     exact_samples: Annotated[int, typer.Option(min=1, help="Samples for the bit-exact comparisons.")] = 4,
     lava: Annotated[
         Literal["auto", "yes", "no"], typer.Option(help="Run in Lava: if it is installed, always, never.")
     ] = "auto",
-    max_drop: Annotated[
-        float | None, typer.Option(help="Fail when integers lose more than so many points of accuracy.")
-    ] = None,
     seed: o.Seed = None,
     data_folder: o.DataFolder = None,
     json: o.Json = None,
     quiet: o.Quiet = False,
 ) -> None:
-    """Run the same samples through every form of the network and compare.
+    """Run the same samples through every form of a network and compare.
 
-    Without --data the golden samples of the model file are used. Exit code 1 when forms that must be exact differ.
+    A model is compiled now; an artifact is taken as it is. Without --data: the golden samples of the model file, or the
+    test vectors of the artifact. Exit code 1 when forms that must be exact differ, or a requirement fails.
     """
-    source = load_source(model, assume or [])
-    steps = steps or source.graph.steps
-    x, y = _samples(source, data, split, data_folder, limit, seed, steps)
-    compiled = _compiled(source, target, weight_bits, calibrate, data_folder, steps)
-    made = load_artifact(artifact) if artifact is not None else compiled.artifact
-    ladder = _Ladder(source, compiled, made, x, y, steps, quiet)
-    rungs = ladder.climb(exact_samples, lava)
-    if not quiet:
-        _print(source, rungs)
-    drop = ladder.drop(rungs)
+    required = parse_requirements(require or [])
+    if trace is not None:
+        rungs, divergence = _recording(path, trace, silicon, quiet)
+        tree: dict[str, Any] = {"rungs": [r.as_json() for r in rungs]}
+        layers: list[LayerAgreement] = []
+    else:
+        divergence = None
+        if path.is_dir():
+            ladder = _of_artifact(path, data, split, data_folder, limit, seed, steps, quiet)
+        else:
+            source = load_source(path, assume or [])
+            x, y = _samples(source, data, split, data_folder, limit, seed, steps)
+            compiled = _compiled(source, target, weight_bits, calibrate, data_folder, steps)
+            wanted = steps or source.graph.steps
+            ladder = Ladder(compiled.artifact, x, y, wanted, source, compiled, quiet)
+        rungs = ladder.climb(exact_samples, lava)
+        layers = ladder.layers
+        tree = {"steps": ladder.steps, "rungs": [r.as_json() for r in rungs], "layers": [vars(r) for r in layers]}
+        if not quiet:
+            _print(path, rungs, layers)
+    tree |= {"checked": str(path), "accuracy_drop": _drop(rungs), "required": [str(r) for r in required]}
+    problems = [*_inexact(rungs, divergence), *judge(required, rungs)]
+    tree["failed"] = [str(p) for p in problems]
     if json is not None:
-        tree = {"model": source.about.name, "steps": steps, "accuracy_drop": drop}
-        write_json(json, {**tree, "rungs": [r.as_json() for r in rungs]})
-    _judge(rungs, drop, max_drop)
+        write_json(json, tree)
+    if problems:
+        raise CheckFailed(problems)
 
 
 def _samples(
-    source: Source, data: str | None, split: str, folder: Path | None, limit: int | None, seed: int | None, steps: int
+    source: Source,
+    data: str | None,
+    split: str,
+    folder: Path | None,
+    limit: int | None,
+    seed: int | None,
+    steps: int | None,
 ) -> tuple[Any, Any]:
     if data is not None:
         found = load_data(data, split, folder, limit, seed, steps)
@@ -75,10 +105,8 @@ def _samples(
 
 
 def _compiled(
-    source: Source, target: str, weight_bits: int, calibrate: str | None, folder: Path | None, steps: int
-) -> Compiled:
-    from seamount.compiler.cli.compile_command import calibration
-
+    source: Source, target: str, weight_bits: int, calibrate: str | None, folder: Path | None, steps: int | None
+) -> Any:
     samples = calibration(source, calibrate, 256, folder, steps)
     options = Options(weight_bits=weight_bits, steps=steps)
     return compile_graph(
@@ -86,112 +114,56 @@ def _compiled(
     )
 
 
-class _Ladder:
-    """The samples, and the rungs they climb."""
-
-    def __init__(
-        self, source: Source, compiled: Compiled, artifact: Artifact, x: Any, y: Any, steps: int, quiet: bool
-    ) -> None:
-        self.source, self.compiled, self.artifact = source, compiled, artifact
-        self.x, self.y, self.steps, self.quiet = x, y, steps, quiet
-        self.imported: Answers | None = None
-
-    def climb(self, exact_samples: int, lava: str) -> list[Rung]:
-        """All rungs, from the framework down."""
-        rungs = [
-            *self._framework(),
-            self._float("imported graph", canonical().until("infer-shapes")(self.source.graph)),
-        ]
-        rungs.append(self._float("after folding", self.compiled.canonical))
-        rungs.append(self._float("rounded, in float", self.compiled.quantized))
-        rungs.append(self._integers())
-        rungs += self._exact(exact_samples, lava)
-        return rungs
-
-    @staticmethod
-    def drop(rungs: list[Rung]) -> float | None:
-        """Points of accuracy lost between the imported graph and the integer program."""
-        named = {r.name: r.accuracy for r in rungs}
-        before, after = named.get("imported graph"), named.get("integer program")
-        return None if before is None or after is None else 100 * (before - after)
-
-    def _accuracy(self, answers: Any) -> float | None:
-        return None if self.y is None else float(np.mean(answers == self.y[: len(answers)]))
-
-    def _framework(self) -> list[Rung]:
-        file = self.source.file
-        if file is None:
-            return []
-        from seamount.frontends.checking import self_check
-
-        result = self_check(file)
-        rungs = [
-            Rung(
-                f"{self.source.about.provenance.get('framework', 'framework')}, golden trace",
-                len(file.golden.inputs),
-                None,
-                None,
-                exact_with="imported graph",
-                differing=result.differing,
-                compared=result.compared,
-                remark=f"{result.ties} rounding ties" if result.ties else "",
-            )
-        ]
-        if file.accuracy is not None:
-            rungs.insert(0, Rung("framework, as recorded", 0, file.accuracy, None, remark="stored in the model file"))
-        return rungs
-
-    def _float(self, name: str, graph: Graph) -> Rung:
-        with progress(name, self.quiet) as tick:
-            answers = interpreted(graph, self.source.stepped(self.x, self.steps), tick)
-        self.imported = self.imported or answers
-        return self._rung(name, answers)
-
-    def _rung(self, name: str, answers: Answers, synops: float | None = None) -> Rung:
-        assert self.imported is not None
-        agreement = float(np.mean(answers.predictions == self.imported.predictions))
-        accuracy = self._accuracy(answers.predictions)
-        n = len(answers.predictions)
-        return Rung(name, n, accuracy, agreement, answers.spikes_per_sample, synops, answers.seconds)
-
-    def _integers(self) -> Rung:
-        with progress("integer program", self.quiet) as tick:
-            answers, synops = executed(self.artifact, load_backend("vectorized"), self.x, self.steps, tick)
-        return self._rung("integer program", answers, synops)
-
-    def _exact(self, count: int, lava: str) -> list[Rung]:
-        x = self.x[:count]
-        traces = {}
-        names = ["vectorized", "reference", *(["lava"] if self._wants_lava(lava) else [])]
-        for name in names:
-            with progress(name, self.quiet) as tick:
-                traces[name] = full_trace(self.artifact, load_backend(name), x, self.steps, tick)
-        rungs = []
-        for name in names[1:]:
-            differing, compared = differences(traces[name], traces["vectorized"])
-            title = {"reference": "reference simulator", "lava": "Lava"}[name]
-            rungs.append(
-                Rung(title, len(x), None, None, exact_with="integer program", differing=differing, compared=compared)
-            )
-        return rungs
-
-    @staticmethod
-    def _wants_lava(lava: str) -> bool:
-        from seamount.backends.lava.environment import find_interpreter
-
-        if lava == "no":
-            return False
-        try:
-            find_interpreter()
-        except InputError:
-            if lava == "yes":
-                raise
-            out.print("note: Lava is not installed, so it is not compared ('make lava' installs it)")
-            return False
-        return True
+def _of_artifact(
+    path: Path,
+    data: str | None,
+    split: str,
+    folder: Path | None,
+    limit: int | None,
+    seed: int | None,
+    steps: int | None,
+    quiet: bool,
+) -> Ladder:
+    artifact = load_artifact(path)
+    check_program(artifact.program)
+    wanted = steps or artifact.steps
+    if data is not None:
+        found = load_data(data, split, folder, limit, seed, wanted)
+        return Ladder(artifact, found.x, found.y, wanted, quiet=quiet)
+    return Ladder(artifact, _vector_values(artifact), None, min(wanted, _vector_steps(artifact)), quiet=quiet)
 
 
-def _print(source: Source, rungs: list[Rung]) -> None:
+def _vector_steps(artifact: Artifact) -> int:
+    return int(next(iter(artifact.vectors.messages.values())).shape[1])
+
+
+def _vector_values(artifact: Artifact) -> Any:
+    """Test vectors back as real samples, so that they take the same way as data."""
+    code = only_input(artifact.inputs)
+    values = artifact.vectors.messages[code.port] * code.unit
+    return values[:, 0] if code.encoding == "constant" else np.asarray(values)
+
+
+def _recording(path: Path, trace: Path, silicon: bool, quiet: bool) -> tuple[list[Rung], Divergence | None]:
+    if not path.is_dir():
+        found = "is a model; a recording is compared with an artifact"
+        raise InputError(Problem(str(path), found, "compile it first, and give the folder"))
+    rows, divergence = check_trace(path, trace, silicon)
+    if not quiet:
+        table(f"{path} against {trace}", COLUMNS, rows)
+    compared, differing = (sum(int(row[k].replace(",", "") or 0) for row in rows) for k in (4, 5))
+    rung = Rung("recorded trace", 0, None, None, exact_with="integer program", differing=differing, compared=compared)
+    return [rung], divergence
+
+
+def _drop(rungs: list[Rung]) -> float | None:
+    """Points of accuracy lost between the imported graph and the integer program."""
+    named = {r.name: r.accuracy for r in rungs}
+    before, after = named.get("imported graph"), named.get("integer program")
+    return None if before is None or after is None else 100 * (before - after)
+
+
+def _print(path: Path, rungs: list[Rung], layers: list[LayerAgreement]) -> None:
     def number(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
 
@@ -210,22 +182,27 @@ def _print(source: Source, rungs: list[Rung]) -> None:
         for r in rungs
     ]
     columns = ("form", "samples", "accuracy", "same answer", "spikes", "SynOps", "seconds", "differing", "")
-    table(f"check of {source.about.name}", columns, rows)
+    table(f"check of {path}", columns, rows)
+    if layers:
+        shown = [
+            (
+                a.layer,
+                f"{a.float_spikes:,.1f}",
+                f"{a.integer_spikes:,.1f}",
+                number(a.correlation, ".4f"),
+                percent(a.same),
+            )
+            for a in layers
+        ]
+        table("layers", ("layer", "spikes, float", "spikes, integers", "correlation", "same entries"), shown)
+    if any(r.differing == 0 for r in rungs):
+        out.print("0 differing: spikes, u, v and readouts are equal at every step")
 
 
-def _judge(rungs: list[Rung], drop: float | None, max_drop: float | None) -> None:
-    problems = [
-        Problem(
-            r.name,
-            f"{r.differing} of {r.compared} entries differ from the {r.exact_with}",
-            "this must not happen: please report it with the model file",
-            "exact",
-        )
+def _inexact(rungs: list[Rung], divergence: Divergence | None) -> list[Problem]:
+    remedy = str(divergence) if divergence is not None else "this must not happen: please report it with the model file"
+    return [
+        Problem(r.name, f"{r.differing} of {r.compared} entries differ from the {r.exact_with}", remedy, "exact")
         for r in rungs
         if r.differing
     ]
-    if max_drop is not None and drop is not None and drop > max_drop:
-        found = f"integers lose {drop:.2f} points of accuracy"
-        problems.append(Problem("accuracy", found, "use more weight bits, or --calibrate", f"{max_drop:g} points"))
-    if problems:
-        raise CheckFailed(problems)

@@ -160,7 +160,7 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
         "projections": len(program.projections),
         "layers": artifact.manifest["layers"],
         "notes": artifact.manifest["notes"],
-        "needs_microcode": artifact.manifest["needs_microcode"],
+        "chip_needs": artifact.manifest["chip_needs"],
         "calibration_samples": artifact.manifest["calibration_samples"],
     }
     if source.file is not None:

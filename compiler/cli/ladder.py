@@ -100,6 +100,32 @@ def full_trace(artifact: Artifact, backend: Backend, x: Values, steps: int, tick
     return backend.run(artifact.program, sent, record=frozenset({"spikes", "u", "v"}), progress=tick)
 
 
+@dataclass(frozen=True)
+class LayerAgreement:
+    """One firing layer, float against integers. correlation: Pearson's, of spikes per neuron and sample; None where
+    a side is constant. same: share of spike entries that are equal."""
+
+    layer: str
+    float_spikes: float
+    integer_spikes: float
+    correlation: float | None
+    same: float
+
+
+def layer_agreement(graph: Graph, inputs: Mapping[str, Values], trace: Trace) -> list[LayerAgreement]:
+    """Spikes of the float graph and of the integer program on the same samples, layer by layer."""
+    run = interpret(graph, inputs, record={"spikes"})
+    rows = []
+    for name, spikes in run.spikes.items():
+        other = np.asarray(trace.spikes[name], np.uint8).reshape(spikes.shape)
+        a, b = (x.sum(axis=1, dtype=np.float64).reshape(-1) for x in (spikes, other))
+        constant = np.ptp(a) == 0 or np.ptp(b) == 0
+        correlation = None if constant else float(np.corrcoef(a, b)[0, 1])
+        n = len(spikes)
+        rows.append(LayerAgreement(name, a.sum() / n, b.sum() / n, correlation, float(np.mean(spikes == other))))
+    return rows
+
+
 def differences(a: Trace, b: Trace) -> tuple[int, int]:
     """(entries that differ, entries compared) over spikes, u, v and readouts of two traces."""
     differing = compared = 0

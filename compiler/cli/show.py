@@ -67,11 +67,8 @@ def notes(artifact: Artifact) -> None:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
     for note in artifact.manifest["notes"]:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
-    for name, needs in artifact.manifest["needs_microcode"].items():
-        out.print(f"note: {name} needs custom microcode on a chip: {', '.join(needs)}", markup=False)
-    if artifact.manifest["sample_boundary"]:
-        names = ", ".join(artifact.manifest["sample_boundary"])
-        out.print(f"note: on a chip the host must clear {names} between samples", markup=False)
+    for need in artifact.manifest["chip_needs"]:
+        out.print(f"on a chip: {need['where']} needs {need['what']}", markup=False, soft_wrap=True)
 
 
 def activity(program: Program, counts: EventCounts) -> None:

@@ -19,7 +19,7 @@ sys.modules["seamount"] = _package
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 
-from seamount.backends.lava.build import build, run_config
+from seamount.backends.lava.build import Network
 from seamount.compiler.program.codec import read_program
 from seamount.compiler.program.program import synapses
 
@@ -28,12 +28,12 @@ def probe(folder: Path) -> dict[str, Any]:
     """What every population and projection became, and the weights Lava really uses after its clip and truncation."""
     program = read_program(folder)
     silence = {port.name: np.zeros((1, program.steps, *port.shape), np.int32) for port in program.inputs}
-    network = build(program, silence)
+    network = Network(program, silence)
     models = {}
-    network.root.run(condition=RunSteps(num_steps=1), run_cfg=run_config())
+    network.root.run(condition=RunSteps(num_steps=1), run_cfg=network.run_config())
     try:
         for q in program.projections:
-            process = network.projections[q.name].process
+            process = network.projections[q.name]
             used = process.weight.get() if hasattr(process, "weight") else process.weights.get()
             used = used.toarray() if hasattr(used, "toarray") else used
             models[q.name] = {

@@ -103,12 +103,35 @@ def test_check_compares_every_form(tmp_path: Path) -> None:
     assert rungs["norse, golden trace"]["differing"] == 0
     assert rungs["imported graph"]["accuracy"] == pytest.approx(rungs["framework, as recorded"]["accuracy"])
     assert abs(read(path)["accuracy_drop"]) <= 1.0
+    layers = {r["layer"]: r for r in read(path)["layers"]}
+    assert set(layers) == {"lif1", "lif2"} and all(r["correlation"] > 0.98 for r in layers.values())
+
+
+def test_check_takes_an_artifact(compiled: dict[str, Path]) -> None:
+    for more in ([], ["--data", "digits", "--limit", "40"]):
+        ran = call(["check", str(compiled["digits-residual"]), "--lava", "no", "--require", "reference=exact", *more])
+        assert ran.code == 0 and "reference simulator" in ran.out
+    ran = call(["check", str(compiled["digits-residual"]), "--lava", "no", "--require", "lava=exact"])
+    assert ran.code == 1 and "was not measured" in ran.err
+
+
+def test_check_takes_a_recording(compiled: dict[str, Path], tmp_path: Path) -> None:
+    artifact = load_artifact(compiled["digits-conv"])
+    spikes = {f"spikes:{k}": np.array(v) for k, v in artifact.vectors.spikes.items()}
+    np.savez(tmp_path / "board.npz", **spikes)  # type: ignore[arg-type]
+    args = ["check", str(compiled["digits-conv"]), "--trace", str(tmp_path / "board.npz"), "--require", "trace=exact"]
+    ran = call(args)
+    assert ran.code == 0, ran.err
+    spikes["spikes:lif2"][1, 2, 3, 0, 1] ^= 1
+    np.savez(tmp_path / "board.npz", **spikes)  # type: ignore[arg-type]
+    ran = call(args)
+    assert ran.code == 1 and "1 of" in ran.err and "lif2" in ran.err
 
 
 def test_check_fails_with_code_1_when_integers_lose_too_much() -> None:
     args = ["check", str(WEIGHTS / "digits-dense.pt"), "--data", "digits", "--lava", "no", "--weight-bits", "2"]
-    ran = call([*args, "--max-drop", "0.5"])
-    assert ran.code == 1 and "points of accuracy" in ran.err
+    ran = call([*args, "--require", "accuracy-drop<=0.5%"])
+    assert ran.code == 1 and "accuracy-drop is" in ran.err
 
 
 def test_changed_vectors_fail_with_code_1(compiled: dict[str, Path], tmp_path: Path) -> None:

@@ -138,6 +138,19 @@ def test_the_first_of_many_differences(network: str, seed: int, flips: int) -> N
     assert (place and (place.sample, place.step, place.layer, place.neuron, found.register)) == expected
 
 
+def test_neurons_come_before_registers() -> None:
+    """In one step of one layer: u of neuron 2 differs, v of neuron 1, and both of neuron 3."""
+    net, trace = KNOWN["dense"]
+    u, v = trace.u["deep"].copy(), trace.v["deep"].copy()
+    u[0, 1, [2, 3]] += 1
+    v[0, 1, [1, 3]] += 1
+    other = replace(trace, u={**trace.u, "deep": u}, v={**trace.v, "deep": v})
+    found = find_divergence(
+        Side.of_run("a", net.program, net.messages, trace), Side.of_run("b", net.program, net.messages, other)
+    )
+    assert found is not None and (found.place.neuron, found.register) == (1, "v")
+
+
 @pytest.mark.parametrize("register", ["u", "v", "spikes"])
 def test_a_backend_that_does_not_follow_its_program(register: str) -> None:
     """Same program, same messages, another number: the side that is wrong is named."""

@@ -1,0 +1,1 @@
+"""The files of an exported folder beside its data. network.py stands alone there; here it is the backend's lowering."""

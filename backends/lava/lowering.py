@@ -1,0 +1,59 @@
+"""Program -> the same program in the constructs that Lava's stock processes get right.
+
+Decided here, with numpy alone, so that exported/network.py has one process per kind of connection:
+
+- a convolution that Lava's Conv would get wrong (compiler/program/needs.py) becomes its list of synapses;
+- so do dense synapses with long delays, for which DelayDense stacks (delay + 1) copies of the matrix;
+- parts of a network without connection are tied by synapse lists without synapses: Lava runs what is connected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from seamount.compiler.program.needs import convolves
+from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, synapses
+
+DENSE_DELAYS = 2**24
+"""Entries of a stack of delayed weights above which DelaySparse is used."""
+
+
+def for_lava(program: Program, convolutions: bool = True) -> Program:
+    """The program as exported/network.py takes it: same integers, same names. convolutions: False for none at all."""
+    projections = tuple(_listed(program, q, convolutions) for q in program.projections)
+    return replace(program, projections=(*projections, *_ties(program)))
+
+
+def _listed(program: Program, q: Projection, convolutions: bool) -> Projection:
+    """The projection with its synapses as a list, where Lava needs that."""
+    c = q.connection
+    if isinstance(c, Conv):
+        keep = convolutions and convolves(program, q)
+    else:
+        keep = not isinstance(c, Dense) or q.delay == 0 or c.weight.size * (q.delay + 1) <= DENSE_DELAYS
+    if keep:
+        return q
+    post, pre, weight = synapses(c, program.shapes[q.source], program.shapes[q.target])
+    return replace(q, connection=Sparse(post.astype(np.int32), pre.astype(np.int32), weight.astype(np.int32)))
+
+
+def _ties(program: Program) -> list[Projection]:
+    """Projections without synapses from the first population to each part that is not connected to it."""
+    part = {name: {name} for name in program.shapes}
+
+    def merge(a: str, b: str) -> None:
+        merged = part[a] | part[b]
+        part.update(dict.fromkeys(merged, merged))
+
+    for q in program.projections:
+        merge(q.source, q.target)
+    none = np.zeros(0, np.int32)
+    ties = []
+    first = program.populations[0].name
+    for p in program.populations[1:]:
+        if p.name not in part[first]:
+            ties.append(Projection(f"tie {first}->{p.name}", first, p.name, Sparse(none, none, none)))
+            merge(first, p.name)
+    return ties
