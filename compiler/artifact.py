@@ -14,7 +14,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -70,15 +70,22 @@ def save_artifact(artifact: Artifact, folder: Path, overwrite: bool = False) -> 
     Raises InputError when the folder exists and is not an artifact (or `overwrite` is off), or on a full disk;
     then nothing is left behind.
     """
-    folder = Path(folder)
-    _check_place(folder, overwrite)
+    check_place(Path(folder), overwrite, (MANIFEST_FILE,), "an artifact", "choose another place with -o")
+    write_folder(Path(folder), lambda draft: _write(artifact, draft))
+
+
+def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make `folder` by `write(draft)`, a folder beside it that is renamed when complete; an older one is replaced.
+
+    Raises InputError when the disk does not take it; then nothing is left behind, and an older folder stays.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
         raise _cannot_write(folder, error) from None
     try:
-        _write(artifact, draft)
+        write(draft)
         _move(draft, folder)
     except OSError as error:
         raise _cannot_write(folder, error) from None
@@ -92,15 +99,16 @@ def _cannot_write(folder: Path, error: OSError) -> InputError:
     )
 
 
-def _check_place(folder: Path, overwrite: bool) -> None:
+def check_place(folder: Path, overwrite: bool, marks: tuple[str, ...], what: str, remedy: str) -> None:
+    """Raise InputError unless `folder` is free, empty, or `what` (it has the files `marks`) and may be replaced."""
     if not folder.exists() and not folder.is_symlink():
         return
     if folder.is_dir() and not any(folder.iterdir()):
         return
-    if not (folder.is_dir() and (folder / MANIFEST_FILE).is_file()):
-        raise InputError(Problem(str(folder), "exists and is not an artifact", "choose another place with -o"))
+    if not (folder.is_dir() and all((folder / mark).is_file() for mark in marks)):
+        raise InputError(Problem(str(folder), f"exists and is not {what}", remedy))
     if not overwrite:
-        raise InputError(Problem(str(folder), "exists", "choose another place with -o, or give --force"))
+        raise InputError(Problem(str(folder), "exists", f"{remedy}, or give --force"))
 
 
 def _write(artifact: Artifact, folder: Path) -> None:

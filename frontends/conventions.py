@@ -19,7 +19,7 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     dt          step in the unit of the file's time constants (seconds; sinabs: 1)
     integrate   "euler": beta = 1 - dt/tau ; "exact": beta = exp(-dt/tau); gains are 1 - beta for both
-    reset       "zero": v = v_reset ; "subtract": v = v - threshold
+    reset       "zero": v = v_reset ; "subtract": v = v - threshold ; "none": a spike leaves v as it is
     timing      "immediate": in the step of the spike ; "next": inside the next update (snntorch's reset_delay)
     compare     "gt": v > threshold fires ; "ge": v >= threshold
     spikes      "single" or "multi" (floor(v / threshold) spikes per step)
@@ -34,7 +34,7 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     dt: float | None = None
     integrate: Literal["euler", "exact"] | None = None
-    reset: Literal["zero", "subtract"] | None = None
+    reset: Literal["zero", "subtract", "none"] | None = None
     timing: Literal["immediate", "next"] | None = None
     compare: Literal["gt", "ge"] | None = None
     spikes: Literal["single", "multi"] | None = None

@@ -81,7 +81,7 @@ def _stepwise(
         if isinstance(result, (tuple, list)):
             if len(result) < 2:
                 raise ImportRefused(Problem("output", f"the module returns {len(result)} values", _RETURN))
-            state = tuple(result[1:])
+            state = tuple(result[1:]) if _takes_state(model) else None
             outputs.append(_tensor(result[0]))
         else:
             state = None
@@ -92,13 +92,28 @@ def _stepwise(
 _RETURN = "return (output, state), as norse's SequentialState does"
 
 
+def _positional(model: torch.nn.Module) -> list[inspect.Parameter]:
+    """Parameters of forward that can be given by position."""
+    kinds = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
+    )
+    return [p for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
+
+
+def _takes_state(model: torch.nn.Module) -> bool:
+    """Whether what forward returns beside the output can be handed to its next call."""
+    parameters = _positional(model)
+    return len(parameters) > 1 or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+
+
 def _call(model: torch.nn.Module, x: torch.Tensor, *state: Any) -> Any:
     """One call; a required state argument gets None at first."""
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [
         p
-        for p in inspect.signature(model.forward).parameters.values()
-        if p.kind in positional and p.default is inspect.Parameter.empty
+        for p in _positional(model)
+        if p.kind is not inspect.Parameter.VAR_POSITIONAL and p.default is inspect.Parameter.empty
     ]
     state = state or (None,) * (len(needed) - 1)
     try:

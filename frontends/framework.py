@@ -1,13 +1,13 @@
 """What a frontend must know about its framework, and the table of frameworks.
 
-To add one: a module in this package with the names NEURONS, LOOPS, REFUSED, CONTAINERS, DEFAULTS and versions(), and
-a line in FRAMEWORKS.
+To add one: a module in this package with the name FRAMEWORK, the writers of its neurons beside it, and a line in
+FRAMEWORKS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 
 import torch
@@ -21,17 +21,40 @@ from seamount.frontends.parts import Part
 NeuronWriter = Callable[[str, torch.nn.Module, Shape], Part]
 """(node name, module, shape of the layer) -> its NIR nodes. Raises ImportRefused."""
 
-FRAMEWORKS = {"norse": "seamount.frontends.norse"}
+FRAMEWORKS = {name: f"seamount.frontends.{name}" for name in ("norse", "snntorch", "spikingjelly")}
 """Framework name (the root package of its classes) -> its frontend."""
+
+
+def _never(module: torch.nn.Module) -> bool:
+    return False
+
+
+def _nothing(model: torch.nn.Module) -> None:
+    pass
+
+
+@dataclass(frozen=True, eq=False)
+class Membrane:
+    """How a neuron layer's membrane, the last of its outputs, is read.
+
+    writer: the NIR nodes of a layer that computes it beside the neurons. after_spikes: whether it needs their spikes
+    of the step before, at the `feedback` of the part.
+    """
+
+    writer: NeuronWriter
+    after_spikes: Callable[[torch.nn.Module], bool]
 
 
 @dataclass(frozen=True, eq=False)
 class Framework:
     """A training framework.
 
-    neurons: class -> writer. loop_classes: classes that run over (T, N, *shape) themselves. refused: class name ->
-    why it is not supported. containers: class names that are traced through. defaults: conventions of its neurons.
-    versions: packages and their versions, for the model file.
+    neurons: class -> writer. loop_classes: classes that run over (T, N, *shape) themselves; multi_step: whether a
+    module is set to do so. refused: class name -> why it is not supported. containers: class names that are traced
+    through. defaults: conventions of its neurons. versions: packages and their versions, for the model file.
+    layers: class -> the torch.nn class that it acts as. membranes: class -> how its membrane is read.
+    keeps_state: its neurons hold their state themselves when none is handed to them. reset: sets the states of a
+    network to their start; called before each sample.
     """
 
     name: str
@@ -41,22 +64,31 @@ class Framework:
     containers: frozenset[str]
     defaults: Conventions
     versions: Callable[[], dict[str, str]]
+    multi_step: Callable[[torch.nn.Module], bool] = _never
+    layers: Mapping[type, type] = field(default_factory=dict)
+    membranes: Mapping[type, Membrane] = field(default_factory=dict)
+    keeps_state: bool = False
+    reset: Callable[[torch.nn.Module], None] = _nothing
 
     def is_neuron(self, module: torch.nn.Module) -> bool:
         """Whether the module is a neuron layer that can be written."""
         return type(module) in self.neurons
 
     def loops(self, module: torch.nn.Module) -> bool:
-        """Whether the neuron layer takes all steps at once."""
-        return type(module) in self.loop_classes
+        """Whether the layer takes all steps at once."""
+        return type(module) in self.loop_classes or self.multi_step(module)
 
     def has_loops(self, model: torch.nn.Module) -> bool:
         """Whether any neuron layer of the model takes all steps at once."""
-        return any(self.loops(m) for m in model.modules())
+        return any(self.loops(m) for m in model.modules() if self.is_neuron(m))
 
     def writer(self, module: torch.nn.Module) -> NeuronWriter:
         """The writer of a neuron layer."""
         return self.neurons[type(module)]
+
+    def kind(self, module: torch.nn.Module) -> type:
+        """The torch.nn class that a stateless layer acts as; its own class if there is none."""
+        return self.layers.get(type(module)) or layers.kind_of(module)
 
     def owns(self, module: torch.nn.Module) -> bool:
         """Whether the module's class comes with the framework."""
@@ -80,13 +112,15 @@ class Framework:
         problems = []
         for name, module in self.leaves(model):
             where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
-            if not self.is_neuron(module) and self.owns(module):
+            if type(module) in self.layers:
+                problems += layers.objections(where, module, self.layers[type(module)])
+            elif not self.is_neuron(module) and self.owns(module):
                 kind = type(module).__name__
                 supported = ", ".join(sorted(c.__name__ for c in self.neurons))
                 why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
                 problems.append(Problem(where, why, f"use one of {supported}"))
             elif not self.is_neuron(module):
-                problems += layers.objections(where, module)
+                problems += layers.objections(where, module, layers.kind_of(module))
         return problems
 
 

@@ -24,14 +24,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(eq=False)
 class _Recorder:
-    """Outputs of neuron layers, call by call."""
+    """Outputs of neuron layers, call by call: the spikes (place 0), or the membrane (place -1)."""
 
     framework: Framework
     kept: dict[str, list[torch.Tensor]] = field(default_factory=dict)
 
-    def hook(self, name: str) -> Any:
+    def hook(self, name: str, place: int = 0) -> Any:
         def keep(module: torch.nn.Module, args: Any, output: Any) -> None:
-            spikes = output[0] if isinstance(output, tuple) else output
+            spikes = output[place] if isinstance(output, tuple) else output
             self.kept.setdefault(name, []).append(spikes.detach().cpu().clone())
 
         return keep
@@ -62,15 +62,19 @@ def record_golden(
     handles = []
     for name, module in written.neurons.items():
         handles.append(cast(torch.nn.Module, module).register_forward_hook(recorder.hook(name)))
+    for name, module in written.membranes.items():
+        handles.append(cast(torch.nn.Module, module).register_forward_hook(recorder.hook(name, -1)))
+    framework.reset(model)
     try:
         with torch.no_grad():
             outputs = drive(model, x, steps, constant, traced.time)
     finally:
+        framework.reset(model)
         for handle in handles:
             handle.remove()
     layers = {
         name: recorder.series(name, framework.loops(cast(torch.nn.Module, module)))
-        for name, module in written.neurons.items()
+        for name, module in {**written.neurons, **written.membranes}.items()
     }
     series = _series(traced, written, outputs, layers)
     firing = {n: s for n, s in layers.items() if hasattr(written.graph.nodes[n], "v_threshold")}

@@ -130,6 +130,8 @@ VANISHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, 
 _ANY_LEAD = (nn.Linear,)
 """Layers that may also be given (T, N, *shape) or (N, T, *shape) directly."""
 
+_LIFT = 'use a wrapper for all steps (norse.torch.Lift, spikingjelly\'s layer with step_mode="m")'
+_RECURRENT = "use a recurrent layer of spiking neurons (norse LIFRecurrentCell, snntorch RLeaky)"
 _REMEDIES = {
     "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
@@ -140,9 +142,9 @@ _REMEDIES = {
     "LayerNorm": "use a batch norm, which is a fixed scale at inference",
     "GroupNorm": "use a batch norm, which is a fixed scale at inference",
     "InstanceNorm2d": "use a batch norm, which is a fixed scale at inference",
-    "RNN": "use norse's LIFRecurrentCell",
-    "LSTM": "use norse's LIFRecurrentCell",
-    "GRU": "use norse's LIFRecurrentCell",
+    "RNN": _RECURRENT,
+    "LSTM": _RECURRENT,
+    "GRU": _RECURRENT,
 }
 
 
@@ -175,9 +177,8 @@ def is_leaf(module: nn.Module) -> bool:
     return base_class(module).__module__.startswith("torch.nn.") and base_class(module) is not nn.Module
 
 
-def objections(where: str, module: nn.Module) -> list[Problem]:
-    """What speaks against a layer before it is run."""
-    kind = kind_of(module)
+def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
+    """What speaks against a layer before it is run. kind: the torch.nn class that it acts as."""
     training = module.training and "call model.eval() before save()"
     if kind in VANISHING:
         return [Problem(where, "is in training mode and drops activations at random", training)] if training else []
@@ -200,12 +201,18 @@ def objections(where: str, module: nn.Module) -> list[Problem]:
     return problems + pool_objections(where, module)
 
 
-def write_layer(name: str, module: nn.Module, shape: Shape, lead: Lead) -> Part:
-    """The NIR nodes of a layer. shape: its input's. lead: leading axes it saw. Raises ImportRefused."""
-    kind = kind_of(module)
-    if len(lead) == 2 and kind not in _ANY_LEAD:
+def write_layer(name: str, module: nn.Module, shape: Shape, lead: Lead, kind: type, loops: bool = False) -> Part:
+    """The NIR nodes of a layer. Raises ImportRefused.
+
+    shape: its input's. lead: leading axes it saw. kind: the torch.nn class that it acts as. loops: whether it takes
+    (T, N, *shape).
+    """
+    if loops and lead != "TN" and kind not in _ANY_LEAD:
+        found = f"{type(module).__name__} is set to take (T, N, *shape), but is given (N, *shape)"
+        raise _refuse(name, found, 'set step_mode="s", or give it all steps')
+    if len(lead) == 2 and not loops and kind not in _ANY_LEAD:
         found = f"{kind.__name__} is given ({lead[0]}, {lead[1]}, *shape) and mistakes axis 1 for channels"
-        raise _refuse(name, found, "wrap it in norse.torch.Lift, or merge time and batch before it")
+        raise _refuse(name, found, f"{_LIFT}, or merge time and batch before it")
     bad = [k for k, p in module.named_parameters() if not bool(torch.isfinite(p).all())]
     bad += [k for k, b in module.named_buffers() if not bool(torch.isfinite(b).all())]
     if bad:

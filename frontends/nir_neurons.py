@@ -1,7 +1,7 @@
 """NIR's neurons to the graph's LIF and LI: one function per type, one table.
 
 A reset by subtraction inside the next update (timing "next") is an immediate one of threshold / beta: the leak that
-follows turns it into threshold again.
+follows turns it into threshold again. No reset is one by subtraction of 0.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _firing(site: Site, log: Log, m: Membrane | None) -> LIF | None:
         v_init=compact(start),
         reset_by=compact(reset_by),
         v_min=v_min,
-        reset=reset,
+        reset="subtract" if reset == "none" else reset,
         compare=compare,
     )
 
@@ -149,13 +149,16 @@ def _v_reset(site: Site, log: Log, reset: str) -> Array:
     if reset == "zero":
         return value
     if np.any(value):
-        log.note(f"{site.where}: its v_reset has no effect, since a spike subtracts the threshold")
+        what = "subtracts the threshold" if reset == "subtract" else "leaves the membrane as it is"
+        log.note(f"{site.where}: its v_reset has no effect, since a spike {what}")
     return ZERO
 
 
 def _reset_by(site: Site, log: Log, m: Membrane, reset: str) -> Array | None:
     """What a spike takes from v; None after a question or a refusal."""
     level: Array = site.fields["v_threshold"]
+    if reset == "none":
+        return ZERO
     if reset == "zero":
         # Without current and recurrence, v = v_reset now or at the start of the next update is the same thing.
         if (site.recurrent or np.any(m.alpha)) and log.value(site, "timing") == "next":

@@ -15,7 +15,8 @@ from seamount.frontends.conventions import Conventions
 class Part:
     """NIR nodes and the edges between them; input arrives at `entry`, output leaves from `exit`.
 
-    conventions: exceptions for single nodes. neuron: the node whose output is the layer's, for neuron layers.
+    conventions: exceptions for single nodes. feedback: the node that takes the spikes of the step before, for
+    membranes that need them.
     """
 
     nodes: Mapping[str, nir.NIRNode]
@@ -23,6 +24,7 @@ class Part:
     exit: str
     edges: tuple[tuple[str, str], ...] = ()
     conventions: Mapping[str, Conventions] = field(default_factory=dict)
+    feedback: str | None = None
 
 
 def single(name: str, node: nir.NIRNode) -> Part:

@@ -23,8 +23,10 @@ class NirModel:
     graph: nir.NIRGraph
     conventions: dict[str, Conventions] = field(default_factory=dict)
     neurons: dict[str, object] = field(default_factory=dict)
+    membranes: dict[str, object] = field(default_factory=dict)
+    """NIR node -> the torch module whose membrane it is."""
     output_neuron: str | None = None
-    """The neuron node that alone feeds the output, if there is one."""
+    """The neuron or membrane node that alone feeds the output, if there is one."""
 
 
 def to_nir(framework: Framework, traced: Traced) -> NirModel:
@@ -52,9 +54,15 @@ class _Writer:
         raise_all(ImportRefused, dict.fromkeys(self.problems))
         for n in numbers:
             if n in self.parts and self.traced.nodes[n].refs:
-                self._connect(self.traced.nodes[n].refs, self.parts[n].entry)
+                self._wire(self.traced.nodes[n].refs, self.parts[n])
         self._connect((self.traced.output,), "output")
         return self._assemble()
+
+    def _wire(self, refs: tuple[Ref, ...], part: Part) -> None:
+        if part.feedback is not None:
+            self._connect(refs[-1:], part.feedback)
+            refs = refs[:-1]
+        self._connect(refs, part.entry)
 
     def _name(self, wanted: str) -> str:
         """A free NIR name; NIR forbids "/"."""
@@ -75,7 +83,10 @@ class _Writer:
             return layers.write_reshape(name, node.in_shape, node.shape)
         if node.kind == "neuron":
             return self.framework.writer(node.module)(name, node.module, node.in_shape)
-        return layers.write_layer(name, node.module, node.in_shape, node.lead)
+        if node.kind == "membrane":
+            return self.framework.membranes[type(node.module)].writer(name, node.module, node.in_shape)
+        kind, loops = self.framework.kind(node.module), self.framework.loops(node.module)
+        return layers.write_layer(name, node.module, node.in_shape, node.lead, kind, loops)
 
     def _terms(self, refs: tuple[Ref, ...]) -> list[Ref]:
         terms = []
@@ -119,6 +130,7 @@ class _Writer:
         nodes: dict[str, nir.NIRNode] = {}
         conventions: dict[str, Conventions] = {}
         neurons: dict[str, object] = {}
+        membranes: dict[str, object] = {}
         edges: list[tuple[str, str]] = []
         for n, part in self.parts.items():
             nodes.update(part.nodes)
@@ -126,12 +138,14 @@ class _Writer:
             conventions.update(part.conventions)
             if self.traced.nodes[n].kind == "neuron":
                 neurons[part.exit] = self.traced.nodes[n].module
+            if self.traced.nodes[n].kind == "membrane":
+                membranes[part.exit] = self.traced.nodes[n].module
         out = self.traced.nodes[self.traced.output.node]
         nodes.update(self.extra)
         nodes["output"] = nir.Output({"output": np.array(out.shape)})
         graph = nir.NIRGraph(nodes, edges + self.edges, type_check=False)
-        last = self.parts[self.traced.output.node].exit if out.kind == "neuron" else None
-        return NirModel(graph, conventions, neurons, last)
+        last = self.parts[self.traced.output.node].exit if out.kind in ("neuron", "membrane") else None
+        return NirModel(graph, conventions, neurons, membranes, last)
 
 
 __all__ = ["NirModel", "to_nir"]

@@ -37,7 +37,7 @@ _SAME = {
 
 _RESHAPES = {
     "reshape", "view", "flatten", "squeeze", "squeeze_", "unsqueeze", "unsqueeze_", "view_as", "reshape_as",
-    "unflatten", "ravel", "expand_as", "expand",
+    "unflatten", "ravel", "expand_as",
 }  # fmt: skip
 
 _DATA = {"__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal"}
@@ -117,6 +117,8 @@ def _on_state(tracer: Tracer, name: str, args: Args, result: Any) -> None:
 def _apply(tracer: Tracer, name: str, args: Args, kwargs: dict[str, Any], result: Any, values: list[Value]) -> None:
     if name in _SAME and isinstance(result, torch.Tensor) and result.dtype in (torch.float32, torch.float64):
         tracer.set(result, values[0])
+        if tracer.marked(args[0]):
+            tracer.copy_mark(args[0], result)
     elif name in _DATA:
         tracer.refuse(
             f"{name} makes the computation depend on the data",
@@ -254,7 +256,9 @@ def reshape(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any, nam
         refuse(tracer, "reshape", args, result)
         return
     lead = _new_lead(tracer, value.lead, tuple(result.shape))
-    if lead is None:
+    if lead == "1N" and trace_time.repeated(tracer, value):
+        pass
+    elif lead in (None, "1N"):
         tracer.refuse(
             f"a reshape of {source(tracer, args)} mixes the batch or time axis with others",
             "keep axis 0 the batch: torch.nn.Flatten() or x.flatten(1)", result=result,
@@ -270,6 +274,12 @@ def reshape(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any, nam
     tracer.set(result, replace(value, node=number, lead=lead))
 
 
+def expand(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x.expand(...): the same entries, or the same frame at every step."""
+    same = result.numel() == args[0].numel()
+    (reshape if same and tracer.steps > 1 else trace_time.repeat)(tracer, args, kwargs, result)
+
+
 def dropout(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """torch.nn.functional.dropout outside training."""
     value = tracer.value(args[0])
@@ -282,8 +292,8 @@ def dropout(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> 
 def _new_lead(tracer: Tracer, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
     """Leading axes after a reshape to `shape`; None when they are torn."""
     steps, samples = tracer.steps, tracer.samples
-    if lead == "N":
-        return "N" if shape[:1] == (samples,) else None
+    if lead in ("N", "1N"):
+        return "N" if shape[:1] == (samples,) else "1N" if shape[:2] == (1, samples) else None
     both: tuple[Lead, Lead] = ("TN", "M") if lead in ("TN", "M") else ("NT", "W")
     if shape[:2] == ((steps, samples) if both[0] == "TN" else (samples, steps)):
         return both[0]
@@ -298,5 +308,6 @@ HANDLERS: dict[str, Handler] = {
     "neg": negate, "negative": negate, "neg_": negate,
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"), dropout),
     **dict.fromkeys(_RESHAPES, reshape),
+    "expand": expand,
     **trace_time.HANDLERS,
 }  # fmt: skip

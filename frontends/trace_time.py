@@ -54,7 +54,7 @@ def _is_all(item: Any) -> bool:
 
 def take(tracer: Tracer, value: Value, axis: int, index: int, result: Any) -> None:
     """One entry of an axis; the axis must be time."""
-    if len(value.lead) == 2 and value.lead.index("T") == axis:
+    if value.lead in ("TN", "NT") and value.lead.index("T") == axis:
         tracer.now = index % tracer.steps
         tracer.set(result, replace(value, step=tracer.now, lead="N"))
     elif value.node == 0 and axis < 2 and (value.lead == "N" or len(value.lead) == 2):
@@ -160,7 +160,7 @@ def permute(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> 
 
 def _exchange(tracer: Tracer, args: Args, result: Any, exchanged: bool) -> None:
     value = tracer.value(args[0])
-    if value is not None and exchanged and len(value.lead) == 2:
+    if value is not None and exchanged and value.lead in ("TN", "NT"):
         tracer.set(result, replace(value, lead="NT" if value.lead == "TN" else "TN"))
         return
     if value is not None and exchanged and value.node == 0:
@@ -169,6 +169,27 @@ def _exchange(tracer: Tracer, args: Args, result: Any, exchanged: bool) -> None:
 
 
 _KEEP = "keep the batch on axis 0 and the other axes in order"
+
+
+def repeated(tracer: Tracer, value: Value) -> bool:
+    """Whether the value is of no step, so that it can be shown at every step. Raises WrongTime for a single frame."""
+    if value.node == 0 and value.step >= 0:
+        raise WrongTime("inside", user_line(), Problem(user_line(), "repeats a frame over time", _ONCE))
+    return value.step == ANY and not value.rule
+
+
+_ONCE = "give the frame once: encoding constant, with steps as many as it is repeated"
+
+
+def repeat(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x.unsqueeze(0).repeat(T, 1, ...), x.repeat(T, 1, ...) and expand: a frame shown at every step."""
+    value = tracer.value(args[0])
+    if value is not None and value.lead in ("N", "1N"):
+        shape = (tracer.steps, tracer.samples, *tracer.features(args[0], value.lead))
+        if repeated(tracer, value) and tuple(result.shape) == shape:
+            tracer.set(result, replace(value, step=ALL, lead="TN"))
+            return
+    tracer.refuse("a repetition other than of a frame over all steps", _ONCE, result=result)
 
 
 def accumulate(tracer: Tracer, left: Value, right: Value, result: Any) -> bool:
@@ -197,7 +218,7 @@ def _reduce(rule: Rule) -> Handler:
         axis = _argument(args, kwargs, 1, "dim")
         axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
         target = result[0] if isinstance(result, tuple) else result
-        over_time = value is not None and len(value.lead) == 2 and axis == value.lead.index("T")
+        over_time = value is not None and value.lead in ("TN", "NT") and axis == value.lead.index("T")
         if value is None or not over_time or _argument(args, kwargs, 2, "keepdim", False) or value.rule:
             tracer.refuse(
                 f"{rule} over an axis that is not time",
@@ -215,6 +236,7 @@ HANDLERS: dict[str, Handler] = {
     "select": _select,
     "unbind": unbind,
     "stack": stack,
+    "repeat": repeat,
     "transpose": transpose,
     "swapaxes": transpose,
     "swapdims": transpose,

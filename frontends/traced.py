@@ -16,10 +16,11 @@ batch_first  the same with x (N, T, *shape)
 inside       model(x) with x (N, *shape), shown again at each step of a loop inside the module
 """
 
-Lead = Literal["N", "TN", "NT", "M", "W"]
-"""Leading axes of a tensor: batch; time and batch in either order; merged to one axis, time (M) or batch (W) first."""
+Lead = Literal["N", "TN", "NT", "M", "W", "1N"]
+"""Leading axes of a tensor: batch; time and batch in either order; merged to one axis, time (M) or batch (W) first;
+an axis of length 1, to be repeated over time, and batch."""
 
-Kind = Literal["input", "layer", "neuron", "add", "scale", "reshape"]
+Kind = Literal["input", "layer", "neuron", "membrane", "add", "scale", "reshape"]
 
 ZERO = -1
 """Node number of a tensor of zeros that stands for the spikes before the first step."""
@@ -50,8 +51,9 @@ class Ref:
 class TracedNode:
     """A layer call. Shapes have neither batch nor time axis.
 
-    refs are the inputs; their sum arrives, except at "layer" and "neuron", which have one. `factor` belongs to
-    "scale". `module` belongs to "layer" and "neuron".
+    refs are the inputs; their sum arrives, except at "layer" and "neuron", which have one. A "membrane" has those of
+    its neurons, and the neurons' spikes of the step before where it needs them. `factor` belongs to "scale". `module`
+    belongs to "layer", "neuron" and "membrane".
     """
 
     kind: Kind

@@ -22,6 +22,10 @@ from seamount.frontends.trace_time import ALL, ANY
 from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Kind, Lead, Ref, TracedNode
 
 
+_SOURCES = ("neuron", "membrane", "input")
+"""Kinds of nodes whose output is not made from that of other nodes in the same step by linear layers."""
+
+
 @dataclass(frozen=True)
 class Value:
     """What a tensor holds: the output of a node at a step.
@@ -38,10 +42,12 @@ class Value:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A tensor of a neuron's state: which layer, after which call, and torch's count of writes to it."""
+    """A tensor of a neuron's state: which layer, after which call, at which place among the layer's outputs (counted
+    from the last), and torch's count of writes to it."""
 
     module: int
     call: int
+    place: int
     version: int
 
 
@@ -189,10 +195,10 @@ class Tracer(TorchFunctionMode):
                 "end the saved module at the spikes or membranes of each step and choose the readout rule in save()",
                 f"layer '{name}'", output,
             )  # fmt: skip
-        elif isinstance(module, RESHAPING):
+        elif issubclass(self.framework.kind(module), RESHAPING):
             trace_ops.reshape(self, (x,), {}, output, name)
         elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
-            if not isinstance(module, VANISHING):
+            if not issubclass(self.framework.kind(module), VANISHING):
                 shapes = self.features(x, value.lead), self.features(output, value.lead)
                 ref = self._ref(value)
                 number = self.node("layer", name, (ref,), *shapes, module, lead=value.lead)
@@ -234,9 +240,19 @@ class Tracer(TorchFunctionMode):
         shapes = self.features(args[0], value.lead), self.features(spikes, value.lead)
         number = self._neuron_node(module, name, refs, shapes)
         self.set(spikes, Value(number, ALL if loops else call, value.lead))
-        for leaf in tree_leaves(output[1:]) if isinstance(output, tuple) else ():
+        if isinstance(output, tuple):
+            self._on_states(module, call, number, output, value.lead)
+
+    def _on_states(self, module: torch.nn.Module, call: int, neuron: int, output: tuple[Any, ...], lead: Lead) -> None:
+        """What a neuron layer returns: its states are marked, its membrane is a value of its own if it can be read."""
+        leaves = tree_leaves(output)
+        for place, leaf in enumerate(leaves, -len(leaves)):
             if isinstance(leaf, torch.Tensor):
-                self._marks[leaf] = _Mark(id(module), call, leaf._version)
+                self._marks[leaf] = _Mark(id(module), call, place, leaf._version)
+        if type(module) in self.framework.membranes:
+            shape = self.nodes[neuron].shape
+            number = self.node("membrane", f"{self.nodes[neuron].name}.mem", (Ref(neuron),), shape, shape, module)
+            self.set(leaves[-1], Value(number, call, lead))
 
     @staticmethod
     def _reused(where: str) -> Problem:
@@ -262,21 +278,26 @@ class Tracer(TorchFunctionMode):
         return known
 
     def _check_state(self, module: torch.nn.Module, call: int, state: tuple[Any, ...], where: str) -> None:
-        leaves = [s for s in tree_leaves(state) if isinstance(s, torch.Tensor)]
+        places = enumerate(tree_leaves(state), -len(tree_leaves(state)))
+        given = {place: s for place, s in places if isinstance(s, torch.Tensor)}
+        leaves, keeps = list(given.values()), self.framework.keeps_state
         if call == 0:
-            if leaves:
+            if not (keeps and all(self.is_constant(s) and not s.any() for s in leaves)) and leaves:
                 self.refuse(
                     "it starts from a state given by the module",
                     "start from None; if the module keeps states in attributes, return them: (y, state)", where,
                 )  # fmt: skip
             return
         marks = [self._marks.get(s) for s in leaves]
+        expected = [(id(module), call - 1, place) for place in given]
+        if not leaves and keeps:
+            return
         if not leaves:
             self.refuse(
                 f"its state is not passed on at step {call}",
                 "return the state and hand it to the next call", where,
             )  # fmt: skip
-        elif any(m is None or m.module != id(module) or m.call != call - 1 for m in marks):
+        elif [(m.module, m.call, m.place) if m is not None else None for m in marks] != expected:
             self.refuse(
                 f"the state it gets at step {call} is not the one it returned at step {call - 1}",
                 "hand each neuron layer its own, unchanged state", where,
@@ -312,7 +333,7 @@ class Tracer(TorchFunctionMode):
             return False
         a, b = self.nodes[first.node], self.nodes[later.node]
         alike = (a.kind, a.module, a.factor, a.shape) == (b.kind, b.module, b.factor, b.shape)
-        return alike and a.kind not in ("neuron", "input") and self.same_but_for_the_past(a.refs[0], b.refs[0])
+        return alike and a.kind not in _SOURCES and self.same_but_for_the_past(a.refs[0], b.refs[0])
 
     def _is_zero(self, ref: Ref) -> bool:
         """Whether a reference is zeros, through bias-free layers."""
@@ -320,14 +341,14 @@ class Tracer(TorchFunctionMode):
             return ref.node == ZERO
         node = self.nodes[ref.node]
         return (
-            node.kind not in ("neuron", "input") and not has_offset(node.module) and all(map(self._is_zero, node.refs))
+            node.kind not in _SOURCES and not has_offset(node.module) and all(map(self._is_zero, node.refs))
         )
 
     def _silent_at_first(self, ref: Ref) -> bool:
         if ref.lag > 0:
             return True
         node = self.nodes[ref.node]
-        if node.kind in ("neuron", "input") or has_offset(node.module):
+        if node.kind in _SOURCES or has_offset(node.module):
             return False
         return all(self._silent_at_first(r) for r in node.refs)
 

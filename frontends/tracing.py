@@ -8,6 +8,7 @@ one node when layer and inputs agree; a neuron layer whose inputs differ between
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,13 @@ from seamount.frontends.traced import Ref, Time, Traced
 from seamount.frontends.tracer import Tracer, Value
 
 
+def _in_order(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """All arguments of a call in the order of the signature, defaults included."""
+    bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return (*bound.args, *bound.kwargs.values())
+
+
 @contextmanager
 def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
     """Hooks on all leaf layers: nothing inside them is traced."""
@@ -34,7 +42,7 @@ def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
         tracer.depth -= 1
         if tracer.depth:
             return
-        given = (*args, *kwargs.values())
+        given = _in_order(module, args, kwargs)
         if tracer.framework.is_neuron(module):
             tracer.on_neuron(module, given, output)
         else:
@@ -60,13 +68,12 @@ def trace(
     samples = 3 if steps == 2 else 2
     few = x[torch.arange(samples) % len(x)]
     raise_all(ImportRefused, framework.objections(model))
-    if time is not None or framework.has_loops(model):
-        try:
-            traced = _attempt(framework, model, few, steps, constant, time or "loop")
-        except WrongTime as wrong:
-            raise ImportRefused(wrong.problem(time or "loop")) from None
-    else:
-        traced = _by_trial(framework, model, few, steps, constant)
+    guesses: tuple[Time, ...] = ("loop",) if framework.has_loops(model) else ("step", "loop", "batch_first")
+    if time is not None:
+        guesses = (time,)
+    elif constant:
+        guesses += ("inside",)
+    traced = _by_trial(framework, model, few, steps, constant, guesses)
     _check_fresh(framework, model, few, steps, constant, traced)
     return traced
 
@@ -82,20 +89,21 @@ def _check_fresh(
         raise ImportRefused(wrong.problem(traced.time)) from None
 
 
-def _by_trial(framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool) -> Traced:
+def _by_trial(
+    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, guesses: tuple[Time, ...]
+) -> Traced:
     """Drive the module in each way in turn; the first that fits is it."""
-    guesses: tuple[Time, ...] = ("step", "loop", "batch_first", "inside")
     failed: dict[Time, WrongTime | InputError] = {}
-    for guess in guesses if constant else guesses[:3]:
+    for guess in guesses:
         try:
             return _attempt(framework, model, x, steps, constant, guess)
         except (WrongTime, InputError) as error:
             failed[guess] = error
-    first = failed["step"]
+    first = failed[guesses[0]]
     told = failed.get(first.fits) if isinstance(first, WrongTime) else None
     final = told if isinstance(told, InputError) else first
     if isinstance(final, WrongTime):
-        raise ImportRefused(final.problem("step"))
+        raise ImportRefused(final.problem(guesses[0]))
     raise final
 
 
@@ -110,11 +118,22 @@ def _attempt(
         else:
             tracer.feed(tensor, ANY if step is None else step, "N")
 
+    framework.reset(model)
     with torch.no_grad(), _hooked(tracer, model), tracer:
         outputs = drive(model, x, steps, constant, time, on_input)
     found = [tracer.value(y) for y in outputs]
     raise_all(ImportRefused, tracer.problems)
+    _wire_membranes(tracer)
     return _finish(tracer, found, time)
+
+
+def _wire_membranes(tracer: Tracer) -> None:
+    """A membrane takes what its neurons take, and their spikes of the step before where it needs them."""
+    for node in tracer.nodes:
+        if node.kind == "membrane":
+            neuron = node.refs[0].node
+            spikes = (Ref(neuron, 1),) if tracer.framework.membranes[type(node.module)].after_spikes(node.module) else ()
+            node.refs, node.in_shape = tracer.nodes[neuron].refs + spikes, tracer.nodes[neuron].in_shape
 
 
 def _finish(tracer: Tracer, found: list[Value | None], time: Time) -> Traced:

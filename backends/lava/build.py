@@ -1,4 +1,4 @@
-"""Program -> Lava process graph with recorders, by the lowering that exported folders carry too (exported/network.py)."""
+"""Program -> Lava process graph, with sources and recorders. The lowering is exported/network.py."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Any
 
 import numpy as np
 from lava.proc.io.source import PySendModelFixed, RingBuffer
+from lava.proc.lif.models import PyLifResetModelBitAcc
+from lava.proc.lif.process import LIFReset
 from numpy.typing import NDArray
 
-from seamount.backends.lava.exported.network import (
-    ExtendedLIF,
-    LIFReset,
-    Net,
-    PyExtendedLifModel,
-    PyLifResetModelBitAcc,
-)
+from seamount.backends.lava.exported.network import ExtendedLIF, Net, PyExtendedLifModel
 from seamount.backends.lava.lowering import for_lava
 from seamount.backends.lava.recorder import Recorder
 from seamount.compiler.program.program import Program

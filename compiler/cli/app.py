@@ -13,6 +13,7 @@ from seamount.compiler.cli import console
 from seamount.compiler.cli.check_command import check
 from seamount.compiler.cli.compile_command import compile_model
 from seamount.compiler.cli.diff_command import diff
+from seamount.compiler.cli.export_command import export
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.run_command import run
@@ -42,6 +43,7 @@ app.command("compile")(_guarded(compile_model))
 app.command("run")(_guarded(run))
 app.command("check")(_guarded(check))
 app.command("diff")(_guarded(diff))
+app.command("export-lava")(_guarded(export))
 app.command("inspect")(_guarded(inspect))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -13,14 +13,33 @@ from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
+from seamount.compiler.cli.batches import Batches, LavaOptions
 from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.cli.sources import load_data, only_input
-from seamount.compiler.encoding import clipped, messages, predictions, scores
+from seamount.compiler.encoding import clipped, predictions, scores
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.execution import Backend, EventCounts, Trace
+from seamount.compiler.execution import Backend, EventCounts
 from seamount.compiler.program.verify import check as check_program
 
-BackendName = Annotated[str | None, typer.Option(help="vectorized, reference or lava; default: the target's own.")]
+if TYPE_CHECKING:
+    from seamount.models.samples import Data
+
+BackendName = Annotated[
+    str | None, typer.Option(help="vectorized, reference, lava, or loihi2 for a board; default vectorized.")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(min=1, help="Samples handed to the backend at once; bounds memory. [default: 500, lava 50]"),
+]
+Processes = Annotated[int | None, typer.Option(min=1, help="Lava: graphs at a time.")]
+TimeLimit = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Lava: longest duration of the run.")]
+Keep = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Lava: finished batches stay here; the same command goes on there."),
+]
+LavaPython = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="Lava: its Python; default $SEAMOUNT_LAVA_PYTHON, or .venv-lava.")
+]
 
 
 def run(
@@ -30,7 +49,11 @@ def run(
     steps: o.Steps = None,
     limit: o.Limit = None,
     backend: BackendName = None,
-    batch_size: o.BatchSize = 500,
+    batch_size: BatchSize = None,
+    processes: Processes = None,
+    time_limit: TimeLimit = None,
+    keep: Keep = None,
+    lava_python: LavaPython = None,
     seed: o.Seed = None,
     data_folder: o.DataFolder = None,
     json: o.Json = None,
@@ -39,13 +62,18 @@ def run(
     """Run an artifact on data: accuracy, spikes and synaptic operations. Without --data, check its test vectors."""
     loaded = load_artifact(artifact)
     check_program(loaded.program)
-    engine = load_backend(backend or "vectorized")
+    engine = LavaOptions(processes, time_limit, keep, lava_python).applied(load_backend(backend or "vectorized"))
+    stopped = None
     if data is None:
         summary = _vectors(loaded, engine, quiet)
     else:
-        summary = _data(loaded, engine, quiet, data, split, steps, limit, batch_size, seed, data_folder)
+        batches = Batches(engine, loaded.program, only_input(loaded.inputs), steps or loaded.steps, batch_size)
+        samples = load_data(data, split, data_folder, limit, seed, batches.steps)
+        summary, stopped = _data(loaded, batches, samples, quiet)
     if json is not None:
         write_json(json, summary)
+    if stopped is not None:
+        raise stopped
 
 
 def _vectors(artifact: Artifact, engine: Backend, quiet: bool) -> dict[str, Any]:
@@ -67,40 +95,28 @@ def _vectors(artifact: Artifact, engine: Backend, quiet: bool) -> dict[str, Any]
 
 
 def _data(
-    artifact: Artifact,
-    engine: Backend,
-    quiet: bool,
-    name: str,
-    split: str,
-    steps: int | None,
-    limit: int | None,
-    batch_size: int,
-    seed: int | None,
-    folder: Path | None,
-) -> dict[str, Any]:
-    code = only_input(artifact.inputs)
-    steps = steps or artifact.steps
-    data = load_data(name, split, folder, limit, seed, steps)
+    artifact: Artifact, batches: Batches, data: Data, quiet: bool
+) -> tuple[dict[str, Any], CheckFailed | KeyboardInterrupt | None]:
+    """The summary, over what finished, and what stopped the rest."""
+    code, steps, name = batches.code, batches.steps, batches.engine.name
     outside = clipped(code, data.x)
     if outside:
         show.warn(f"{outside} input values lie outside {code.low:g}..{code.high:g} and are clipped")
     begin = time.perf_counter()
-    runs: list[Trace] = []
-    with progress(f"run on {engine.name}", quiet) as tick:
-        for start in range(0, len(data.y), batch_size):
-            part = messages(code, data.x[start : start + batch_size], steps)
-            runs.append(engine.run(artifact.program, {code.port: part}))
-            tick(min(start + batch_size, len(data.y)), len(data.y))
+    with progress(f"run on {name}", quiet) as tick:
+        stopped = batches.run(data.x, tick)
     seconds = time.perf_counter() - begin
+    runs, labels = batches.traces, data.y[: batches.done]
     readout = np.concatenate([next(iter(t.readout.values())) for t in runs])
     counts = add_counts([t.counts for t in runs])
     answers = predictions(readout)
-    _check_labels(readout, data.y)
+    _check_labels(readout, labels)
     summary: dict[str, Any] = {
-        "accuracy": float(np.mean(answers == data.y)),
+        "accuracy": float(np.mean(answers == labels)),
         "float_accuracy": artifact.manifest["model"]["float_accuracy"],
-        "backend": engine.name,
-        "samples": len(data.y),
+        "backend": name,
+        "samples": len(labels),
+        "unfinished": len(data.y) - len(labels),
         "steps": steps,
         "seconds": seconds,
         "synops_per_sample": sum(counts.synops.values()) / counts.samples,
@@ -113,7 +129,9 @@ def _data(
     }
     if not quiet:
         _print(artifact, counts, summary)
-    return summary
+    if stopped is not None:
+        show.warn(f"stopped early: {len(labels)} of {len(data.y)} samples had finished")
+    return summary, stopped
 
 
 def _check_labels(readout: Any, labels: Any) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 from seamount.compiler.analysis.activity import Activity, assume
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph, Node
-from seamount.compiler.ir.ops import LI, LIF, Array, Conv, Input, Linear, Sparse, WeightFormat, freeze
+from seamount.compiler.ir.linear import apply
+from seamount.compiler.ir.ops import LI, LIF, Array, Input, Linear, Sparse, WeightFormat, freeze
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN, THRESHOLD_FOLDED
 from seamount.compiler.ir.weights import sign_mode, values_of
 from seamount.compiler.passes.base import Pass
@@ -208,13 +209,7 @@ def _floored(square: Array, largest: float) -> Array:
 
 
 def _mean_error(q: Incoming, rounded: Array, mean: Array) -> Array:
-    """Mean current that rounding adds to each neuron (each channel of a convolution), in graph units."""
-    op: Linear = q.op
-    delta = (rounded - values_of(op)) * per_weight(op, mean)
-    if isinstance(op, Sparse):
-        total = np.bincount(op.rows, weights=delta, minlength=int(np.prod(op.shape)))
-        return np.asarray(total.reshape(op.shape), np.float64)
-    total = delta.reshape(len(delta), -1).sum(axis=1)
-    if isinstance(op, Conv):
-        return np.asarray(total.reshape((-1,) + (1,) * (op.weight.ndim - 2)))
-    return np.asarray(total.reshape(op.shape or total.shape))
+    """Mean current that rounding adds to each neuron, in graph units; exact at the borders of convolutions too."""
+    part = "values" if isinstance(q.op, Sparse) else "weight"
+    delta: Linear = replace(q.op, **{part: freeze(rounded - values_of(q.op))})  # type: ignore[arg-type]
+    return np.asarray(apply(delta, mean[None])[0], np.float64)

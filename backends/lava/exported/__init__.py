@@ -1,1 +1,1 @@
-"""The files of an exported folder beside its data. network.py stands alone there; here it is the backend's lowering."""
+"""Files of an exported folder. network.py stands alone there; here it is the lowering of the Lava backend."""

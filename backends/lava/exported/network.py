@@ -131,17 +131,12 @@ for stock, model in SYNAPSES.items():
 
 def neurons(p: Any, steps: int, start: int, registers: bool) -> Any:
     """A population. LIFReset resets before step t when t % interval == offset; Lava counts steps from 1."""
-    parameters = {
-        "shape": p.shape,
-        "du": plain(p.du),
-        "dv": plain(p.dv),
-        "vth": NEVER if p.vth is None else plain(p.vth),
-        "bias_mant": p.bias_mant,
-        "bias_exp": p.bias_exp,
-        "reset_interval": steps,
-        "reset_offset": start + p.offset + 1,
-        "name": p.name,
-    }
+    vth, reset = (
+        NEVER if p.vth is None else plain(p.vth),
+        {"reset_interval": steps, "reset_offset": start + p.offset + 1},
+    )
+    bias = {"bias_mant": p.bias_mant, "bias_exp": p.bias_exp}
+    parameters = {"shape": p.shape, "name": p.name, "du": plain(p.du), "dv": plain(p.dv), "vth": vth, **bias, **reset}
     stock = p.reset == "zero" and p.v_min <= -(2**23 - 1) and not np.any(p.v_init)
     return LIFReset(**parameters) if stock and not registers else ExtendedLIF(population=p, **parameters)
 
@@ -170,10 +165,10 @@ def synapses(q: Any, shapes: Any, message_bits: int, gate: tuple[int, int, int])
     return process
 
 
-def kind_of(q: Any) -> type:
+def kind_of(q: Any) -> Any:
     """The stock process of a projection."""
     if hasattr(q.connection, "stride"):
-        return Conv  # type: ignore[no-any-return]
+        return Conv
     if hasattr(q.connection, "rows"):
         return DelaySparse if q.delay else Sparse
     return DelayDense if q.delay else Dense
@@ -359,8 +354,8 @@ def main() -> int:
         Source(data=net.stream(x)).s_out.connect(net.inputs[name])
     sinks = {}
     for part, name in stored:
-        port = net.populations[name].s_out if part == "spikes" else net.outputs.get(name)
         if part != "messages":
+            port = net.populations[name].s_out if part == "spikes" else net.outputs[name]
             sinks[part, name] = Sink(shape=port.shape, buffer=length)
             port.connect(sinks[part, name].a_in)
     run_to_end(net.root, length, net.run_config())

@@ -1,0 +1,87 @@
+"""Data through a backend, batch by batch; what has finished is kept when the rest fails or is interrupted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from seamount.backends.lava.run import LavaBackend
+from seamount.compiler.cli.ladder import Tick
+from seamount.compiler.encoding import InputCode, messages
+from seamount.compiler.errors import CheckFailed, InputError, Problem
+from seamount.compiler.execution import Backend, Trace
+from seamount.compiler.program.program import Program
+
+SIMULATED, PER_GRAPH = 500, 50
+"""Samples handed over at once: to a simulator; to Lava for each process, since a graph takes a second to start."""
+
+
+@dataclass(frozen=True)
+class LavaOptions:
+    """What the user said of how Lava shall run; None: nothing."""
+
+    processes: int | None = None
+    time_limit: float | None = None
+    keep: Path | None = None
+    python: Path | None = None
+
+    def applied(self, engine: Backend) -> Backend:
+        """The backend with these options. Raises InputError when there are any and it is not Lava."""
+        names = {"processes": "processes", "time_limit": "time_limit_s", "keep": "keep", "python": "interpreter"}
+        said = {names[k]: v for k, v in vars(self).items() if v is not None}
+        if not isinstance(engine, LavaBackend) and said:
+            options = ", ".join(f"--{'lava-python' if k == 'python' else k.replace('_', '-')}" for k in self.given())
+            raise InputError(Problem(options, f"mean nothing to the backend {engine.name}", "add --backend lava"))
+        return replace(engine, **said) if isinstance(engine, LavaBackend) else engine
+
+    def given(self) -> list[str]:
+        """Names of the options that were given."""
+        return [k for k, v in vars(self).items() if v is not None]
+
+
+@dataclass
+class Batches:
+    """Runs samples x (N, ...) in batches. traces: of the batches that have finished, in order."""
+
+    engine: Backend
+    program: Program
+    code: InputCode
+    steps: int
+    size: int | None = None
+    traces: list[Trace] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Samples that have finished."""
+        return sum(t.counts.samples for t in self.traces)
+
+    def run(self, x: NDArray[Any], tick: Tick) -> CheckFailed | KeyboardInterrupt | None:
+        """Run everything; what stopped it early, once a batch has finished. Before that, the error is raised."""
+        lava = isinstance(self.engine, LavaBackend)
+        size = self.size or (PER_GRAPH * getattr(self.engine, "processes", 1) if lava else SIMULATED)
+        begin = time.monotonic()
+        try:
+            for start in range(0, len(x), size):
+                part = {self.code.port: messages(self.code, x[start : start + size], self.steps)}
+
+                def report(done: int, _: int, start: int = start) -> None:
+                    tick(start + done, len(x))
+
+                engine = self._limited(time.monotonic() - begin)
+                self.traces.append(engine.run(self.program, part, progress=report if lava else None))
+                tick(self.done, len(x))
+        except (CheckFailed, KeyboardInterrupt) as stopped:
+            if not self.traces:
+                raise
+            return stopped
+        return None
+
+    def _limited(self, seconds: float) -> Backend:
+        """The backend with what is left of its time limit."""
+        if isinstance(self.engine, LavaBackend) and self.engine.time_limit_s is not None:
+            return replace(self.engine, time_limit_s=max(0.0, self.engine.time_limit_s - seconds))
+        return self.engine
