@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BACKENDS = {
     "lava": "seamount.backends.lava.run:LavaBackend",
+    "loihi2": "seamount.backends.lava.run:Loihi2Backend",
     "reference": "seamount.backends.simulator.reference:ReferenceSimulator",
     "vectorized": "seamount.backends.simulator.vectorized:VectorizedSimulator",
 }

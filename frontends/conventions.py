@@ -71,7 +71,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def assuming(self, more: Conventions, source: str) -> Meaning:
         """The same with `more` taking precedence everywhere, and its source noted."""
         nodes = {k: more.over(v) for k, v in self.nodes.items()}
-        sources = {**self.sources, **{k: source for k in more.known()}}
+        sources = {**self.sources, **dict.fromkeys(more.known(), source)}
         return Meaning(default=more.over(self.default), nodes=nodes, sources=sources)
 
 

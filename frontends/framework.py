@@ -33,6 +33,10 @@ def _nothing(model: torch.nn.Module) -> None:
     pass
 
 
+def _no_objections(name: str, module: torch.nn.Module) -> list[Problem]:
+    return []
+
+
 @dataclass(frozen=True, eq=False)
 class Membrane:
     """How a neuron layer's membrane, the last of its outputs, is read.
@@ -53,6 +57,7 @@ class Framework:
     module is set to do so. refused: class name -> why it is not supported. containers: class names that are traced
     through. defaults: conventions of its neurons. versions: packages and their versions, for the model file.
     layers: class -> the torch.nn class that it acts as. membranes: class -> how its membrane is read.
+    neuron_objections: what speaks against a neuron layer, known without running it.
     keeps_state: its neurons hold their state themselves when none is handed to them. reset: sets the states of a
     network to their start; called before each sample.
     """
@@ -67,6 +72,7 @@ class Framework:
     multi_step: Callable[[torch.nn.Module], bool] = _never
     layers: Mapping[type, type] = field(default_factory=dict)
     membranes: Mapping[type, Membrane] = field(default_factory=dict)
+    neuron_objections: Callable[[str, torch.nn.Module], list[Problem]] = _no_objections
     keeps_state: bool = False
     reset: Callable[[torch.nn.Module], None] = _nothing
 
@@ -112,14 +118,16 @@ class Framework:
         problems = []
         for name, module in self.leaves(model):
             where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
-            if type(module) in self.layers:
+            if self.is_neuron(module):
+                problems += self.neuron_objections(name or type(module).__name__.lower(), module)
+            elif type(module) in self.layers:
                 problems += layers.objections(where, module, self.layers[type(module)])
-            elif not self.is_neuron(module) and self.owns(module):
+            elif self.owns(module):
                 kind = type(module).__name__
                 supported = ", ".join(sorted(c.__name__ for c in self.neurons))
                 why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
                 problems.append(Problem(where, why, f"use one of {supported}"))
-            elif not self.is_neuron(module):
+            else:
                 problems += layers.objections(where, module, layers.kind_of(module))
         return problems
 

@@ -34,6 +34,7 @@ REFUSED = {
     "Alpha": "the difference of two currents with a gain of their own has no counterpart in NIR",
     "LeakyParallel": "a whole sequence at once in one torch.nn.RNN has no counterpart in NIR",
     "LinearLeaky": "weights inside a layer that takes a whole sequence at once have no counterpart in NIR",
+    "AssociativeLeaky": "a matrix-valued state has no counterpart in NIR",
     "StateLeaky": "a membrane without spikes that takes a whole sequence at once has no counterpart in NIR",
     "LeakyKernel": "a fused kernel over a whole sequence has no counterpart in NIR",
     "DeltaLeaky": "sending changes of the membrane has no counterpart in NIR",
@@ -58,5 +59,5 @@ def reset(model: torch.nn.Module) -> None:
 
 FRAMEWORK = Framework(
     "snntorch", NEURONS, frozenset(), REFUSED, frozenset(), PRESETS["snntorch"], versions,
-    membranes=MEMBRANES, keeps_state=True, reset=reset,
+    membranes=MEMBRANES, neuron_objections=snntorch_neurons.objections, keeps_state=True, reset=reset,
 )  # fmt: skip

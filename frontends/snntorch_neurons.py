@@ -81,94 +81,86 @@ class _Layer:
         """alpha or beta as the forward pass takes it, clamped to [0, 1]."""
         return np.clip(self.get(name), 0.0, 1.0)
 
-    def check_extras(self) -> None:
-        """What NIR has no field for."""
-        m = self.module
-        if m.state_quant:
-            self.bad("state_quant rounds its state in the framework", "train without state_quant; compiling quantizes")
-        if m.inhibition:
-            self.bad("inhibition lets one neuron of the layer fire", "use inhibition=False and lateral weights")
-        if (array(m.graded_spikes_factor) != 1).any():
-            found = f"graded_spikes_factor = {array(m.graded_spikes_factor).ravel()[0]:g} scales its spikes"
-            self.bad(found, "use graded_spikes_factor=1 and put the factor into the weights of the next layer")
 
-    def mechanism(self) -> Mechanism:
-        """What the forward pass does: it was fixed at construction, the buffer may say something else since."""
-        chosen = _MECHANISMS[self.module.state_function.__name__]
-        told = _VALUES[int(self.module.reset_mechanism_val)]
-        if told != chosen:
-            found = f"it was built with reset_mechanism={chosen!r} and told {told!r} afterwards, and does some of both"
-            self.bad(found, f"build it with reset_mechanism={told!r} and load the parameters again")
-        return chosen
+def objections(name: str, module: Any) -> list[Problem]:
+    """What speaks against a neuron layer before it is run, apart from its parameters."""
+    layer = _Layer(name, module, ())
+    _object_to_extras(layer)
+    reset, delayed = _mechanism(module), getattr(module, "reset_delay", True)
+    told = _VALUES[int(module.reset_mechanism_val)]
+    if told != reset:
+        found = f"it was built with reset_mechanism={reset!r} and told {told!r} afterwards, and does some of both"
+        layer.bad(found, f"build it with reset_mechanism={told!r} and load the parameters again")
+    elif not delayed and type(module).__name__ == "RSynaptic":
+        layer.bad("snntorch 1.0.0 does not carry out its reset_delay=False", "build it with reset_delay=True")
+    elif not delayed and reset == "subtract":
+        layer.bad(
+            'reset_mechanism="subtract" with reset_delay=False depends on whether v stays above the threshold',
+            "train with reset_delay=True",
+        )
+    elif delayed and reset == "zero" and type(module).__name__ != "Leaky":
+        # RSynaptic ignores reset_delay=False, and Lapicque has no such option.
+        free = type(module).__name__ in ("Synaptic", "RLeaky")
+        layer.bad(
+            'reset_mechanism="zero" with a delay holds the membrane at 0 for one step, whatever arrives',
+            f'train with {"reset_delay=False, or " if free else ""}reset_mechanism="subtract"',
+        )
+    return layer.problems
 
-    def reset(self, held: bool) -> Conventions:
-        """The conventions of its reset. held: zero with delay also suppresses the update of the next step."""
-        reset, delayed = self.mechanism(), getattr(self.module, "reset_delay", True)
-        if reset == "subtract" and not delayed:
-            self.bad(
-                'reset_mechanism="subtract" with reset_delay=False depends on whether v stays above the threshold',
-                "train with reset_delay=True",
-            )
-        if reset == "zero" and delayed and held:
-            other = "reset_delay=False" if hasattr(self.module, "reset_delay") else 'reset_mechanism="subtract"'
-            self.bad(
-                'reset_mechanism="zero" with a delay holds the membrane at 0 for one step, whatever arrives',
-                f"train with {other}",
-            )
-        return Conventions(reset=reset, timing="next" if reset == "subtract" else "immediate")
+
+def _object_to_extras(layer: _Layer) -> None:
+    """What NIR has no field for."""
+    m = layer.module
+    if m.state_quant:
+        layer.bad("state_quant rounds its state in the framework", "train without state_quant; compiling quantizes")
+    if m.inhibition:
+        layer.bad("inhibition lets one neuron of the layer fire", "use inhibition=False and lateral weights")
+    factor = array(m.graded_spikes_factor)
+    if (factor != 1).any():
+        found = f"graded_spikes_factor = {factor.flat[0]:g} scales its spikes"
+        layer.bad(found, "use graded_spikes_factor=1 and put the factor into the weights of the next layer")
+
+
+def _mechanism(module: Any) -> Mechanism:
+    """What the forward pass does; it is fixed at construction."""
+    return _MECHANISMS[module.state_function.__name__]
+
+
+def _said(module: Any) -> Conventions:
+    """The conventions of a layer's reset, for what `objections` lets pass."""
+    reset = _mechanism(module)
+    return Conventions(reset=reset, timing="next" if reset == "subtract" else "immediate")
 
 
 def leaky(name: str, module: Any, shape: Shape) -> Part:
     """Leaky: LIF with r = tau / dt, or IF."""
     layer = _Layer(name, module, shape)
-    layer.check_extras()
-    said = layer.reset(held=False)
-    node = _membrane(layer.decay("beta"), layer.get("threshold"))
-    layer.done()
-    return Part({name: node}, name, name, conventions={name: said})
+    return _alone(layer, _membrane(layer.decay("beta"), layer.get("threshold")))
 
 
 def lapicque(name: str, module: Any, shape: Shape) -> Part:
     """Lapicque: LIF with beta = 1 - time_step / (R C) and r = time_step / C / (1 - beta)."""
     layer = _Layer(name, module, shape)
-    layer.check_extras()
-    said = layer.reset(held=True)
     beta, gain = _circuit(layer)
-    node = _membrane(beta, layer.get("threshold"), gain)
-    layer.done()
-    return Part({name: node}, name, name, conventions={name: said})
+    return _alone(layer, _membrane(beta, layer.get("threshold"), gain))
 
 
 def synaptic(name: str, module: Any, shape: Shape) -> Part:
     """Synaptic: CubaLIF with w_in = tau_syn / dt and r = tau_mem / dt."""
     layer = _Layer(name, module, shape)
-    layer.check_extras()
-    said = layer.reset(held=True)
-    node = _current(layer.decay("alpha"), layer.decay("beta"), layer.get("threshold"))
-    layer.done()
-    return Part({name: node}, name, name, conventions={name: said})
+    return _alone(layer, _current(layer.decay("alpha"), layer.decay("beta"), layer.get("threshold")))
 
 
 def rleaky(name: str, module: Any, shape: Shape) -> Part:
     """RLeaky: as Leaky, and recurrent weights back into it."""
     layer = _Layer(name, module, shape)
-    layer.check_extras()
-    said = layer.reset(held=True)
-    node = _membrane(layer.decay("beta"), layer.get("threshold"))
-    return _recurrent(layer, node, said)
+    return _recurrent(layer, _membrane(layer.decay("beta"), layer.get("threshold")))
 
 
 def rsynaptic(name: str, module: Any, shape: Shape) -> Part:
     """RSynaptic: as Synaptic, and recurrent weights back into it."""
     layer = _Layer(name, module, shape)
-    layer.check_extras()
-    if module.reset_delay:
-        said = layer.reset(held=True)
-    else:
-        said = Conventions()
-        layer.bad("snntorch 1.0.0 does not carry out its reset_delay=False", "build it with reset_delay=True")
-    node = _current(layer.decay("alpha"), layer.decay("beta"), layer.get("threshold"))
-    return _recurrent(layer, node, said)
+    return _recurrent(layer, _current(layer.decay("alpha"), layer.decay("beta"), layer.get("threshold")))
 
 
 def leaky_membrane(name: str, module: Any, shape: Shape) -> Part:
@@ -187,14 +179,14 @@ def lapicque_membrane(name: str, module: Any, shape: Shape) -> Part:
 def synaptic_membrane(name: str, module: Any, shape: Shape) -> Part:
     """The membrane of a Synaptic: CubaLI. Without reset alone, since what is taken from v would have to pass i."""
     layer = _Layer(name, module, shape)
-    if layer.mechanism() == "subtract":
+    if _mechanism(module) == "subtract":
         layer.bad("its membrane is read, which has no counterpart while spikes reset it", _READ)
     return _read(layer, _current(layer.decay("alpha"), layer.decay("beta")), layer.get("threshold"))
 
 
 def needs_spikes(module: Any) -> bool:
     """Whether the membrane depends on the layer's own spikes."""
-    return module.state_function.__name__ == "_base_sub"
+    return _mechanism(module) == "subtract"
 
 
 _READ = 'build the layer whose membrane is read with reset_mechanism="none", or read its spikes'
@@ -202,17 +194,20 @@ _READ = 'build the layer whose membrane is read with reset_mechanism="none", or 
 
 def _read(layer: _Layer, node: nir.NIRNode, taken: Array) -> Part:
     """A readout of the membrane; `taken` goes in through the input for each spike of the step before."""
-    reset, name = layer.mechanism(), layer.name
-    if reset == "zero" or not getattr(layer.module, "reset_delay", True):
+    name = layer.name
+    if _mechanism(layer.module) == "zero":
         layer.bad("its membrane is read, which has no counterpart while spikes set it", _READ)
-    if layer.module.state_quant:
-        layer.bad("state_quant rounds its state in the framework", "train without state_quant; compiling quantizes")
     layer.done()
-    if reset == "none":
+    if not needs_spikes(layer.module):
         return Part({name: node}, name, name)
     back = f"{name}.reset"
-    nodes = {name: node, back: nir.Scale(-taken)}
-    return Part(nodes, name, name, ((back, name),), feedback=back)
+    return Part({name: node, back: nir.Scale(-taken)}, name, name, ((back, name),), feedback=back)
+
+
+def _alone(layer: _Layer, node: nir.NIRNode) -> Part:
+    """A layer of one node. Raises ImportRefused."""
+    layer.done()
+    return Part({layer.name: node}, layer.name, layer.name, conventions={layer.name: _said(layer.module)})
 
 
 def _tau(decay: Array) -> Array:
@@ -252,18 +247,15 @@ def _circuit(layer: _Layer) -> tuple[Array, Array]:
     return beta, gain
 
 
-def _recurrent(layer: _Layer, node: nir.NIRNode, said: Conventions) -> Part:
+def _recurrent(layer: _Layer, node: nir.NIRNode) -> Part:
     """The neurons and their weights from the step before. Raises ImportRefused."""
     name, inner = layer.name, layer.module.recurrent
     back = f"{name}.w_rec"
     if isinstance(inner, (torch.nn.Linear, torch.nn.Conv2d)):
-        try:
-            weights = write_layer(back, inner, layer.shape, "N", type(inner)).nodes[back]
-        except ImportRefused as refused:
-            layer.problems += refused.problems
+        weights = write_layer(back, inner, layer.shape, "N", type(inner)).nodes[back]
     else:
         # RecurrentOneToOne: V times the neuron's own spike.
         weights = nir.Scale(_Layer(name, inner, layer.shape, layer.problems).get("V"))
     layer.done()
     edges = ((name, back), (back, name))
-    return Part({name: node, back: weights}, name, name, edges, {name: said})
+    return Part({name: node, back: weights}, name, name, edges, {name: _said(layer.module)})

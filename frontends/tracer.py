@@ -21,7 +21,6 @@ from seamount.frontends.trace_origin import user_line
 from seamount.frontends.trace_time import ALL, ANY
 from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Kind, Lead, Ref, TracedNode
 
-
 _SOURCES = ("neuron", "membrane", "input")
 """Kinds of nodes whose output is not made from that of other nodes in the same step by linear layers."""
 
@@ -71,6 +70,8 @@ class Tracer(TorchFunctionMode):
         for tensor in (*model.parameters(), *model.buffers()):
             self._constants[tensor] = True
         self._index: dict[Any, int] = {}
+        self._strayed: set[int] = set()
+        """Neuron layers whose state was refused; once is enough."""
         self._calls: dict[int, int] = {}
 
     # Values
@@ -290,8 +291,9 @@ class Tracer(TorchFunctionMode):
             return
         marks = [self._marks.get(s) for s in leaves]
         expected = [(id(module), call - 1, place) for place in given]
-        if not leaves and keeps:
+        if id(module) in self._strayed or (not leaves and keeps):
             return
+        told = len(self.problems)
         if not leaves:
             self.refuse(
                 f"its state is not passed on at step {call}",
@@ -304,6 +306,8 @@ class Tracer(TorchFunctionMode):
             )  # fmt: skip
         elif any(s._version != m.version for s, m in zip(leaves, marks, strict=True) if m is not None):
             self.refuse("its state is written to between steps", "leave the state unchanged", where)
+        if len(self.problems) > told:
+            self._strayed.add(id(module))
 
     # Inputs of neurons that include the step before
 
@@ -340,9 +344,7 @@ class Tracer(TorchFunctionMode):
         if ref.node < 0:
             return ref.node == ZERO
         node = self.nodes[ref.node]
-        return (
-            node.kind not in _SOURCES and not has_offset(node.module) and all(map(self._is_zero, node.refs))
-        )
+        return node.kind not in _SOURCES and not has_offset(node.module) and all(map(self._is_zero, node.refs))
 
     def _silent_at_first(self, ref: Ref) -> bool:
         if ref.lag > 0:

@@ -132,7 +132,9 @@ def _wire_membranes(tracer: Tracer) -> None:
     for node in tracer.nodes:
         if node.kind == "membrane":
             neuron = node.refs[0].node
-            spikes = (Ref(neuron, 1),) if tracer.framework.membranes[type(node.module)].after_spikes(node.module) else ()
+            spikes = (
+                (Ref(neuron, 1),) if tracer.framework.membranes[type(node.module)].after_spikes(node.module) else ()
+            )
             node.refs, node.in_shape = tracer.nodes[neuron].refs + spikes, tracer.nodes[neuron].in_shape
 
 

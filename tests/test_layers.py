@@ -36,7 +36,7 @@ NEIGHBOURS = {"frontends": set(), "backends": set(), "models": {"frontends"}, "c
 LIBRARIES = {
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/cli": {"numpy", "networkx", "msgspec", "typer", "rich"},
-    "frontends": {"numpy", "networkx", "msgspec", "nir", "h5py", "torch", "norse"},
+    "frontends": {"numpy", "networkx", "msgspec", "nir", "h5py", "torch", "norse", "snntorch", "spikingjelly"},
     "backends": {"numpy"},
     "backends/lava": {"numpy", "lava", "scipy"},
     "models": {"numpy", "nir", "torch", "norse", "sklearn", "h5py", "rich"},

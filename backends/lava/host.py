@@ -1,6 +1,6 @@
 """What runs under Lava's Python (3.10, numpy < 2, lava-nc 0.10.0): programs in, traces out, by files.
 
-    python host.py PROGRAM_FOLDER MESSAGES.npz OUT.npz [--record spikes,u,v] [--simulate reference|vectorized]
+    python host.py PROGRAM_FOLDER MESSAGES.npz OUT.npz [--record spikes,u,v] [--simulate reference|vectorized|loihi2]
     python host.py --jobs JOBS.json [--processes P]
 
 PROGRAM_FOLDER is an artifact, or a folder with program.json and arrays.npz. MESSAGES.npz holds "messages:<port>"
@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 import types
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,6 +30,7 @@ if "seamount" not in sys.modules:
     _package.__path__ = [str(Path(__file__).resolve().parents[2])]
     sys.modules["seamount"] = _package
 
+from seamount.backends.lava.environment import HOW
 from seamount.backends.lava.results import load_messages, save_trace
 from seamount.compiler.artifact import MANIFEST_FILE, load_artifact
 from seamount.compiler.errors import InputError, Problem, SeamountError
@@ -39,6 +41,7 @@ Job = dict[str, Any]
 REPORT_S = 0.2
 LONGEST = 3000
 """Characters of a message; writes of up to 4096 bytes to a pipe are not split."""
+BOARD = "loihi2"
 MARK = "seamount: "
 """Begins every line of ours, since Lava and its workers print too."""
 
@@ -50,6 +53,11 @@ def say(message: str = "", **event: object) -> None:
     os.write(1, ("\n" + MARK + json.dumps(event) + "\n").encode())
 
 
+def unusable(*problems: Problem) -> None:
+    """This environment cannot run the jobs."""
+    say(event="unusable", problems=[asdict(problem) for problem in problems])
+
+
 def main() -> int:
     """Run the jobs of the command line."""
     given = parse(sys.argv[1:])
@@ -57,11 +65,19 @@ def main() -> int:
     if given.child:
         die_with_parent()
     jobs = listed_jobs(given)
-    if any(not job.get("simulate") for job in jobs):
+    if any(job.get("simulate") in (None, BOARD) for job in jobs):
         try:
             import_module("seamount.backends.lava.job")  # before the fork, so that the jobs share it
         except ImportError as error:
-            say(event="unusable", message=f"{sys.executable} cannot import Lava: {error}")
+            unusable(Problem("Lava interpreter", f"{sys.executable} cannot import Lava: {error}", HOW))
+            return 2
+    if any(job.get("simulate") == BOARD for job in jobs):
+        from seamount.backends.lava.hardware import require_board
+
+        try:
+            require_board()
+        except InputError as error:
+            unusable(*error.problems)
             return 2
     return run_all(jobs, given.processes)
 
@@ -71,7 +87,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run compiled programs in Lava.")
     parser.add_argument("files", nargs="*", metavar="PROGRAM_FOLDER MESSAGES OUT")
     parser.add_argument("--record", default="", help="spikes, u, v: what to keep in full")
-    parser.add_argument("--simulate", choices=("reference", "vectorized"), help="numpy instead of Lava")
+    parser.add_argument("--simulate", choices=("reference", "vectorized", BOARD), help="numpy, or a board")
     parser.add_argument("--jobs", type=Path, help="JSON file with several jobs")
     parser.add_argument("--processes", type=int, default=1, help="graphs at a time")
     parser.add_argument("--child", action="store_true", help="end when the process that started this one ends")
@@ -150,6 +166,10 @@ def execute(index: int, job: Job) -> Trace:
     program = load_artifact(folder).program if (folder / MANIFEST_FILE).exists() else read_program(folder)
     messages = load_messages(Path(job["messages"]))
     record = frozenset(job.get("record", ()))
+    if job.get("simulate") == BOARD:
+        from seamount.backends.lava.hardware import run_on_board
+
+        return run_on_board(program, messages, record)
     if job.get("simulate"):
         trace: Trace = simulator(job["simulate"]).run(program, messages, record)
         return trace

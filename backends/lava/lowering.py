@@ -13,24 +13,45 @@ from dataclasses import replace
 
 import numpy as np
 
-from seamount.compiler.program.needs import convolves
+from seamount.compiler.errors import Problem
+from seamount.compiler.program.needs import chip_needs, convolves
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, synapses
 
 DENSE_DELAYS = 2**24
 """Entries of a stack of delayed weights above which DelaySparse is used."""
 
 
-def for_lava(program: Program, convolutions: bool = True) -> Program:
-    """The program as exported/network.py takes it: same integers, same names. convolutions: False for none at all."""
-    projections = tuple(_listed(program, q, convolutions) for q in program.projections)
+def for_lava(program: Program, folded: bool = True) -> Program:
+    """The program as exported/network.py takes it: same integers, same names.
+
+    folded: exponents may be folded into the weights of a Conv, which only Lava's CPU model takes, not a chip.
+    """
+    projections = tuple(_listed(program, q, folded) for q in program.projections)
     return replace(program, projections=(*projections, *_ties(program)))
 
 
-def _listed(program: Program, q: Projection, convolutions: bool) -> Projection:
+def board_faults(program: Program) -> list[Problem]:
+    """What the program needs and stock processes on a board do not do.
+
+    Gates are replaced by a fresh start for each sample. That is not enough where populations fire before their first
+    window, which a bias above 0 can make them do: the gate would drop those spikes.
+    """
+    remedy = "train without it, or run it on the CPU with --backend lava"
+    refused = ("microcode", "a shift of the sum")
+    faults = [Problem(n.where, f"needs {n.what}", remedy) for n in chip_needs(program) if n.what.startswith(refused)]
+    gated = [q.name for q in program.projections if q.lag > 0]
+    for p in program.populations:
+        if gated and p.fires and int(p.bias_mant.max()) > 0:
+            found = f"may fire before the first sample, and projections {', '.join(gated)} would carry that into it"
+            faults.append(Problem(f"population '{p.name}'", found, remedy, "no bias above 0 in a network with gates"))
+    return faults
+
+
+def _listed(program: Program, q: Projection, folded: bool) -> Projection:
     """The projection with its synapses as a list, where Lava needs that."""
     c = q.connection
     if isinstance(c, Conv):
-        keep = convolutions and convolves(program, q)
+        keep = convolves(program, q) and (folded or q.weight_exp == 0)
     else:
         keep = not isinstance(c, Dense) or q.delay == 0 or c.weight.size * (q.delay + 1) <= DENSE_DELAYS
     if keep:

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.lava.child import HostProcess
-from seamount.backends.lava.environment import HOW, find_interpreter
+from seamount.backends.lava.environment import find_interpreter
+from seamount.backends.lava.lowering import board_faults
 from seamount.backends.lava.results import join_traces, load_trace, save_messages
-from seamount.compiler.errors import CheckFailed, InputError, Problem
+from seamount.compiler.errors import CheckFailed, CompileError, InputError, Problem, raise_all
 from seamount.compiler.execution import Progress, Trace, check_request
 from seamount.compiler.program.codec import write_program
 from seamount.compiler.program.program import Program
@@ -60,6 +61,7 @@ class LavaBackend:
     keep: Path | None = None
 
     name = "lava"
+    hardware = False
 
     def run(
         self,
@@ -94,11 +96,12 @@ class LavaBackend:
         """Traces of several jobs, in one start of the host. report: called with (job, finished fraction).
 
         simulate: "reference" or "vectorized" runs that simulator in the Lava environment instead.
+        Raises as `run`.
         """
         python = find_interpreter(self.interpreter)
         deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
         with tempfile.TemporaryDirectory(prefix="seamount-lava-") as folder:
-            outs = _write_jobs(Path(folder), self.keep, jobs, simulate)
+            outs = _write_jobs(Path(folder), self.keep, jobs, "loihi2" if self.hardware else simulate)
             open_jobs = [i for i, out in enumerate(outs) if not out.exists()]
             report = report or (lambda job, fraction: None)
             for i, out in enumerate(outs):
@@ -127,13 +130,36 @@ class LavaBackend:
             elif kind == "failed":
                 raise _failure(f"failed: {event['message']}", host, len(finished), len(jobs))
             elif kind == "unusable":
-                raise InputError(Problem("Lava interpreter", event["message"], HOW))
+                raise InputError([Problem(**problem) for problem in event["problems"]])
             elif kind == "late":
                 raise _failure(f"did not finish within {self.time_limit_s} s", host, len(finished), len(jobs))
             elif kind == "stalled":
                 raise _failure(f"made no progress for {self.stall_limit_s} s", host, len(finished), len(jobs))
             elif kind == "ended" and len(finished) < len(jobs):
                 raise _failure(f"ended early (exit code {event['code']})", host, len(finished), len(jobs))
+
+
+@dataclass(frozen=True)
+class Loihi2Backend(LavaBackend):
+    """Runs programs on a Loihi 2 board; see hardware.py.
+
+    Raises as LavaBackend; CompileError with what stock processes on a board cannot do, and InputError where Lava has no
+    extension for Loihi.
+    """
+
+    name = "loihi2"
+    hardware = True
+
+    def run(
+        self,
+        program: Program,
+        messages: Messages,
+        record: frozenset[str] = frozenset(),
+        progress: Progress | None = None,
+    ) -> Trace:
+        """Trace of the messages."""
+        raise_all(CompileError, board_faults(program))
+        return super().run(program, messages, record, progress)
 
 
 def _failure(found: str, host: HostProcess, finished: int, jobs: int) -> CheckFailed:

@@ -16,7 +16,7 @@ from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.program.program import Program
 
-SIMULATED, PER_GRAPH = 500, 50
+SIMULATED, PER_GRAPH = 500, 100
 """Samples handed over at once: to a simulator; to Lava for each process, since a graph takes a second to start."""
 
 

@@ -24,7 +24,9 @@ DataFolder = Annotated[
 Split = Annotated[str, typer.Option(help="Which part of the data: test or train.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps per sample; default: what the model was saved with.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Use at most so many samples.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Samples handed to the backend at once; bounds memory.")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Samples handed to the backend at once; default 500, in Lava 100 per process.")
+]
 Seed = Annotated[int | None, typer.Option(help="With --limit: choose the samples at random with this seed.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no tables.")]

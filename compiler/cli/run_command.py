@@ -27,15 +27,11 @@ if TYPE_CHECKING:
 BackendName = Annotated[
     str | None, typer.Option(help="vectorized, reference, lava, or loihi2 for a board; default vectorized.")
 ]
-BatchSize = Annotated[
-    int | None,
-    typer.Option(min=1, help="Samples handed to the backend at once; bounds memory. [default: 500, lava 50]"),
-]
 Processes = Annotated[int | None, typer.Option(min=1, help="Lava: graphs at a time.")]
 TimeLimit = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Lava: longest duration of the run.")]
 Keep = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="Lava: finished batches stay here; the same command goes on there."),
+    typer.Option(metavar="FOLDER", help="Lava: finished batches stay here; run again, it goes on there."),
 ]
 LavaPython = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Lava: its Python; default $SEAMOUNT_LAVA_PYTHON, or .venv-lava.")
@@ -49,7 +45,7 @@ def run(
     steps: o.Steps = None,
     limit: o.Limit = None,
     backend: BackendName = None,
-    batch_size: BatchSize = None,
+    batch_size: o.BatchSize = None,
     processes: Processes = None,
     time_limit: TimeLimit = None,
     keep: Keep = None,
@@ -156,7 +152,8 @@ def add_counts(parts: list[EventCounts]) -> EventCounts:
 def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any]) -> None:
     show.activity(artifact.program, counts)
     stated = summary["float_accuracy"]
-    beside = f" (float, as saved with the model: {percent(stated)})" if stated is not None else ""
+    comparable = stated is not None and summary["steps"] == artifact.steps
+    beside = f" (float, as saved with the model: {percent(stated)})" if comparable else ""
     out.print(
         f"accuracy {percent(summary['accuracy'])} on {summary['samples']} samples, T = {summary['steps']}{beside}"
     )

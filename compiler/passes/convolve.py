@@ -41,13 +41,13 @@ def convolved(second: Conv, first: Conv, source: Shape, middle: Shape) -> Conv |
 
 
 def _padding_is_silent(second: Conv, first: Conv, source: Shape, middle: Shape) -> bool:
-    """Whether windows of `first` that `second` takes for zero padding lie outside the image altogether."""
-    for axis, p in enumerate(second.padding):
-        span = (first.weight.shape[2 + axis] - 1) * first.dilation[axis] + 1
-        stride, pad = first.stride[axis], first.padding[axis]
-        if p and (span > stride + pad or middle[1 + axis] * stride - pad < source[1 + axis]):
-            return False
-    return True
+    """Whether windows of `first` that `second` takes for zero padding lie outside the image altogether.
+
+    The next window after the last begins at middle * stride - pad. Where that is beyond the image, the number of
+    windows gives span <= stride + pad, so that the one before the first ends before the image.
+    """
+    axes = zip(second.padding, middle[1:], first.stride, first.padding, source[1:], strict=True)
+    return all(not p or m * stride - pad >= n for p, m, stride, pad, n in axes)
 
 
 def _matched(second: Conv, first: Conv) -> tuple[Array, Array, int] | None:

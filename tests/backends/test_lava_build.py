@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.codec import write_program
+from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Conv, Dense, Program
 from tests.backends.lava_support import lava_python
 from tests.backends.test_lava_constructs import CONNECTIONS, loops

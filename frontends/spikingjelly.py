@@ -1,0 +1,108 @@
+"""The SpikingJelly frontend: which of its classes are neuron layers, wrapped layers, containers, or refused.
+
+Measured with spikingjelly 2.0.0; the discrete updates stand in spikingjelly_neurons.py.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import torch
+from spikingjelly.activation_based import functional, layer, neuron
+from torch import nn
+
+from seamount.frontends import spikingjelly_neurons
+from seamount.frontends.conventions import PRESETS
+from seamount.frontends.framework import Framework, NeuronWriter
+
+NEURONS: dict[type, NeuronWriter] = {
+    neuron.IFNode: spikingjelly_neurons.integrate_and_fire,
+    neuron.LIFNode: spikingjelly_neurons.lif,
+    neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
+    neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
+}
+
+LAYERS: dict[type, type] = {
+    layer.Linear: nn.Linear,
+    layer.Conv1d: nn.Conv1d,
+    layer.Conv2d: nn.Conv2d,
+    layer.BatchNorm1d: nn.BatchNorm1d,
+    layer.BatchNorm2d: nn.BatchNorm2d,
+    layer.ThresholdDependentBatchNorm1d: nn.BatchNorm1d,
+    layer.ThresholdDependentBatchNorm2d: nn.BatchNorm2d,
+    layer.AvgPool1d: nn.AvgPool1d,
+    layer.AvgPool2d: nn.AvgPool2d,
+    layer.AdaptiveAvgPool2d: nn.AdaptiveAvgPool2d,
+    layer.Flatten: nn.Flatten,
+    layer.Dropout: nn.Dropout,
+    layer.Dropout2d: nn.Dropout2d,
+}
+"""Stateless layers -> the torch.nn class that they act as, in either step mode."""
+
+CONTAINERS = frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"})
+
+_ANALOG = "it sends real values"
+_TERNARY = "negative spikes have no counterpart in NIR"
+_NOISE = "noise has no counterpart in NIR"
+_PARALLEL = "each step sees several steps of input at once, which no neuron of NIR does"
+_INNER = "connections inside the layer that follow a rule of their own have no counterpart in NIR"
+_ONLINE = "a copy for online learning; its trained weights belong to the plain class"
+_MAX = "a maximum is not linear; use an average pool or a strided convolution, and train again"
+_PER_STEP = "a scale that differs between steps has no counterpart in NIR"
+REFUSED = {
+    "KLIFNode": "scaling and rectifying the membrane before it is compared has no counterpart in NIR",
+    "QIFNode": "a quadratic membrane has no counterpart in NIR",
+    "EIFNode": "an exponential membrane has no counterpart in NIR",
+    "IzhikevichNode": "a quadratic membrane with a recovery variable has no counterpart in NIR",
+    "GatedLIFNode": "gates have no counterpart in NIR",
+    "ComplementaryLIFNode": "the complementary potential has no counterpart in NIR",
+    "RAFNode": "a resonating membrane has no counterpart in NIR",
+    "ILIFNode": "sending several spikes in one step has no counterpart on a chip of single spikes",
+    "HalfThresholdIFNode": "starting at half the threshold has no counterpart among the start conventions",
+    "LIAFNode": _ANALOG,
+    "NonSpikingIFNode": _ANALOG,
+    "NonSpikingLIFNode": _ANALOG,
+    **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), _PARALLEL),
+    **dict.fromkeys(("TernaryIFNode", "TernaryLIFNode", "STBIFNode"), _TERNARY),
+    **dict.fromkeys(("NoisyCUBALIFNode", "NoisyNonSpikingIFNode", "NoisyILCCUBALIFNode"), _NOISE),
+    **dict.fromkeys(("ILCIFNode", "ILCLIFNode", "ILCCUBALIFNode"), _INNER),
+    **dict.fromkeys(("OTTTLIFNode", "SLTTLIFNode", "DSRIFNode", "DSRLIFNode"), _ONLINE),
+    **dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _MAX),
+    **dict.fromkeys(
+        (
+            "BatchNormThroughTime1d", "BatchNormThroughTime2d", "BatchNormThroughTime3d",
+            "TemporalEffectiveBatchNorm1d", "TemporalEffectiveBatchNorm2d", "TemporalEffectiveBatchNorm3d",
+        ),
+        _PER_STEP,
+    ),
+    "SynapseFilter": "a filtered synapse without neuron has no counterpart in NIR; use a CUBALIFNode",
+    "VotingLayer": "it averages neurons of one class; leave it out of the saved module, or use a Linear of equal weights",
+    "ElementWiseRecurrentContainer": "it feeds a function of its own back; write the recurrence in forward",
+    "LinearRecurrentContainer": "it feeds back through a concatenation; write the recurrence in forward with two Linear",
+    "GroupNorm": "its scale follows each input; use a batch norm",
+}  # fmt: skip
+"""Class -> why it is refused."""
+
+
+def versions() -> dict[str, str]:
+    """Packages that gave the network its meaning."""
+    return {name: version(name) for name in ("spikingjelly", "torch", "nir")}
+
+
+def multi_step(module: torch.nn.Module) -> bool:
+    """Whether a neuron or wrapped layer takes (T, N, *shape)."""
+    several = type(module) in NEURONS or type(module) in LAYERS
+    alone = type(module).__name__.startswith("ThresholdDependentBatchNorm")
+    return alone or (several and getattr(module, "step_mode", "s") == "m")
+
+
+def reset(model: torch.nn.Module) -> None:
+    """Set all states to their reset values, as before each sample."""
+    functional.reset_net(model)
+
+
+FRAMEWORK = Framework(
+    "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
+    multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
+    reset=reset,
+)  # fmt: skip
