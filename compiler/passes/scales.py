@@ -93,7 +93,7 @@ def choose(incoming: tuple[Incoming, ...], demand: Demand, limits: Limits) -> Ch
         cap = min(cap, safe)
     elif demand.typical:
         cap = min(cap, U_LIMIT / demand.typical)
-    top = min(2 * start, cap)
+    top = min(1.5 * start, cap)  # beyond it weights need an exponent and are no finer
     least = EXACT * sum(_share(q, float((q.importance * np.square(values_of(q.op))).sum())) for q in incoming)
     tried = [_at(scale, incoming, limits, least) for scale in _candidates(incoming, demand, top)]
     tried.sort(key=lambda c: (c.error, not _is_multiple(c.scale * demand.quantum), -c.scale))

@@ -43,13 +43,13 @@ def read(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", DATA)
 def test_accuracy_in_integers(name: str, compiled: dict[str, Path], tmp_path: Path) -> None:
-    """Float accuracy is what the file records; integers stay within one point."""
+    """Float accuracy is what the file records; integers lose one point at most."""
     result = tmp_path / "run.json"
     ran = call(["run", str(compiled[name]), "--data", DATA[name], "--json", str(result)])
     assert ran.code == 0, ran.err
     found = read(result)
     assert found["samples"] == 360 and len(found["predictions"]) == 360
-    assert abs(found["accuracy"] - found["float_accuracy"]) <= 0.01
+    assert found["accuracy"] >= found["float_accuracy"] - 0.01
     assert found["synops_per_sample"] == pytest.approx(sum(found["synops_per_projection"].values()))
     assert set(found["spikes_per_sample"]) >= {p.name for p in load_artifact(compiled[name]).program.populations}
     assert {"steps", "seconds", "neuron_updates_per_sample"} <= set(found)
