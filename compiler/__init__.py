@@ -12,9 +12,8 @@ if __name__ == "compiler":
     raise ImportError("this folder is imported as seamount.compiler, not as compiler")
 
 if TYPE_CHECKING:
-    from seamount.compiler.driver import compile_graph
-
     from seamount.compiler.artifact import Artifact, load_artifact
+    from seamount.compiler.driver import compile_graph
 
 __version__ = "0.1.0"
 __all__ = ["Artifact", "__version__", "compile_graph", "load_artifact"]

@@ -37,7 +37,8 @@ _FOUND = {
 }
 _REMEDY = (
     "let the module take one step and return (output, state), or loop over time itself, x[t] of (T, N, *shape) or "
-    'x[:, t] of (N, T, *shape); if it does, say so with time="step", "loop" or "batch_first"'
+    'x[:, t] of (N, T, *shape); if it does, say so with time="step", "loop" or "batch_first"; in SpikingJelly give '
+    "all layers one step_mode"
 )
 
 
@@ -74,6 +75,7 @@ def _stepwise(
     model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, on_input: OnInput
 ) -> list[torch.Tensor]:
     outputs, state = [], None
+    hands_on = _takes_state(model)
     for t in range(steps):
         fed = x.clone() if constant else x[:, t].contiguous()
         on_input(fed, t)
@@ -81,7 +83,7 @@ def _stepwise(
         if isinstance(result, (tuple, list)):
             if len(result) < 2:
                 raise ImportRefused(Problem("output", f"the module returns {len(result)} values", _RETURN))
-            state = tuple(result[1:]) if _takes_state(model) else None
+            state = tuple(result[1:]) if hands_on else None
             outputs.append(_tensor(result[0]))
         else:
             state = None

@@ -86,6 +86,9 @@ def objections(name: str, module: Any) -> list[Problem]:
     """What speaks against a neuron layer before it is run, apart from its parameters."""
     layer = _Layer(name, module, ())
     _object_to_extras(layer)
+    if module.state_function.__name__ not in _MECHANISMS:
+        layer.bad("its state_function is a function of your own", "use the layer as snntorch builds it")
+        return layer.problems
     reset, delayed = _mechanism(module), getattr(module, "reset_delay", True)
     told = _VALUES[int(module.reset_mechanism_val)]
     if told != reset:
@@ -206,8 +209,19 @@ def _read(layer: _Layer, node: nir.NIRNode, taken: Array) -> Part:
 
 def _alone(layer: _Layer, node: nir.NIRNode) -> Part:
     """A layer of one node. Raises ImportRefused."""
+    _check_memory(layer)
     layer.done()
     return Part({layer.name: node}, layer.name, layer.name, conventions={layer.name: _said(layer.module)})
+
+
+def _check_memory(layer: _Layer) -> None:
+    """With beta = 0 nothing that was taken at once would be left to take in the next step."""
+    beta = _circuit(layer)[0] if hasattr(layer.module, "R") else layer.decay("beta")
+    if needs_spikes(layer.module) and (beta == 0).any():
+        layer.bad(
+            'beta is 0, so reset_mechanism="subtract" takes the threshold from the next input alone',
+            'train with beta > 0 or reset_mechanism="zero"',
+        )
 
 
 def _tau(decay: Array) -> Array:
@@ -253,9 +267,13 @@ def _recurrent(layer: _Layer, node: nir.NIRNode) -> Part:
     back = f"{name}.w_rec"
     if isinstance(inner, (torch.nn.Linear, torch.nn.Conv2d)):
         weights = write_layer(back, inner, layer.shape, "N", type(inner)).nodes[back]
-    else:
+    elif isinstance(getattr(inner, "V", None), torch.Tensor):
         # RecurrentOneToOne: V times the neuron's own spike.
         weights = nir.Scale(_Layer(name, inner, layer.shape, layer.problems).get("V"))
+    else:
+        weights = nir.Scale(np.zeros(layer.shape))
+        layer.bad(f"its recurrent module is a {type(inner).__name__}", "use a Linear, a Conv2d, or all_to_all=False")
+    _check_memory(layer)
     layer.done()
     edges = ((name, back), (back, name))
     return Part({name: node, back: weights}, name, name, edges, {name: _said(layer.module)})

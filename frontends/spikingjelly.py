@@ -76,9 +76,9 @@ REFUSED = {
         _PER_STEP,
     ),
     "SynapseFilter": "a filtered synapse without neuron has no counterpart in NIR; use a CUBALIFNode",
-    "VotingLayer": "it averages neurons of one class; leave it out of the saved module, or use a Linear of equal weights",
+    "VotingLayer": "it averages neurons of one class; leave it out, or use a Linear of equal weights",
     "ElementWiseRecurrentContainer": "it feeds a function of its own back; write the recurrence in forward",
-    "LinearRecurrentContainer": "it feeds back through a concatenation; write the recurrence in forward with two Linear",
+    "LinearRecurrentContainer": "it feeds back through a concatenation; write it in forward, with two Linear",
     "GroupNorm": "its scale follows each input; use a batch norm",
 }  # fmt: skip
 """Class -> why it is refused."""

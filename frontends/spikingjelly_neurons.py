@@ -46,6 +46,9 @@ def objections(name: str, module: Any) -> list[Problem]:
         bad("it computes with another precision than its inputs", "build it without a neuron precision")
     for field in ("v_threshold", "v_reset", "tau", "c_decay", "v_decay"):
         value = getattr(module, field, None)
+        if value is not None and not isinstance(value, (int, float)):
+            bad(f"{field} is a {type(value).__name__}", "give one number for the layer")
+            return problems
         if value is not None and not math.isfinite(value):
             bad(f"{field} is {value}", _FINITE if field != "v_threshold" else f"{_FINITE}; read spikes, not membranes")
     for field in ("c_decay", "v_decay"):

@@ -173,7 +173,7 @@ _KEEP = "keep the batch on axis 0 and the other axes in order"
 
 def repeated(tracer: Tracer, value: Value) -> bool:
     """Whether the value is of no step, so that it can be shown at every step. Raises WrongTime for a single frame."""
-    if value.node == 0 and value.step >= 0:
+    if value.node == 0 and value.step != ANY:
         raise WrongTime("inside", user_line(), Problem(user_line(), "repeats a frame over time", _ONCE))
     return value.step == ANY and not value.rule
 
@@ -184,9 +184,9 @@ _ONCE = "give the frame once: encoding constant, with steps as many as it is rep
 def repeat(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """x.unsqueeze(0).repeat(T, 1, ...), x.repeat(T, 1, ...) and expand: a frame shown at every step."""
     value = tracer.value(args[0])
-    if value is not None and value.lead in ("N", "1N"):
+    if value is not None and repeated(tracer, value) and value.lead in ("N", "1N"):
         shape = (tracer.steps, tracer.samples, *tracer.features(args[0], value.lead))
-        if repeated(tracer, value) and tuple(result.shape) == shape:
+        if tuple(result.shape) == shape:
             tracer.set(result, replace(value, step=ALL, lead="TN"))
             return
     tracer.refuse("a repetition other than of a frame over all steps", _ONCE, result=result)

@@ -23,9 +23,9 @@ from seamount.frontends.traced import Ref, Time, Traced
 from seamount.frontends.tracer import Tracer, Value
 
 
-def _in_order(module: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
+def _in_order(signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """All arguments of a call in the order of the signature, defaults included."""
-    bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return (*bound.args, *bound.kwargs.values())
 
@@ -42,13 +42,14 @@ def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
         tracer.depth -= 1
         if tracer.depth:
             return
-        given = _in_order(module, args, kwargs)
+        given = _in_order(signatures[module], args, kwargs)
         if tracer.framework.is_neuron(module):
             tracer.on_neuron(module, given, output)
         else:
             tracer.on_layer(module, given[0] if given else None, output)
 
-    for module in dict.fromkeys(m for _, m in tracer.framework.leaves(model)):
+    signatures = {m: inspect.signature(m.forward) for _, m in tracer.framework.leaves(model)}
+    for module in signatures:
         handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
         handles.append(module.register_forward_hook(leave, with_kwargs=True))
     try:

@@ -234,7 +234,7 @@ def test_a_bare_import_is_refused(folder: str) -> None:
 
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "norse", "sklearn", "lava"):
+for name in ("torch", "norse", "snntorch", "spikingjelly", "sklearn", "lava"):
     sys.modules[name] = None
 import seamount.compiler.cli, seamount.frontends.from_nir
 import seamount.backends.registry, seamount.models.registry

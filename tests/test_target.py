@@ -224,7 +224,7 @@ def test_aliases(tmp_path: Path) -> None:
 def test_unknown_names() -> None:
     with pytest.raises(InputError, match=r"target 'loihi3': does not exist\n.*loihi-sim, loihi1, loihi2"):
         load_target("loihi3")
-    with pytest.raises(InputError, match=r"backend 'chip': does not exist\n.*lava, reference, vectorized"):
+    with pytest.raises(InputError, match=r"backend 'chip': does not exist\n.*lava, loihi2, reference, vectorized"):
         load_backend("chip")
 
 

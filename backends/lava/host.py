@@ -1,11 +1,11 @@
 """What runs under Lava's Python (3.10, numpy < 2, lava-nc 0.10.0): programs in, traces out, by files.
 
-    python host.py PROGRAM_FOLDER MESSAGES.npz OUT.npz [--record spikes,u,v] [--simulate reference|vectorized|loihi2]
+    python host.py PROGRAM_FOLDER MESSAGES.npz OUT.npz [--record spikes,u,v] [--on reference|vectorized|loihi2]
     python host.py --jobs JOBS.json [--processes P]
 
 PROGRAM_FOLDER is an artifact, or a folder with program.json and arrays.npz. MESSAGES.npz holds "messages:<port>"
 arrays (N, T, *shape), as an artifact's vectors.npz does. JOBS.json is a list of {"program", "messages", "out",
-"record", "simulate"}. One JSON object per line on stdout tells what happens. Exit code 0 when every job succeeded.
+"record", "on"}. One JSON object per line on stdout tells what happens. Exit code 0 when every job succeeded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Job = dict[str, Any]
 REPORT_S = 0.2
 LONGEST = 3000
 """Characters of a message; writes of up to 4096 bytes to a pipe are not split."""
-BOARD = "loihi2"
+LAVA, BOARD = "lava", "loihi2"
 MARK = "seamount: "
 """Begins every line of ours, since Lava and its workers print too."""
 
@@ -65,13 +65,13 @@ def main() -> int:
     if given.child:
         die_with_parent()
     jobs = listed_jobs(given)
-    if any(job.get("simulate") in (None, BOARD) for job in jobs):
+    if any(job["on"] in (LAVA, BOARD) for job in jobs):
         try:
             import_module("seamount.backends.lava.job")  # before the fork, so that the jobs share it
         except ImportError as error:
             unusable(Problem("Lava interpreter", f"{sys.executable} cannot import Lava: {error}", HOW))
             return 2
-    if any(job.get("simulate") == BOARD for job in jobs):
+    if any(job["on"] == BOARD for job in jobs):
         from seamount.backends.lava.hardware import require_board
 
         try:
@@ -87,7 +87,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run compiled programs in Lava.")
     parser.add_argument("files", nargs="*", metavar="PROGRAM_FOLDER MESSAGES OUT")
     parser.add_argument("--record", default="", help="spikes, u, v: what to keep in full")
-    parser.add_argument("--simulate", choices=("reference", "vectorized", BOARD), help="numpy, or a board")
+    parser.add_argument("--on", default=LAVA, choices=(LAVA, "reference", "vectorized", BOARD), help="what runs it")
     parser.add_argument("--jobs", type=Path, help="JSON file with several jobs")
     parser.add_argument("--processes", type=int, default=1, help="graphs at a time")
     parser.add_argument("--child", action="store_true", help="end when the process that started this one ends")
@@ -104,7 +104,7 @@ def listed_jobs(given: argparse.Namespace) -> list[Job]:
         return jobs
     program, messages, out = given.files
     record = [r for r in given.record.split(",") if r]
-    return [{"program": program, "messages": messages, "out": out, "record": record, "simulate": given.simulate}]
+    return [{"program": program, "messages": messages, "out": out, "record": record, "on": given.on}]
 
 
 def run_all(jobs: list[Job], processes: int) -> int:
@@ -166,12 +166,12 @@ def execute(index: int, job: Job) -> Trace:
     program = load_artifact(folder).program if (folder / MANIFEST_FILE).exists() else read_program(folder)
     messages = load_messages(Path(job["messages"]))
     record = frozenset(job.get("record", ()))
-    if job.get("simulate") == BOARD:
+    if job["on"] == BOARD:
         from seamount.backends.lava.hardware import run_on_board
 
         return run_on_board(program, messages, record)
-    if job.get("simulate"):
-        trace: Trace = simulator(job["simulate"]).run(program, messages, record)
+    if job["on"] != LAVA:
+        trace: Trace = simulator(job["on"]).run(program, messages, record)
         return trace
     from seamount.backends.lava.job import run_job
 

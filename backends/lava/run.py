@@ -48,7 +48,8 @@ class LavaBackend:
     """Runs programs in Lava, bit for bit as Lava's models have it.
 
     interpreter: Python of the Lava environment; by default found (environment.py). processes: graphs at a time.
-    batch_size: samples per graph start; by default what fits BATCH_BYTES. time_limit_s: of a whole run.
+    batch_size: samples per graph start; by default what fits BATCH_BYTES. time_limit_s: of a run, or since `begin`
+    on the monotonic clock.
     stall_limit_s: longest time without progress. keep: a folder where finished batches stay; the same run, started
     again after a failure, takes them from there.
     """
@@ -57,11 +58,11 @@ class LavaBackend:
     processes: int = 1
     batch_size: int | None = None
     time_limit_s: float | None = None
+    begin: float | None = None
     stall_limit_s: float = STALL_S
     keep: Path | None = None
 
     name = "lava"
-    hardware = False
 
     def run(
         self,
@@ -91,17 +92,18 @@ class LavaBackend:
         return join_traces(self.run_jobs(jobs, report))
 
     def run_jobs(
-        self, jobs: Sequence[Job], report: Callable[[int, float], None] | None = None, simulate: str | None = None
+        self, jobs: Sequence[Job], report: Callable[[int, float], None] | None = None, on: str | None = None
     ) -> list[Trace]:
         """Traces of several jobs, in one start of the host. report: called with (job, finished fraction).
 
-        simulate: "reference" or "vectorized" runs that simulator in the Lava environment instead.
+        on: "reference" or "vectorized" runs that simulator in the Lava environment instead.
         Raises as `run`.
         """
         python = find_interpreter(self.interpreter)
-        deadline = None if self.time_limit_s is None else time.monotonic() + self.time_limit_s
+        begin = time.monotonic() if self.begin is None else self.begin
+        deadline = None if self.time_limit_s is None else begin + self.time_limit_s
         with tempfile.TemporaryDirectory(prefix="seamount-lava-") as folder:
-            outs = _write_jobs(Path(folder), self.keep, jobs, "loihi2" if self.hardware else simulate)
+            outs = _write_jobs(Path(folder), self.keep, jobs, on or self.name)
             open_jobs = [i for i, out in enumerate(outs) if not out.exists()]
             report = report or (lambda job, fraction: None)
             for i, out in enumerate(outs):
@@ -148,7 +150,6 @@ class Loihi2Backend(LavaBackend):
     """
 
     name = "loihi2"
-    hardware = True
 
     def run(
         self,
@@ -177,7 +178,7 @@ def _batch_size(program: Program, samples: int, steps: int, record: frozenset[st
     return max(1, min(-(-samples // processes), BATCH_BYTES // (steps * per_step)))
 
 
-def _write_jobs(folder: Path, keep: Path | None, jobs: Sequence[Job], simulate: str | None) -> list[Path]:
+def _write_jobs(folder: Path, keep: Path | None, jobs: Sequence[Job], on: str) -> list[Path]:
     """Every job whose result is not kept yet as files; where the results of all of them are or will be."""
     listed, outs = [], []
     programs: dict[int, Path] = {}
@@ -192,7 +193,7 @@ def _write_jobs(folder: Path, keep: Path | None, jobs: Sequence[Job], simulate: 
             program, messages = programs[id(job.program)], folder / f"messages-{i}.npz"
             save_messages(messages, job.messages)
             files = {"program": str(program), "messages": str(messages)}
-            task = {**files, "record": sorted(job.record), "simulate": simulate}
+            task = {**files, "record": sorted(job.record), "on": on}
             name = f"out-{i}.npz" if keep is None else f"{_digest(program, messages, task)}.npz"
             outs.append((keep or folder) / name)
             if not outs[-1].exists():
@@ -208,7 +209,7 @@ def _write_jobs(folder: Path, keep: Path | None, jobs: Sequence[Job], simulate: 
 
 def _digest(program: Path, messages: Path, task: Mapping[str, object]) -> str:
     """Of everything that decides a result. The files have the same bytes for the same content."""
-    total = hashlib.sha256(json.dumps([task["record"], task["simulate"]]).encode())
+    total = hashlib.sha256(json.dumps([task["record"], task["on"]]).encode())
     for path in (*sorted(program.iterdir()), messages):
         total.update(path.read_bytes())
     return total.hexdigest()

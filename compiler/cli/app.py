@@ -16,6 +16,7 @@ from seamount.compiler.cli.diff_command import diff
 from seamount.compiler.cli.export_command import export
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
+from seamount.compiler.cli.ranges_command import ranges
 from seamount.compiler.cli.run_command import run
 
 
@@ -45,6 +46,7 @@ app.command("check")(_guarded(check))
 app.command("diff")(_guarded(diff))
 app.command("export-lava")(_guarded(export))
 app.command("inspect")(_guarded(inspect))
+app.command("ranges")(_guarded(ranges))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))
 

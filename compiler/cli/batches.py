@@ -18,29 +18,32 @@ from seamount.compiler.program.program import Program
 
 SIMULATED, PER_GRAPH = 500, 100
 """Samples handed over at once: to a simulator; to Lava for each process, since a graph takes a second to start."""
+OPTIONS = {
+    "processes": "--processes",
+    "time_limit_s": "--time-limit",
+    "keep": "--keep",
+    "interpreter": "--lava-python",
+}
 
 
 @dataclass(frozen=True)
 class LavaOptions:
-    """What the user said of how Lava shall run; None: nothing."""
+    """What the user said of how Lava shall run, by the names of LavaBackend; None: nothing."""
 
     processes: int | None = None
-    time_limit: float | None = None
+    time_limit_s: float | None = None
     keep: Path | None = None
-    python: Path | None = None
+    interpreter: Path | None = None
 
     def applied(self, engine: Backend) -> Backend:
         """The backend with these options. Raises InputError when there are any and it is not Lava."""
-        names = {"processes": "processes", "time_limit": "time_limit_s", "keep": "keep", "python": "interpreter"}
-        said = {names[k]: v for k, v in vars(self).items() if v is not None}
-        if not isinstance(engine, LavaBackend) and said:
-            options = ", ".join(f"--{'lava-python' if k == 'python' else k.replace('_', '-')}" for k in self.given())
-            raise InputError(Problem(options, f"mean nothing to the backend {engine.name}", "add --backend lava"))
-        return replace(engine, **said) if isinstance(engine, LavaBackend) else engine
-
-    def given(self) -> list[str]:
-        """Names of the options that were given."""
-        return [k for k, v in vars(self).items() if v is not None]
+        said = {k: v for k, v in vars(self).items() if v is not None}
+        if isinstance(engine, LavaBackend):
+            return replace(engine, **said)
+        if said:
+            options = ", ".join(OPTIONS[k] for k in said)
+            raise InputError(Problem(options, f"not for the backend {engine.name}", "add --backend lava"))
+        return engine
 
 
 @dataclass
@@ -63,7 +66,7 @@ class Batches:
         """Run everything; what stopped it early, once a batch has finished. Before that, the error is raised."""
         lava = isinstance(self.engine, LavaBackend)
         size = self.size or (PER_GRAPH * getattr(self.engine, "processes", 1) if lava else SIMULATED)
-        begin = time.monotonic()
+        engine = replace(self.engine, begin=time.monotonic()) if isinstance(self.engine, LavaBackend) else self.engine
         try:
             for start in range(0, len(x), size):
                 part = {self.code.port: messages(self.code, x[start : start + size], self.steps)}
@@ -71,7 +74,6 @@ class Batches:
                 def report(done: int, _: int, start: int = start) -> None:
                     tick(start + done, len(x))
 
-                engine = self._limited(time.monotonic() - begin)
                 self.traces.append(engine.run(self.program, part, progress=report if lava else None))
                 tick(self.done, len(x))
         except (CheckFailed, KeyboardInterrupt) as stopped:
@@ -79,9 +81,3 @@ class Batches:
                 raise
             return stopped
         return None
-
-    def _limited(self, seconds: float) -> Backend:
-        """The backend with what is left of its time limit."""
-        if isinstance(self.engine, LavaBackend) and self.engine.time_limit_s is not None:
-            return replace(self.engine, time_limit_s=max(0.0, self.engine.time_limit_s - seconds))
-        return self.engine

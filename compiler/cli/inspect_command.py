@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from seamount.compiler.program.text import to_text as program_text
 
 from seamount.backends.registry import load_target
 from seamount.compiler.artifact import load_artifact
@@ -18,6 +17,7 @@ from seamount.compiler.ir.text import to_text
 from seamount.compiler.passes import PASSES
 from seamount.compiler.pipelines import Options, quantizing
 from seamount.compiler.program.lower import lower
+from seamount.compiler.program.text import to_text as program_text
 
 STAGES = ("import", *PASSES, "program")
 

@@ -78,7 +78,6 @@ def load_source(path: Path, assume: Sequence[str]) -> Source:
 
 def _from_nir_file(path: Path, meaning: Meaning) -> Source:
     from seamount.frontends.from_nir import from_nir
-
     from seamount.frontends.nir_file import read_nir
 
     read = read_nir(path)

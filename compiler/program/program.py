@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Union
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,7 @@ class Conv:
     groups: int
 
 
-Connection = Union[Dense, Sparse, Conv]
+Connection = Dense | Sparse | Conv
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ import pytest
 from seamount.backends.lava import environment
 from seamount.backends.lava.child import HOST
 from seamount.backends.lava.environment import find_interpreter
+from seamount.backends.lava.results import load_trace
 from seamount.backends.lava.run import Job, LavaBackend
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import CheckFailed, InputError
@@ -118,8 +119,8 @@ FAULTS = {
     "    self.ds_offset = 2\n"
     "Model.__init__ = init",
     "no gate": "from lava.magma.core.process.process import ProcessParameters as P\n"
-    "get = P.__getitem__\n"
-    "P.__getitem__ = lambda self, key: (0, 1, 0) if key == 'gate' else get(self, key)",
+    "get = P.get\n"
+    "P.get = lambda self, key, default=None: None if key == 'gate' else get(self, key, default)",
 }
 
 
@@ -216,6 +217,7 @@ def test_our_own_end(place: Path, number: int) -> None:
 import tempfile, numpy as np
 from pathlib import Path
 tempfile.tempdir = {str(place)!r}
+from seamount.backends.lava.results import load_trace
 from seamount.backends.lava.run import Job, LavaBackend
 from seamount.compiler.program.codec import read_program
 LavaBackend({str(interpreter_with(place, HANG))!r}).run(
@@ -235,11 +237,80 @@ def test_result_cannot_be_written(tmp_path: Path) -> None:
     write_program(small_program(), tmp_path)
     messages, out = tmp_path / "messages.npz", tmp_path / "missing" / "out.npz"
     np.savez(messages, **{"messages:x": np.ones((1, 4, 1, 4, 4), np.int32)})
-    command = [str(lava_python()), str(HOST), str(tmp_path), str(messages), str(out), "--simulate", "reference"]
+    command = [str(lava_python()), str(HOST), str(tmp_path), str(messages), str(out), "--on", "reference"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "out.npz: cannot be written: No such file or directory" in done.stdout
     assert not out.parent.exists()
+
+
+LITTLE = 40_000
+"""Bytes that a file may have; more gives an error as on a full disk. Graphs share memory in files, which fit."""
+
+
+@pytest.mark.lava
+def test_full_disk_while_results_are_written(place: Path) -> None:
+    """The small batch is kept; the one that does not fit leaves no part of itself."""
+    code = f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({LITTLE}, {LITTLE}))"
+    small, large = (driven([100, 200], steps, vth=10) for steps in (5, 2000))
+    jobs = [Job(program, messages, ALL) for program, messages in (small, large)]
+    with pytest.raises(CheckFailed) as caught:
+        LavaBackend(patched(place, code), keep=place / "kept").run_jobs(jobs)
+    assert "cannot be written: File too large" in str(caught.value)
+    assert "1 of 2 batches had finished" in str(caught.value)
+    (kept,) = (place / "kept").iterdir()
+    expected = ReferenceSimulator().run(jobs[0].program, jobs[0].messages, ALL)
+    assert differing(expected, load_trace(kept))[0] == 0
+
+
+def with_little_room(place: Path, code: str) -> str:
+    """What a Python says whose files cannot grow; its temporary files are in `place`."""
+    script = (
+        f"import resource, tempfile\ntempfile.tempdir = {str(place)!r}\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({LITTLE}, {LITTLE}))\n{code}"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_full_disk_while_messages_are_written(place: Path) -> None:
+    said = with_little_room(
+        place,
+        f"""
+import numpy as np
+from seamount.backends.lava.run import LavaBackend
+from seamount.compiler.errors import InputError
+from tests.program_samples import small_program
+try:
+    LavaBackend({sys.executable!r}).run(small_program(), {{"x": np.ones((400, 4, 1, 4, 4), np.int32)}})
+except InputError as error:
+    print(error)
+""".replace("from tests", f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})\nfrom tests"),
+    )
+    assert "cannot be written: File too large" in said
+    assert list(place.iterdir()) == []
+
+
+def test_full_disk_while_a_folder_is_exported(place: Path) -> None:
+    said = with_little_room(
+        place,
+        f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from pathlib import Path
+from seamount.backends.lava.export import export_lava
+from seamount.compiler.errors import InputError
+from tests.backends.test_lava_constructs import with_messages
+from tests.backends.test_lava_export import artifact_of
+from tests.program_samples import small_program
+try:
+    export_lava(artifact_of(with_messages(small_program(), samples=4000)), Path("net"))
+except InputError as error:
+    print(error)
+""",
+    )
+    assert said.startswith("net: cannot be written: File too large")
+    assert list(place.iterdir()) == []
 
 
 def test_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def host(*arguments: object) -> list[dict[str, object]]:
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("options", [(), ("--simulate", "reference"), ("--simulate", "vectorized")], ids=str)
+@pytest.mark.parametrize("options", [(), ("--on", "reference"), ("--on", "vectorized")], ids=str)
 def test_artifact_alone(tmp_path: Path, options: tuple[str, ...]) -> None:
     """An artifact's folder is all that Lava's Python needs to repeat its test vectors."""
     save_artifact(small_artifact(), tmp_path / "a")

@@ -8,7 +8,9 @@ import norse.torch as snn
 import torch
 from torch import nn
 
-from seamount.frontends import ModelFile, SelfCheck, load_model, save
+from tests.frontends.round_trip import lively, round_trip, spikes
+
+__all__ = ["InsideLoop", "Recurrent", "Residual", "TimeFirst", "TimeLoop", "cell", "lively", "round_trip", "spikes"]
 
 
 def cell(kind: str, size: int, **parameters: Any) -> nn.Module:
@@ -24,38 +26,6 @@ def cell(kind: str, size: int, **parameters: Any) -> nn.Module:
     p = tuples[kind](**rest)
     sizes = (size, size) if "Recurrent" in kind or "Linear" in kind else ()
     return getattr(snn, kind)(*sizes, p=p, **more)
-
-
-def lively(model: nn.Module, gain: float, seed: int = 0) -> nn.Module:
-    """Random weights with a slightly positive mean, so that neurons fire."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            if "recurrent" in name:
-                p.copy_(0.5 * gain * torch.randn(p.shape, generator=generator) / p.shape[1] ** 0.5)
-            elif p.ndim > 1:
-                fan_in = p[0].numel()
-                p.copy_(gain * (torch.randn(p.shape, generator=generator) + 0.3) / fan_in**0.5)
-            elif p.ndim == 1:
-                p.copy_(0.2 * torch.randn(p.shape, generator=generator))
-    return model.eval()
-
-
-def spikes(*shape: int, rate: float = 0.4, seed: int = 1) -> torch.Tensor:
-    """Random 0 and 1."""
-    return (torch.rand(shape, generator=torch.Generator().manual_seed(seed)) < rate).float()
-
-
-def round_trip(model: nn.Module, tmp_path: Any, low: float = 0.01, high: float = 0.95, **options: Any) -> ModelFile:
-    """Save, load, check again; every firing layer must be lively."""
-    options = {"readout": "sum", **options}
-    at_save: SelfCheck = save(model, tmp_path / "model.pt", **options)
-    file = load_model(tmp_path / "model.pt")
-    assert at_save.ok and at_save.differing == 0
-    assert at_save.ties <= 1e-3 * max(at_save.compared, 1)
-    for name, series in file.golden.spikes.items():
-        assert low < series.mean() < high, f"layer {name} fires at a rate of {series.mean():.3f}"
-    return file
 
 
 class Residual(nn.Module):

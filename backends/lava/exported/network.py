@@ -148,43 +148,25 @@ def plain(value: Any) -> Any:
 
 def synapses(q: Any, shapes: Any, message_bits: int, gate: tuple[int, int, int]) -> Any:
     """A projection. Bits and sign mode are given, so that Lava's clip and truncation leave the weights as they are."""
-    c, kind = q.connection, kind_of(q)
-    parameters = {"num_message_bits": message_bits, "name": q.name}
-    if kind is Conv:
+    c, shape = q.connection, (size(shapes[q.target]), size(shapes[q.source]))
+    grid = {"num_weight_bits": q.bits, "sign_mode": SIGN_MODES[q.sign_mode], "weight_exp": q.weight_exp}
+    if hasattr(c, "stride"):
         # Lava convolves, in the layout (W, H, C); it ignores exponents, so that they go into the weights.
-        kernel = c.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1) << q.weight_exp
+        kernel = np.ascontiguousarray(c.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1) << q.weight_exp, np.int32)
         axes = {"stride": c.stride[::-1], "padding": c.padding[::-1], "dilation": c.dilation[::-1]}
-        parameters |= {"weight": np.ascontiguousarray(kernel, np.int32), "input_shape": whc(shapes[q.source]), **axes}
-        parameters["groups"] = c.groups
+        kind, what = Conv, {"weight": kernel, "input_shape": whc(shapes[q.source]), "groups": c.groups, **axes}
+    elif hasattr(c, "rows"):
+        matrix = csr_matrix((c.weight, (c.rows, c.cols)), shape=shape, dtype=np.int32)
+        late = csr_matrix((np.full(matrix.nnz, q.delay, np.int64), matrix.indices, matrix.indptr), shape)
+        delays = {"delays": late, "max_delay": q.delay} if q.delay else {}
+        kind, what = DelaySparse if q.delay else Sparse, {"weights": matrix, **delays, **grid}
     else:
-        parameters |= {"num_weight_bits": q.bits, "sign_mode": SIGN_MODES[q.sign_mode], "weight_exp": q.weight_exp}
-        parameters |= weights_and_delays(q, kind, (size(shapes[q.target]), size(shapes[q.source])))
-    process = (GATED[kind] if q.lag else kind)(**parameters)
+        delays = {"delays": np.full(shape, q.delay, np.int64)} if q.delay else {}
+        kind, what = DelayDense if q.delay else Dense, {"weights": c.weight, **delays, **grid}
+    process = (GATED[kind] if q.lag else kind)(name=q.name, num_message_bits=message_bits, **what)
     if q.lag:
         process.proc_params["gate"] = gate
     return process
-
-
-def kind_of(q: Any) -> Any:
-    """The stock process of a projection."""
-    if hasattr(q.connection, "stride"):
-        return Conv
-    if hasattr(q.connection, "rows"):
-        return DelaySparse if q.delay else Sparse
-    return DelayDense if q.delay else Dense
-
-
-def weights_and_delays(q: Any, kind: type, shape: tuple[int, int]) -> dict[str, Any]:
-    """Weights as a matrix (targets, sources); every synapse has the delay of its projection."""
-    c = q.connection
-    if kind in (Dense, DelayDense):
-        delays = {} if kind is Dense else {"delays": np.full(shape, q.delay, np.int64)}
-        return {"weights": c.weight, **delays}
-    matrix = csr_matrix((c.weight, (c.rows, c.cols)), shape=shape, dtype=np.int32)
-    if kind is Sparse:
-        return {"weights": matrix}
-    delays = csr_matrix((np.full(matrix.nnz, q.delay, np.int64), matrix.indices, matrix.indptr), shape)
-    return {"weights": matrix, "delays": delays, "max_delay": q.delay}
 
 
 def size(shape: tuple[int, ...]) -> int:
@@ -254,6 +236,9 @@ class Net:
 
         models: process -> model, for processes of your own. options: of Loihi2SimCfg.
         """
+        loose = [n for n, port in self.inputs.items() if port.out_connections and not port.in_connections]
+        if loose:
+            raise ValueError(f"nothing is connected to input {', '.join(loose)}")
         processes = (*self.populations.values(), *self.projections.values())
         known = {process: MODELS[type(process)] for process in processes} | (models or {})
         return Loihi2SimCfg(**{"select_tag": "fixed_pt", "exception_proc_model_map": known, **options})
@@ -325,15 +310,17 @@ def read_program(folder: Path) -> Any:
 def run_to_end(process: Any, steps: int, run_cfg: Any) -> None:
     """Run; when a process of the graph dies, say why and end, where Lava alone would wait for ever."""
     process.run(condition=RunSteps(num_steps=steps, blocking=False), run_cfg=run_cfg)
-    actors, finished = process.runtime._messaging_infrastructure.actors, threading.Event()
+    infrastructure, finished = process.runtime._messaging_infrastructure, threading.Event()
 
     def watch() -> None:
         while not finished.wait(0.2):
-            dead = [a for a in actors if a.exception is not None or not a.is_alive()]
+            dead = [a for a in infrastructure.actors if a.exception is not None or not a.is_alive()]
             if dead and not finished.is_set():
-                print("Lava: a process died", dead[0].exception or dead[0].exitcode, file=sys.stderr, flush=True)
-                for actor in actors:
+                cause = dead[0].exception[1] if dead[0].exception else f"exit code {dead[0].exitcode}"
+                print(f"Lava: a process died: {cause}", file=sys.stderr, flush=True)
+                for actor in infrastructure.actors:
                     actor.kill()
+                infrastructure.smm.shutdown()
                 os._exit(3)
 
     threading.Thread(target=watch, daemon=True).start()

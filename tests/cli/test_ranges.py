@@ -1,0 +1,109 @@
+"""seamount ranges: the verdict on every shipped network, and what the command says and answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seamount.backends.simulator.reference import ReferenceSimulator
+from seamount.compiler.artifact import load_artifact
+from seamount.compiler.program.program import V_MAX
+from seamount.compiler.program.ranges import analyse
+from seamount.models.registry import WEIGHTS
+from tests.cli.running import call, plain
+
+pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")
+
+SHIPPED = ("digits-conv", "digits-dense", "digits-recurrent", "digits-residual", "fashion-mnist-conv")
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("artifacts")
+    for name in SHIPPED:
+        assert call(["compile", str(WEIGHTS / f"{name}.pt"), "-o", str(folder / name)]).code == 0
+    return {name: folder / name for name in SHIPPED}
+
+
+@pytest.fixture(scope="module")
+def fashion(compiled: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The answer with a witness, as text and as JSON."""
+    file = tmp_path_factory.mktemp("json") / "ranges.json"
+    ran = call(["ranges", str(compiled["fashion-mnist-conv"]), "--witness", "--json", str(file)])
+    assert ran.code == 0, ran.err
+    return {"text": plain(ran.out), **json.loads(file.read_text())}
+
+
+def verdicts(name: str, tree: dict[str, Any]) -> str:
+    """Verdicts and remedies without the numbers, which move with every change of the scales."""
+    lines = [f"{name}: {'proven' if tree['proven'] else 'not proven'}"]
+    for population, p in tree["populations"].items():
+        registers = ", ".join(f"{r} {p['registers'][r]['verdict']}" for r in "auv")
+        kinds = ", ".join(r["kind"] for r in p["remedies"])
+        lines.append(f"  {population}: {registers}" + (f"; remedies: {kinds}" if kinds else ""))
+    exact = [q for q, is_exact in tree["exact_in_float32"].items() if is_exact]
+    return "\n".join([*lines, f"  exact in float32: {', '.join(exact)}"]) + "\n"
+
+
+def test_verdicts_on_the_shipped_networks(compiled: dict[str, Path], golden: Any, tmp_path: Path) -> None:
+    texts = []
+    for name in SHIPPED:
+        ran = call(["ranges", str(compiled[name]), "--json", str(tmp_path / "ranges.json")])
+        assert ran.code == 0, ran.err
+        tree = json.loads((tmp_path / "ranges.json").read_text())
+        assert plain(ran.out).rstrip().endswith(("register can overflow", "not proven: 1 register"))
+        texts.append(verdicts(name, tree))
+    golden("".join(texts), "cli/ranges.txt")
+
+
+def test_the_analysis_takes_seconds_at_most(compiled: dict[str, Path]) -> None:
+    program = load_artifact(compiled["fashion-mnist-conv"]).program
+    start = time.perf_counter()
+    analyse(program)
+    assert time.perf_counter() - start < 5
+
+
+def test_the_witness_overflows_when_its_messages_are_run(fashion: dict[str, Any], compiled: dict[str, Path]) -> None:
+    """Fashion-MNIST at 8 bits: the first layer can be driven below what v holds, and one step earlier not yet."""
+    (witness,) = fashion["witnesses"]
+    assert (witness["population"], witness["register"]) == ("2", "v")
+    assert fashion["populations"]["2"]["registers"]["v"]["verdict"] == "witnessed"
+    assert f"reaches {witness['value']} in step {witness['step']}" in fashion["text"]
+    program = load_artifact(compiled["fashion-mnist-conv"]).program
+    messages = {name: np.array(x, np.int32) for name, x in witness["messages"].items()}
+    v = ReferenceSimulator().run(program, messages, frozenset({"v"})).v["2"]
+    series = v.reshape(-1, program.population("2").size)[:, witness["neuron"]]
+    assert witness["value"] < -V_MAX and series[witness["step"]] == -V_MAX and series[witness["step"] - 1] > -V_MAX
+
+
+def test_json_agrees_with_the_analysis(fashion: dict[str, Any], compiled: dict[str, Path]) -> None:
+    found = analyse(load_artifact(compiled["fashion-mnist-conv"]).program)
+    assert fashion["proven"] is False is found.proven and fashion["steps"] is None
+    for name, p in found.populations.items():
+        there = fashion["populations"][name]
+        assert there["neurons"] == p.fires.size and there["can_fire"] == int(p.fires.sum())
+        for register in "auv":
+            assert tuple(there["registers"][register]["needed"]) == p.demand(register).ends
+    assert {r["kind"] for r in fashion["populations"]["2"]["remedies"]} == {"scale", "decay", "steps"}
+    assert all(fashion["exact_in_float32"].values())
+
+
+def test_require_proven(compiled: dict[str, Path]) -> None:
+    assert call(["ranges", str(compiled["digits-conv"]), "--require-proven", "--quiet"]).out == ""
+    ran = call(["ranges", str(compiled["fashion-mnist-conv"]), "--require-proven", "--quiet"])
+    assert (ran.code, ran.out) == (1, "")
+    said = plain(ran.err)
+    assert "error population '2': v may overflow" in said and "remedy: scale it down by 2^1" in said
+    short = ["ranges", str(compiled["fashion-mnist-conv"]), "--require-proven", "--steps", "1"]
+    ran = call(short)
+    assert ran.code == 0 and "samples of at most 1 step\n" in plain(ran.out)
+
+
+def test_no_artifact(tmp_path: Path) -> None:
+    ran = call(["ranges", str(tmp_path / "none")])
+    assert ran.code == 2 and "remedy" in plain(ran.err)
