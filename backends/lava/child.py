@@ -27,7 +27,8 @@ class HostProcess:
     """`with HostProcess(python, jobs, processes) as host: for event in host.events(...)`."""
 
     def __init__(self, python: Path, jobs: Path, processes: int) -> None:
-        command = [str(python), str(HOST), "--child", "--jobs", str(jobs), "--processes", str(processes)]
+        files = ["--jobs", str(jobs), "--processes", str(processes)]
+        command = [str(python), str(HOST), "--child", str(os.getpid()), *files]
         self.tail: deque[str] = deque(maxlen=TAIL)
         self._process = subprocess.Popen(
             command,

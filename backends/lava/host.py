@@ -61,9 +61,11 @@ def unusable(*problems: Problem) -> None:
 def main() -> int:
     """Run the jobs of the command line."""
     given = parse(sys.argv[1:])
-    os.register_at_fork(after_in_child=die_with_parent)
+    family = Family()
+    os.register_at_fork(before=family.note, after_in_child=family.join)
     if given.child:
-        die_with_parent()
+        family.join()
+        leave_without(given.child)
     jobs = listed_jobs(given)
     if any(job["on"] in (LAVA, BOARD) for job in jobs):
         try:
@@ -90,7 +92,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--on", default=LAVA, choices=(LAVA, "reference", "vectorized", BOARD), help="what runs it")
     parser.add_argument("--jobs", type=Path, help="JSON file with several jobs")
     parser.add_argument("--processes", type=int, default=1, help="graphs at a time")
-    parser.add_argument("--child", action="store_true", help="end when the process that started this one ends")
+    parser.add_argument("--child", type=int, metavar="PID", help="end when PID, which started this process, ends")
     given = parser.parse_args(arguments)
     if (given.jobs is None) == (len(given.files) != 3):
         parser.error("give PROGRAM_FOLDER MESSAGES.npz OUT.npz, or --jobs JOBS.json")
@@ -202,10 +204,29 @@ class Reporter:
             say(job=self.index, event="steps", done=done, total=total)
 
 
-def die_with_parent() -> None:
-    """On Linux, ask the kernel to kill this child when its parent dies; so kill -9 of a parent leaves no orphans."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+class Family:
+    """On Linux the kernel kills a child when its parent dies, so that even kill -9 of a parent leaves no orphans."""
+
+    parent = 0
+
+    def note(self) -> None:
+        """Before a fork: who the parent is."""
+        self.parent = os.getpid()
+
+    def join(self) -> None:
+        """In the child: ask the kernel, then look whether the parent died before it could have been asked."""
+        if sys.platform == "linux":
+            ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+            if self.parent and os.getppid() != self.parent:
+                os._exit(1)
+
+
+def leave_without(pid: int) -> None:
+    """End this process when the one that started it is already gone."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -206,29 +206,47 @@ def test_killed_host(place: Path) -> None:
     assert seconds < SECONDS
 
 
+def started(place: Path) -> subprocess.Popen[bytes]:
+    """A process of Seamount's that runs a program in a Lava that hangs at its third step."""
+    write_program(small_program(), place)
+    code = f"""
+import tempfile, numpy as np
+from pathlib import Path
+tempfile.tempdir = {str(place)!r}
+from seamount.backends.lava.run import LavaBackend
+from seamount.compiler.program.codec import read_program
+LavaBackend({str(interpreter_with(place, HANG))!r}).run(
+    read_program(Path({str(place)!r})), {{"x": np.ones((4, 4, 1, 4, 4), np.int32)}})
+"""
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 @pytest.mark.lava
 @pytest.mark.parametrize(
     "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=["kill -9", "interrupt", "term"]
 )
 def test_our_own_end(place: Path, number: int) -> None:
     """Seamount's process ends in the middle of a run: Lava's processes end with it."""
-    write_program(small_program(), place)
-    code = f"""
-import tempfile, numpy as np
-from pathlib import Path
-tempfile.tempdir = {str(place)!r}
-from seamount.backends.lava.results import load_trace
-from seamount.backends.lava.run import Job, LavaBackend
-from seamount.compiler.program.codec import read_program
-LavaBackend({str(interpreter_with(place, HANG))!r}).run(
-    read_program(Path({str(place)!r})), {{"x": np.ones((4, 4, 1, 4, 4), np.int32)}})
-"""
-    ours = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ours = started(place)
     limit = time.monotonic() + SECONDS
     while len(workers(place)) < 6 and time.monotonic() < limit:
         time.sleep(0.05)
     assert len(workers(place)) >= 6, "Lava did not start"
     ours.send_signal(number)
+    ours.wait(SECONDS)
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.parametrize("hundredths", range(24))
+def test_killed_at_any_moment_of_the_start(place: Path, hundredths: int) -> None:
+    """kill -9 while workers are being forked: a worker may be born after its parent died."""
+    ours = started(place)
+    limit = time.monotonic() + SECONDS
+    while len(workers(place)) < 2 and time.monotonic() < limit:
+        time.sleep(0.005)
+    time.sleep(hundredths / 100)
+    ours.kill()
     ours.wait(SECONDS)
 
 
