@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from seamount.compiler.errors import InputError
+from seamount.models.datasets import data_folder
 from tests.backends.lava_support import lava_python
 from tests.backends.test_lava_failures import DIE, HANG, assert_nothing_left, interpreter_with, patched, shared_memory
 from tests.cli.running import call, plain
@@ -66,8 +68,10 @@ def test_whole_test_split_of_digits(name: str, tmp_path: Path) -> None:
 @pytest.mark.lava
 @pytest.mark.slow
 def test_200_images_of_fashion_mnist(tmp_path: Path) -> None:
-    if not os.environ.get("SEAMOUNT_DATA"):
-        pytest.skip("NOT TESTED ON FASHION-MNIST: SEAMOUNT_DATA names no folder")
+    try:
+        data_folder(None, "fashion-mnist")
+    except InputError as error:
+        pytest.skip(f"NOT TESTED ON FASHION-MNIST: {error}")
     net = compiled("fashion-mnist-conv", tmp_path)
     assert_same_in_lava(net, tmp_path, "--data", "fashion-mnist", "--limit", 200)
 
