@@ -78,9 +78,9 @@ def compile_graph(
 
     folded = canonical()(graph, note)
     activity = measure(folded, samples) if samples is not None else None
-    stage = quantizing(target, options, activity).passes[-1]
-    quantized = quantizing(target, options, activity)(graph)
-    note(stage, quantized)
+    pipeline = quantizing(target, options, activity)
+    quantized = pipeline(folded)  # the canonical passes leave a folded graph as it is
+    note(pipeline.passes[-1], quantized)
     program = lower(quantized, target.delay_max)
     raise_all(CompileError, unsupported(program, target))
     rows = precision(folded, quantized)

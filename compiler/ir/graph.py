@@ -158,6 +158,3 @@ class Graph:
         while f"{stem}_{k}" in self.by_name:
             k += 1
         return f"{stem}_{k}"
-
-
-__all__ = ["Edge", "Graph", "Input", "Node", "Output"]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.linear import apply
-from seamount.compiler.ir.ops import LI, LIF, Input, Output, Rule, is_neuron
+from seamount.compiler.ir.ops import LI, LIF, Input, Output, Rule
 from seamount.compiler.ir.quantized import dequantized
 
 Values: TypeAlias = NDArray[Any]
@@ -189,6 +189,3 @@ class _Machine:
         v = np.maximum(np.where(s, after, v), op.v_min).astype(self.dtype)
         self.state[node.name] = (u, v)
         return np.asarray(s, self.dtype)
-
-
-__all__ = ["Run", "interpret", "is_neuron", "reduce_steps"]

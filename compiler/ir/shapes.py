@@ -15,9 +15,7 @@ from seamount.compiler.ir.ops import (
     BatchNorm,
     Conv,
     Input,
-    IntLIF,
     Op,
-    Output,
     Pool,
     Reshape,
     Scale,
@@ -126,6 +124,3 @@ def _parameter_misfit(op: Op, source: Shape) -> tuple[str, str] | None:
                 "check its shape",
             )
     return None
-
-
-__all__ = ["IntLIF", "Output", "output_shape", "size", "window_count"]
