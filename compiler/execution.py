@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -21,18 +21,58 @@ RECORDS = frozenset({"spikes", "u", "v"})
 
 @dataclass(frozen=True, eq=False)
 class EventCounts:
-    """Exact counts of a run, summed over samples and steps of each population's window.
+    """Exact counts of a run, summed over its samples, within each population's window.
 
-    spikes: population or input port -> messages other than 0 that it sent.
-    synops: projection -> synaptic events delivered: messages times stored synapses (borders left out).
+    spikes: population or input port -> (T,) messages other than 0 that it sent in each of its own steps.
+    synops: projection -> (T,) synaptic events delivered, by the source's own step: messages times stored synapses
+        (borders left out).
+    sent: population or input port -> (n,) messages other than 0 of each neuron (flattened), over all steps.
     updates: population -> neuron updates (neurons x steps x samples).
     """
 
     samples: int
     steps: int
-    spikes: Mapping[str, int]
-    synops: Mapping[str, int]
+    spikes: Mapping[str, IntArray]
+    synops: Mapping[str, IntArray]
+    sent: Mapping[str, IntArray]
     updates: Mapping[str, int]
+
+    @property
+    def spike_totals(self) -> dict[str, int]:
+        """Population or input port -> messages over all steps and samples."""
+        return {name: int(n.sum()) for name, n in self.spikes.items()}
+
+    @property
+    def synop_totals(self) -> dict[str, int]:
+        """Projection -> synaptic events over all steps and samples."""
+        return {name: int(n.sum()) for name, n in self.synops.items()}
+
+    def differences(self, other: EventCounts) -> list[str]:
+        """What differs, by the names of the fields and entries; empty when all counts are equal."""
+        found = [k for k in ("samples", "steps", "updates") if getattr(self, k) != getattr(other, k)]
+        for kind in ARRAYS:
+            mine, theirs = getattr(self, kind), getattr(other, kind)
+            found += [
+                f"{kind} {name}"
+                for name in sorted(mine.keys() | theirs.keys())
+                if name not in mine or name not in theirs or not np.array_equal(mine[name], theirs[name])
+            ]
+        return found
+
+
+ARRAYS = ("spikes", "synops", "sent")
+"""Fields of EventCounts that hold arrays."""
+
+
+def join_counts(parts: Sequence[EventCounts]) -> EventCounts:
+    """Counts of runs of one program over the same number of steps, as of one run over all samples."""
+    first = parts[0]
+    spikes, synops, sent = (
+        {name: np.sum([getattr(p, kind)[name] for p in parts], axis=0) for name in getattr(first, kind)}
+        for kind in ARRAYS
+    )
+    updates = {name: sum(p.updates[name] for p in parts) for name in first.updates}
+    return EventCounts(sum(p.samples for p in parts), first.steps, spikes, synops, sent, updates)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from seamount.backends.lava.recorder import Recorder
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.execution import EventCounts, Trace, combine
+from seamount.compiler.execution import ARRAYS, EventCounts, Trace, combine, join_counts
 from seamount.compiler.program.codec import load_arrays
 from seamount.compiler.program.program import Program, synapses
 
 Arrays = Mapping[str, NDArray[Any]]
-COUNTS = ("spikes", "synops", "updates")
+COUNTS = (*ARRAYS, "updates")
 PARTS = ("readout", "spikes", "u", "v")
 
 
@@ -57,16 +57,21 @@ def make_trace(program: Program, messages: Arrays, recorders: Mapping[str, Recor
 def _count(program: Program, messages: Arrays, spikes: Arrays) -> EventCounts:
     """Exact counts; a message later than step T - lag of its sample reaches nobody."""
     samples, steps = next(iter(messages.values())).shape[:2]
-    sent = {name: np.asarray(values) != 0 for name, values in {**messages, **spikes}.items()}
+    per_step = {
+        name: (np.asarray(values) != 0).sum(axis=0, dtype=np.int64).reshape(steps, -1)
+        for name, values in {**messages, **spikes}.items()
+    }
     synops = {}
     for q in program.projections:
         shape = program.shapes[q.source]
         _, pre, _ = synapses(q.connection, shape, program.shapes[q.target])
         fan_out = np.bincount(pre, minlength=int(np.prod(shape)))
-        delivered = sent[q.source][:, : max(0, steps - q.lag)].sum(axis=(0, 1), dtype=np.int64)
-        synops[q.name] = int(delivered.reshape(-1) @ fan_out)
+        synops[q.name] = per_step[q.source] @ fan_out
+        synops[q.name][max(0, steps - q.lag) :] = 0
+    spikes_per_step = {name: n.sum(axis=1) for name, n in per_step.items()}
+    sent = {name: n.sum(axis=0) for name, n in per_step.items()}
     updates = {p.name: p.size * samples * steps for p in program.populations}
-    return EventCounts(samples, steps, {name: int(np.count_nonzero(x)) for name, x in sent.items()}, synops, updates)
+    return EventCounts(samples, steps, spikes_per_step, synops, sent, updates)
 
 
 def save_trace(path: Path, trace: Trace) -> None:
@@ -89,20 +94,19 @@ def load_trace(path: Path) -> Trace:
     if "size" not in groups:
         raise InputError(Problem(str(path), "is no result of a Lava run", "run it again"))
     samples, steps = (int(n) for n in groups["size"][""])
-    counts = [{n: int(k) for n, k in groups.get(f"count-{kind}", {}).items()} for kind in COUNTS]
-    return Trace(EventCounts(samples, steps, *counts), *(groups.get(part, {}) for part in PARTS))
+    spikes, synops, sent, updates = (groups.get(f"count-{kind}", {}) for kind in COUNTS)
+    counts = EventCounts(samples, steps, spikes, synops, sent, {n: int(k) for n, k in updates.items()})
+    return Trace(counts, *(groups.get(part, {}) for part in PARTS))
 
 
 def join_traces(traces: Sequence[Trace]) -> Trace:
     """Traces of consecutive samples of one program as one."""
     if len(traces) == 1:
         return traces[0]
-    first = traces[0].counts
-    counts = [{n: sum(getattr(t.counts, kind)[n] for t in traces) for n in getattr(first, kind)} for kind in COUNTS]
     parts = [
         {n: np.concatenate([getattr(t, part)[n] for t in traces]) for n in getattr(traces[0], part)} for part in PARTS
     ]
-    return Trace(EventCounts(sum(t.counts.samples for t in traces), first.steps, *counts), *parts)
+    return Trace(join_counts([t.counts for t in traces]), *parts)
 
 
 def save_messages(path: Path, messages: Arrays) -> None:

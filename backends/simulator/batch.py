@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seamount.backends.simulator.kernels import Float, Kernel, Messages, kernel
 from seamount.backends.simulator.neurons import Neurons, Registers
 from seamount.backends.simulator.schedule import groups, is_cyclic
+from seamount.compiler.execution import EventCounts
 from seamount.compiler.program.program import Program, Projection
 
 REGISTERS = {"spikes": "s", "u": "u", "v": "v"}
@@ -112,24 +113,28 @@ class Batch:
         values = self.sent[name] if register == "s" else self.registers[name, register]
         return np.moveaxis(values, 0, 1).reshape(self.size, self.steps, *self.program.shapes[name])
 
-    def counts(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Messages other than 0 by source, and synaptic operations by projection: delivered messages only."""
-        spikes = {source: int(np.count_nonzero(s)) for source, s in self.sent.items()}
-        synops = {q.name: 0 for q in self.program.projections}
-        delivered: dict[tuple[str, int], NDArray[np.int64]] = {}
+    def counts(self) -> EventCounts:
+        """Messages by source and synaptic operations by projection: delivered messages only."""
+        per_neuron = {source: _over_samples(s) for source, s in self.sent.items()}
+        synops = {}
         for q in self.program.projections:
-            if q.lag < self.steps:
-                key = q.source, q.lag
-                if key not in delivered:
-                    delivered[key] = _per_neuron(self.sent[q.source][: self.steps - q.lag])
-                synops[q.name] = int(delivered[key] @ self.plan.kernels[q.name].fan_out)
-        return spikes, synops
+            events = per_neuron[q.source] @ self.plan.kernels[q.name].fan_out
+            events[max(0, self.steps - q.lag) :] = 0  # later messages reach nobody
+            synops[q.name] = events
+        return EventCounts(
+            self.size,
+            self.steps,
+            {source: n.sum(axis=1) for source, n in per_neuron.items()},
+            synops,
+            {source: n.sum(axis=0) for source, n in per_neuron.items()},
+            {p.name: p.size * self.steps * self.size for p in self.program.populations},
+        )
 
 
-def _per_neuron(s: Messages) -> NDArray[np.int64]:
-    """Messages other than 0 per source neuron, over steps and samples of (T, B, n)."""
-    active = np.asarray(s != 0 if s.dtype != np.bool_ else s).reshape(-1, s.shape[2]).view(np.uint8)
-    total = np.zeros(s.shape[2], np.int64)
-    for i in range(0, len(active), 255):  # sums of 255 ones still fit a byte, and bytes are fast
-        total += np.add.reduce(active[i : i + 255], axis=0, dtype=np.uint8)
+def _over_samples(s: Messages) -> NDArray[np.int64]:
+    """Messages other than 0 per step and neuron, (T, n), of (T, B, n)."""
+    active = np.asarray(s != 0 if s.dtype != np.bool_ else s).view(np.uint8)
+    total = np.zeros((len(s), s.shape[2]), np.int64)
+    for i in range(0, s.shape[1], 255):  # sums of 255 ones still fit a byte, and bytes are fast
+        total += np.add.reduce(active[:, i : i + 255], axis=1, dtype=np.uint8)
     return total

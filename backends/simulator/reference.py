@@ -94,8 +94,9 @@ class _Stream:
         self.u = {p.name: np.zeros(p.shape, np.int64) for p in program.populations}
         self.v = {p.name: _initial_v(p) for p in program.populations}
         self.under_way: dict[tuple[str, int], Wide] = {}
-        self.spikes = dict.fromkeys(program.shapes, 0)
-        self.synops = {q.name: 0 for q in program.projections}
+        self.spikes = {name: np.zeros(steps, np.int64) for name in program.shapes}
+        self.synops = {q.name: np.zeros(steps, np.int64) for q in program.projections}
+        self.sent = {name: np.zeros(int(np.prod(shape)), np.int64) for name, shape in program.shapes.items()}
         self.series = {
             (p.name, register): np.zeros((samples, steps, *p.shape), np.int64)
             for p in program.populations
@@ -121,10 +122,11 @@ class _Stream:
 
     def send(self, source: str, sigma: int, s: Wide) -> None:
         """Put messages under way; those outside a sample, or that would arrive in another one, are dropped."""
-        sample = (sigma - self.program.offsets[source]) // self.steps
+        sample, t = divmod(sigma - self.program.offsets[source], self.steps)
         if not 0 <= sample < self.samples:
             return
-        self.spikes[source] += int(np.count_nonzero(s))
+        self.spikes[source][t] += np.count_nonzero(s)
+        self.sent[source] += s.reshape(-1) != 0
         for q in self.program.projections:
             if q.source == source:
                 arrival = sigma + 1 + q.delay
@@ -138,21 +140,27 @@ class _Stream:
             s = self.under_way.pop((q.name, sigma), None)
             if s is not None:
                 total += self.through(q, s.reshape(-1), p.size)
+                self.count(q, s.reshape(-1), sigma)
         return total.reshape(p.shape)
 
     def through(self, q: Projection, s: Wide, size: int) -> Wide:
-        """What the messages s become on the other side of the projection, counting synaptic operations."""
+        """What the messages s become on the other side of the projection."""
         post, pre, weight = self.synapses[q.name]
-        self.synops[q.name] += int(np.count_nonzero(s[pre]))
         total = np.zeros(size, np.int64)
         np.add.at(total, post, weight * s[pre])
         return shift(total, q.weight_exp)
+
+    def count(self, q: Projection, s: Wide, sigma: int) -> None:
+        """Synaptic operations of the messages s that arrive now, in the source's step in which they were sent."""
+        _, pre, _ = self.synapses[q.name]
+        t = (sigma - 1 - q.delay - self.program.offsets[q.source]) % self.steps
+        self.synops[q.name][t] += np.count_nonzero(s[pre])
 
     def trace(self, record: frozenset[str]) -> Trace:
         names = [p.name for p in self.program.populations]
         updates = {p.name: p.size * self.steps * self.samples for p in self.program.populations}
         return Trace(
-            counts=EventCounts(self.samples, self.steps, self.spikes, self.synops, updates),
+            counts=EventCounts(self.samples, self.steps, self.spikes, self.synops, self.sent, updates),
             readout={r.name: combine(r, self.series[r.population, r.register]) for r in self.program.readouts},
             spikes={n: self.series[n, "s"].astype(np.int8) for n in names if "spikes" in record},
             u={n: self.series[n, "u"].astype(np.int32) for n in names if "u" in record},

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from seamount.backends.simulator.batch import REGISTERS, Batch, Plan
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, combine
+from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, combine, join_counts
 from seamount.compiler.program.program import Program
 from seamount.compiler.program.verify import check
 
@@ -60,7 +60,7 @@ class VectorizedSimulator:
                 for i in starts
             ]
             for i, batch in zip(starts, batches, strict=True):
-                results.count(*batch.result())
+                results.counts.append(batch.result())
                 if progress is not None:
                     progress(min(i + size, samples), samples)
         finally:
@@ -80,10 +80,8 @@ class VectorizedSimulator:
         return self.threads or _cores()
 
 
-def _run(
-    plan: Plan, messages: Mapping[str, NDArray[np.integer]], results: _Results, first: int
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Run one batch, put its results in place, and return its spikes and synaptic operations."""
+def _run(plan: Plan, messages: Mapping[str, NDArray[np.integer]], results: _Results, first: int) -> EventCounts:
+    """Run one batch, put its results in place, and return its counts."""
     batch = Batch(plan, messages)
     batch.run()
     results.keep(batch, first)
@@ -94,9 +92,8 @@ class _Results:
     """What is known of the run so far; batches fill disjoint samples."""
 
     def __init__(self, program: Program, samples: int, steps: int, record: frozenset[str]) -> None:
-        self.program, self.samples, self.steps = program, samples, steps
-        self.spikes = dict.fromkeys(program.shapes, 0)
-        self.synops = {q.name: 0 for q in program.projections}
+        self.program = program
+        self.counts: list[EventCounts] = []
         self.recorded: dict[tuple[str, str], NDArray[Any]] = {
             (p.name, REGISTERS[what]): np.empty((samples, steps, *p.shape), np.int8 if what == "spikes" else np.int32)
             for what in sorted(record)
@@ -113,20 +110,12 @@ class _Results:
             series = batch.series(r.population, r.register).astype(np.int64)
             self.readout[r.name][here] = combine(r, series)
 
-    def count(self, spikes: Mapping[str, int], synops: Mapping[str, int]) -> None:
-        """Add the events of one batch."""
-        for total, more in ((self.spikes, spikes), (self.synops, synops)):
-            for name, n in more.items():
-                total[name] += n
-
     def trace(self) -> Trace:
-        updates = {p.name: p.size * self.steps * self.samples for p in self.program.populations}
         kept = {
             what: {name: x for (name, register), x in self.recorded.items() if register == letter}
             for what, letter in REGISTERS.items()
         }
-        counts = EventCounts(self.samples, self.steps, self.spikes, self.synops, updates)
-        return Trace(counts, self.readout, **kept)
+        return Trace(join_counts(self.counts), self.readout, **kept)
 
 
 def _cores() -> int:

@@ -18,7 +18,7 @@ from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.encoding import clipped, predictions, scores
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.execution import Backend, EventCounts
+from seamount.compiler.execution import Backend, EventCounts, join_counts
 from seamount.compiler.program.verify import check as check_program
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _data(
     seconds = time.perf_counter() - begin
     runs, labels = batches.traces, data.y[: batches.done]
     readout = np.concatenate([next(iter(t.readout.values())) for t in runs])
-    counts = add_counts([t.counts for t in runs])
+    counts = join_counts([t.counts for t in runs])
     answers = predictions(readout)
     _check_labels(readout, labels)
     summary: dict[str, Any] = {
@@ -115,9 +115,9 @@ def _data(
         "unfinished": len(data.y) - len(labels),
         "steps": steps,
         "seconds": seconds,
-        "synops_per_sample": sum(counts.synops.values()) / counts.samples,
-        "synops_per_projection": {k: v / counts.samples for k, v in counts.synops.items()},
-        "spikes_per_sample": {k: v / counts.samples for k, v in counts.spikes.items()},
+        "synops_per_sample": sum(counts.synop_totals.values()) / counts.samples,
+        "synops_per_projection": {k: v / counts.samples for k, v in counts.synop_totals.items()},
+        "spikes_per_sample": {k: v / counts.samples for k, v in counts.spike_totals.items()},
         "neuron_updates_per_sample": sum(counts.updates.values()) / counts.samples,
         "clipped_inputs": outside,
         "predictions": answers.tolist(),
@@ -135,18 +135,6 @@ def _check_labels(readout: Any, labels: Any) -> None:
     if int(np.max(labels)) >= classes:
         found = f"label {int(np.max(labels))}, but the network has {classes} outputs"
         raise InputError(Problem("data", found, "use the data the model was trained on"))
-
-
-def add_counts(parts: list[EventCounts]) -> EventCounts:
-    """Counts of several batches as one."""
-
-    def total(member: str) -> dict[str, int]:
-        names = getattr(parts[0], member)
-        return {k: sum(int(getattr(p, member)[k]) for p in parts) for k in names}
-
-    return EventCounts(
-        sum(p.samples for p in parts), parts[0].steps, total("spikes"), total("synops"), total("updates")
-    )
 
 
 def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any]) -> None:

@@ -75,13 +75,13 @@ def activity(program: Program, counts: EventCounts) -> None:
     """Spikes per population and synaptic operations per projection, per sample."""
     n = counts.samples
     spikes = []
-    for name, total in counts.spikes.items():
+    for name, total in counts.spike_totals.items():
         size = int(np.prod(program.shapes[name], dtype=np.int64))
         rate = total / (n * counts.steps * size)
         spikes.append((name, size, f"{total / n:,.1f}", f"{rate:.4f}"))
     table("messages per sample", ("source", "size", "messages", "per neuron and step"), spikes)
-    synops = [(name, f"{total / n:,.0f}") for name, total in counts.synops.items()]
-    synops.append(("all", f"{sum(counts.synops.values()) / n:,.0f}"))
+    synops = [(name, f"{total / n:,.0f}") for name, total in counts.synop_totals.items()]
+    synops.append(("all", f"{sum(counts.synop_totals.values()) / n:,.0f}"))
     table("synaptic operations per sample", ("projection", "SynOps"), synops)
 
 

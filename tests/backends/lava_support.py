@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def compare(programs: Sequence[Case]) -> list[tuple[int, int, str]]:
     for (program, messages), found in zip(programs, traces, strict=True):
         expected = ReferenceSimulator().run(program, messages, ALL)
         wrong, compared = differing(expected, found)
-        wrong += asdict(expected.counts) != asdict(found.counts)
+        wrong += bool(expected.counts.differences(found.counts))
         results.append((wrong, compared, to_text(program) if wrong else ""))
     return results
 

@@ -6,7 +6,7 @@ fit together, not that a board does the same; nothing here was run on one.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,5 +138,5 @@ def test_wiring_with_stand_ins(name: str, tmp_path: Path) -> None:
     for part in ("spikes", "u", "v", "readout"):
         for key, values in getattr(expected, part).items():
             assert np.array_equal(values, getattr(found, part)[key]), (part, key)
-    assert asdict(expected.counts) == asdict(found.counts)
-    assert expected.counts.spikes[program.populations[0].name] > 0
+    assert expected.counts.differences(found.counts) == []
+    assert expected.counts.spike_totals[program.populations[0].name] > 0

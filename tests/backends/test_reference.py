@@ -169,8 +169,10 @@ def test_a_loop_ends_with_its_sample(lag):
 def test_only_delivered_messages_count_as_synaptic_operations():
     x = np.ones((2, 5, 1), np.int32)
     counts = simulate(looped(2), {"x": x}).counts
-    assert counts.spikes == {"x": 10, "p": 10}
-    assert counts.synops == {"x->p": 10, "p->p": 6}, "the last two spikes of each sample arrive in no window"
+    assert counts.spike_totals == {"x": 10, "p": 10}
+    assert counts.synop_totals == {"x->p": 10, "p->p": 6}, "the last two spikes of each sample arrive in no window"
+    assert counts.synops["p->p"].tolist() == [2, 2, 2, 0, 0], "counted in the step in which they were sent"
+    assert counts.spikes["p"].tolist() == [2] * 5
     assert counts.updates == {"p": 10}
     assert (counts.samples, counts.steps) == (2, 5)
 
@@ -183,15 +185,17 @@ def test_zero_weights_and_negative_payloads_count_but_silence_does_not():
         projections=(replace(program.projections[0], connection=Dense(i32([[2], [0]]))),),
     )
     trace = simulate(wide, {"x": np.array([[[0], [-3], [1]]], np.int32)}, ALL)
-    assert trace.counts.synops == {"x->p": 4}
-    assert trace.counts.spikes == {"x": 2, "p": 0}
+    assert trace.counts.synops["x->p"].tolist() == [0, 2, 2]
+    assert trace.counts.spikes["x"].tolist() == [0, 1, 1]
+    assert trace.counts.sent["x"].tolist() == [2]
+    assert trace.counts.spike_totals["p"] == 0
     assert trace.v["p"][0].tolist() == [[0, 0], [-384, 0], [128, 0]]
 
 
 def test_border_of_a_convolution_has_no_synapses():
     x = np.ones((1, 1, 1, 4, 4), np.int32)
     counts = simulate(small_program(), {"x": x}).counts
-    assert counts.synops["x->conv"] == 2 * (4 * 9 + 8 * 6 + 4 * 4), "inner, edge and corner pixels, two channels"
+    assert counts.synop_totals["x->conv"] == 2 * (4 * 9 + 8 * 6 + 4 * 4), "inner, edge and corner pixels, two channels"
 
 
 @given(cases())
