@@ -1,95 +1,11 @@
-"""Names of the reference networks, and a card for each: what it is, how it is read, how it was trained.
-
-Importing this module needs no training framework; `Card.build` does.
-"""
+"""The reference networks: names and cards."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from seamount.compiler.errors import InputError, Problem
-
-if TYPE_CHECKING:
-    import torch
-
-WEIGHTS = Path(__file__).resolve().parent / "weights"
-"""Folder of the trained model files."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained: AdamW under a one-cycle schedule (Smith and Topin, arXiv:1708.07120).
-
-    epochs    passes over the training split
-    batch     samples per update
-    rate      largest learning rate of the cycle; `decay` is AdamW's weight decay
-    per_step  share of the loss that asks every single step for the class, the rest asks the readout. With 1 it
-              is temporal efficient training (Deng et al., arXiv:2202.11946); it keeps short runs accurate.
-    flip      mirror half of the images left to right; shift_px: move images by up to so many pixels
-    seed      of initial weights, order and augmentation; threads: CPU threads
-    """
-
-    epochs: int
-    batch: int
-    rate: float
-    decay: float = 1e-2
-    per_step: float = 0.5
-    flip: bool = False
-    shift_px: int = 0
-    seed: int = 1
-    threads: int = 1
-
-
-@dataclass(frozen=True)
-class Card:
-    """A reference network.
-
-    module     where `build()` is; data: a name that `seamount.models.datasets.load` knows
-    shape      of the input in one step; steps: T; encoding, readout: as in seamount.frontends.conventions
-    layers     the network in short form: 8C3 is a convolution with 8 channels and a 3 x 3 kernel, BN batch
-               norm, AP2 average pooling over 2 x 2, FC10 a linear layer with 10 outputs
-    parameters trained numbers; accuracy: share of the whole test split, float, measured after the last epoch
-    golden     test samples whose trace the model file keeps
-    """
-
-    name: str
-    module: str
-    data: str
-    shape: tuple[int, ...]
-    steps: int
-    encoding: Literal["constant", "sequence"]
-    readout: Literal["sum", "mean", "last"]
-    layers: str
-    origin: str
-    data_licence: str
-    parameters: int
-    accuracy: float
-    recipe: Recipe
-    golden: int = 3
-
-    @property
-    def weights(self) -> Path:
-        """The trained model file."""
-        return WEIGHTS / f"{self.name}.pt"
-
-    def build(self) -> torch.nn.Module:
-        """The network with fresh weights; seed torch first. Raises InputError without norse or torch."""
-        try:
-            network: torch.nn.Module = import_module(self.module).build()
-        except ModuleNotFoundError as error:
-            raise InputError(
-                Problem(
-                    f"model '{self.name}'",
-                    f"needs the Python package '{error.name}', which is not installed",
-                    "pip install 'seamount[norse]'",
-                )
-            ) from None
-        return network
-
+from seamount.models.card import Card, Recipe
 
 _DIGITS = "Optical Recognition of Handwritten Digits (Alpaydin, Kaynak), UCI repository, CC BY 4.0"
 _OWN = "written and trained for Seamount"
@@ -97,7 +13,7 @@ _OWN = "written and trained for Seamount"
 _CARDS = (
     Card(
         name="digits-dense",
-        module="seamount.models.digits_dense",
+        module="seamount.models.networks.digits_dense",
         data="digits",
         shape=(1, 8, 8),
         steps=6,
@@ -112,7 +28,7 @@ _CARDS = (
     ),
     Card(
         name="digits-conv",
-        module="seamount.models.digits_conv",
+        module="seamount.models.networks.digits_conv",
         data="digits",
         shape=(1, 8, 8),
         steps=4,
@@ -127,7 +43,7 @@ _CARDS = (
     ),
     Card(
         name="digits-recurrent",
-        module="seamount.models.digits_recurrent",
+        module="seamount.models.networks.digits_recurrent",
         data="digits-rows",
         shape=(8,),
         steps=8,
@@ -142,7 +58,7 @@ _CARDS = (
     ),
     Card(
         name="digits-residual",
-        module="seamount.models.digits_residual",
+        module="seamount.models.networks.digits_residual",
         data="digits",
         shape=(1, 8, 8),
         steps=4,
@@ -157,7 +73,7 @@ _CARDS = (
     ),
     Card(
         name="fashion-mnist-conv",
-        module="seamount.models.fashion_conv",
+        module="seamount.models.networks.fashion_conv",
         data="fashion-mnist",
         shape=(1, 28, 28),
         steps=4,

@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seamount.compiler.errors import InputError, Problem, SeamountError, raise_all
-from seamount.models import datasets
-from seamount.models.registry import CARDS, Card, Recipe, card
-from seamount.models.samples import Data
+from seamount.models.card import Card, Recipe
+from seamount.models.data import datasets
+from seamount.models.data.samples import Data
+from seamount.models.registry import CARDS, card
 from seamount.models.training import accuracy, parameter_count, train
 
 

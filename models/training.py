@@ -6,46 +6,14 @@ from collections.abc import Callable
 from typing import cast
 
 import torch
-from norse.torch import SequentialState
 
-from seamount.models.datasets import Data
-from seamount.models.registry import Card, Recipe
+from seamount.models.card import Card, Recipe
+from seamount.models.data.samples import Data
+from seamount.models.unroll import unroll
 
 Tensor = torch.Tensor
 Report = Callable[[int, int, float], None]
 """Called after each update with (updates done, updates in all, loss)."""
-
-
-def unroll(model: torch.nn.Module, x: Tensor, card: Card) -> Tensor:
-    """Outputs of all steps, (T, B, classes), for samples x: (B, *shape) constant or (B, T, *shape) sequence.
-
-    A SequentialState is run layer by layer, so that its batch norms see all steps of a batch at once, as in
-    threshold-dependent batch norm (Zheng et al., arXiv:2011.05280); anything else step by step. In evaluation
-    both orders compute the same.
-    """
-    frames = None if card.encoding == "constant" else x.transpose(0, 1)
-    if isinstance(model, SequentialState):
-        return _by_layers(model, x, frames, card.steps)
-    state, outputs = None, []
-    for t in range(card.steps):
-        y, state = model(x if frames is None else frames[t], state)
-        outputs.append(y)
-    return torch.stack(outputs)
-
-
-def _by_layers(model: SequentialState, x: Tensor, frames: Tensor | None, steps: int) -> Tensor:
-    for layer, stateful in zip(model, model.stateful_layers, strict=True):
-        if stateful:
-            state, outputs = None, []
-            for t in range(steps):
-                y, state = layer(x if frames is None else frames[t], state)
-                outputs.append(y)
-            frames = torch.stack(outputs)
-        elif frames is None:
-            x = layer(x)
-        else:
-            frames = layer(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-    return x.expand(steps, *x.shape) if frames is None else frames
 
 
 def scores(outputs: Tensor, card: Card) -> Tensor:

@@ -39,7 +39,7 @@ LIBRARIES = {
     "frontends": {"numpy", "networkx", "msgspec", "nir", "h5py", "torch", "norse", "snntorch", "spikingjelly"},
     "backends": {"numpy"},
     "backends/lava": {"numpy", "lava", "scipy"},
-    "models": {"numpy", "nir", "torch", "norse", "sklearn", "h5py", "rich"},
+    "models": {"numpy", "nir", "torch", "norse", "snntorch", "spikingjelly", "sklearn", "h5py", "rich"},
 }
 """Third-party libraries per folder, the longest matching entry decides."""
 

@@ -22,7 +22,7 @@ from seamount.compiler.execution import Backend, EventCounts, join_counts
 from seamount.compiler.program.verify import check as check_program
 
 if TYPE_CHECKING:
-    from seamount.models.samples import Data
+    from seamount.models.data.samples import Data
 
 BackendName = Annotated[
     str | None, typer.Option(help="vectorized, reference, lava, or loihi2 for a board; default vectorized.")

@@ -18,7 +18,7 @@ from seamount.frontends.conventions import Meaning, parse_assumptions
 
 if TYPE_CHECKING:
     from seamount.frontends.model_file import ModelFile
-    from seamount.models.samples import Data
+    from seamount.models.data.samples import Data
 
 Values = NDArray[Any]
 
@@ -98,7 +98,7 @@ def load_data(
     """Labelled samples; with `seed`, a random choice of `limit` of them in their order."""
     from dataclasses import replace
 
-    from seamount.models.datasets import load
+    from seamount.models.data.datasets import load
 
     binned = steps if name in ("nmnist", "braille") else None
     data = load(name, split, folder, limit if seed is None else None, binned)

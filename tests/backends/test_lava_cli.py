@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from seamount.compiler.errors import InputError
-from seamount.models.datasets import data_folder
+from seamount.models.data.datasets import data_folder
 from tests.backends.lava_support import lava_python
 from tests.backends.test_lava_failures import DIE, HANG, assert_nothing_left, interpreter_with, patched, shared_memory
 from tests.cli.running import call, plain

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from seamount.compiler.artifact import load_artifact
-from seamount.models.registry import WEIGHTS
+from seamount.models.card import WEIGHTS
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")

@@ -14,7 +14,7 @@ from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.program.program import V_MAX
 from seamount.compiler.program.ranges import analyse
-from seamount.models.registry import WEIGHTS
+from seamount.models.card import WEIGHTS
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")

@@ -13,9 +13,11 @@ pytest.importorskip("sklearn")
 
 from seamount.compiler.errors import InputError  # noqa: E402
 from seamount.frontends import load_model  # noqa: E402
-from seamount.models.datasets import Data, data_folder, load  # noqa: E402
-from seamount.models.registry import CARDS, Card, card  # noqa: E402
-from seamount.models.training import accuracy, unroll  # noqa: E402
+from seamount.models.card import Card  # noqa: E402
+from seamount.models.data.datasets import Data, data_folder, load  # noqa: E402
+from seamount.models.registry import CARDS, card  # noqa: E402
+from seamount.models.training import accuracy  # noqa: E402
+from seamount.models.unroll import unroll  # noqa: E402
 
 DIGITS = [n for n in CARDS if n.startswith("digits")]
 LARGEST = {"digits": 300_000, "fashion-mnist": 2_000_000}

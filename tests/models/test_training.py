@@ -13,12 +13,14 @@ pytest.importorskip("norse")
 pytest.importorskip("sklearn")
 
 from seamount.compiler.errors import InputError  # noqa: E402
-from seamount.models import registry, train  # noqa: E402
-from seamount.models.datasets import load  # noqa: E402
-from seamount.models.registry import CARDS, Card, Recipe, card  # noqa: E402
-from seamount.models.samples import Data  # noqa: E402
-from seamount.models.training import accuracy, augment, parameter_count, scores, unroll  # noqa: E402
+from seamount.models import train  # noqa: E402
+from seamount.models.card import Card, Recipe  # noqa: E402
+from seamount.models.data.datasets import load  # noqa: E402
+from seamount.models.data.samples import Data  # noqa: E402
+from seamount.models.registry import CARDS, card  # noqa: E402
+from seamount.models.training import accuracy, augment, parameter_count, scores  # noqa: E402
 from seamount.models.training import train as fit  # noqa: E402
+from seamount.models.unroll import unroll  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +122,7 @@ def test_build_without_norse_names_the_extra(monkeypatch: pytest.MonkeyPatch) ->
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'norse'", name="norse")
 
-    monkeypatch.setattr(registry, "import_module", missing)
+    monkeypatch.setattr("seamount.models.card.import_module", missing)
     with pytest.raises(InputError, match=r"'norse'.*\n.*pip install 'seamount\[norse\]'"):
         card("digits-conv").build()
 

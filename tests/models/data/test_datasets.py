@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from seamount.compiler.errors import InputError
-from seamount.models import datasets, recorded
-from seamount.models.datasets import load
+from seamount.models.data import datasets, recorded
+from seamount.models.data.datasets import load
 
 pytest.importorskip("sklearn")
 
@@ -98,7 +98,7 @@ def test_folder_from_environment_and_from_beside(root: Path, monkeypatch: pytest
     (root / "work" / "here").mkdir()
     (beside / "data").symlink_to(root)
     monkeypatch.chdir(root / "work" / "here")
-    monkeypatch.setattr(datasets, "__file__", str(root / "elsewhere" / "models" / "datasets.py"))
+    monkeypatch.setattr(datasets, "__file__", str(root / "elsewhere" / "models" / "data" / "datasets.py"))
     assert len(load("fashion-mnist").y) == 7
 
 
@@ -332,7 +332,7 @@ def test_bad_arguments_all_at_once() -> None:
 def test_loading_needs_numpy_only() -> None:
     """Neither torch nor a data set package is imported before it is needed."""
     code = (
-        "import sys, seamount.models.datasets, seamount.models.registry;"
+        "import sys, seamount.models.data.datasets, seamount.models.registry;"
         "print([m for m in ('torch', 'norse', 'sklearn', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

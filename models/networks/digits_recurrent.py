@@ -12,7 +12,7 @@ import torch
 from norse.torch import LIFRecurrentCell
 from norse.torch.functional.lif import LIFParameters
 
-from seamount.models.cells import DT_S
+from seamount.models.networks.cells import DT_S
 
 nn = torch.nn
 

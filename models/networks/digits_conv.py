@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from seamount.models.cells import lif
+from seamount.models.networks.cells import lif
 
 nn = torch.nn
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models.samples import Data
+from seamount.models.data.samples import Data
 
 TEST = 360
 """Test samples; the other 1437 train."""

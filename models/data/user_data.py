@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models.readers import read_npz
-from seamount.models.samples import Data
+from seamount.models.data.readers import read_npz
+from seamount.models.data.samples import Data
 
 
 def from_npz(path: Path) -> Data:

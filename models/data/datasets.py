@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models import digits, recorded, user_data
-from seamount.models.samples import Data, check
+from seamount.models.data import digits, recorded, user_data
+from seamount.models.data.samples import Data, check
 
 _Loader = Callable[[Path, str, int | None], Data]
 _IN_FOLDER: dict[str, tuple[str, _Loader]] = {
@@ -89,7 +89,7 @@ def data_folder(root: Path | str | None, name: str) -> Path:
     elif os.environ.get("SEAMOUNT_DATA"):
         tried = [Path(os.environ["SEAMOUNT_DATA"])]
     else:
-        checkout = Path(__file__).resolve().parents[1]
+        checkout = Path(__file__).resolve().parents[2]
         tried = [checkout.parent / "shared" / "data", Path.cwd().parent / "shared" / "data"]
     for folder in tried:
         if (folder / name).is_dir():

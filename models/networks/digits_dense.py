@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from norse.torch import SequentialState
 
-from seamount.models.cells import leaky_readout, lif
+from seamount.models.networks.cells import leaky_readout, lif
 
 nn = torch.nn
 

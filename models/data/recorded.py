@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models.readers import read_idx, read_npz
-from seamount.models.samples import Data
+from seamount.models.data.readers import read_idx, read_npz
+from seamount.models.data.samples import Data
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from seamount.models.cells import lif
+from seamount.models.networks.cells import lif
 
 nn = torch.nn
 

@@ -1,0 +1,1 @@
+"""The reference networks, one file each with `build()`; their cards are in `seamount.models.registry`."""
