@@ -1,4 +1,4 @@
-"""Names of backends and of target files.
+"""Names of backends, of target files and of system files.
 
 Backends load when asked for, so that naming them needs none of what they import.
 """
@@ -14,6 +14,7 @@ from seamount.compiler.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from seamount.compiler.execution import Backend
+    from seamount.compiler.system import System
     from seamount.compiler.target import Target
 
 BACKENDS = {
@@ -43,7 +44,7 @@ def load_backend(name: str) -> Backend:
 
 def list_targets() -> tuple[str, ...]:
     """The names `load_target` knows: the target files shipped with Seamount."""
-    return tuple(sorted(path.stem for path in _folder().glob("*.toml")))
+    return _names("targets")
 
 
 def load_target(name: str) -> Target:
@@ -53,13 +54,37 @@ def load_target(name: str) -> Target:
     """
     from seamount.compiler.target_file import read_target
 
+    return read_target(_file("target", name))
+
+
+def list_systems() -> tuple[str, ...]:
+    """The names `load_system` knows: the system files shipped with Seamount."""
+    return _names("systems")
+
+
+def load_system(name: str) -> System:
+    """The system of that name, or of the file when `name` ends in .toml.
+
+    Raises InputError for a name that is none, and for every fault of the file.
+    """
+    from seamount.compiler.system_file import read_system
+
+    return read_system(_file("system", name))
+
+
+def _names(kind: str) -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in _folder(kind).glob("*.toml")))
+
+
+def _file(kind: str, name: str) -> Path:
     if name.endswith(".toml"):
-        return read_target(Path(name))
-    if name not in list_targets():
-        remedy = f"one of {', '.join(list_targets())}, or the path of a .toml file"
-        raise InputError(Problem(f"target '{name}'", "does not exist", remedy))
-    return read_target(_folder() / f"{name}.toml")
+        return Path(name)
+    known = _names(f"{kind}s")
+    if name not in known:
+        remedy = f"one of {', '.join(known)}, or the path of a .toml file"
+        raise InputError(Problem(f"{kind} '{name}'", "does not exist", remedy))
+    return _folder(f"{kind}s") / f"{name}.toml"
 
 
-def _folder() -> Path:
-    return Path(str(files("seamount.backends.targets")))
+def _folder(kind: str) -> Path:
+    return Path(str(files(f"seamount.backends.{kind}")))

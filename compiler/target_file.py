@@ -27,6 +27,9 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "chip.synapses": ("1", "count"),
     "chip.embedded_processors": ("1", "count"),
     "chip.chips_per_system": ("1", "count"),
+    "chip.tile_cores": ("1", "count"),
+    "chip.tile_columns": ("1", "count"),
+    "chip.tile_rows": ("1", "count"),
     "core.neurons": ("1", "count"),
     "core.memory": ("byte", "count"),
     "core.synaptic_memory": ("byte", "count"),
@@ -36,6 +39,9 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "core.axons_in": ("1", "count"),
     "core.axons_out": ("1", "count"),
     "core.neuron_state": ("byte", "count"),
+    "core.axon_slots_discrete": ("1", "count"),
+    "core.axon_slots_shared": ("1", "count"),
+    "core.axon_slots_off_chip": ("1", "count"),
     "core.decay_profiles": ("1", "count"),
     "core.threshold_profiles": ("1", "count"),
     "core.dendritic_accumulators": ("1", "count"),
@@ -45,6 +51,12 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "synapse.weight_bits": ("bit", "count"),
     "synapse.weight_widths": ("bit", "list"),
     "synapse.weight_exponent": ("1", "range"),
+    "encoding.word": ("bit", "count"),
+    "encoding.entry_header": ("bit", "count"),
+    "encoding.run_length": ("bit", "range"),
+    "encoding.index": ("bit", "range"),
+    "encoding.delay_width": ("bit", "range"),
+    "encoding.atom": ("bit", "count"),
     "registers.accumulator_bits": ("bit", "count"),
     "registers.u_bits": ("bit", "count"),
     "registers.v_bits": ("bit", "count"),
@@ -109,13 +121,13 @@ class _Alias(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 def read_target(path: Path) -> Target:
     """The target described by the file. Raises InputError with every fault found."""
-    document = _parse(path)
+    document = parse(path)
     if "same_as" in document:
         return _read_alias(path, document)
     return _read_chip(path, document)
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -133,7 +145,7 @@ def _read_alias(path: Path, document: dict[str, Any]) -> Target:
         remedy = "a file with 'same_as' has exactly name, title, same_as and backend"
         raise InputError(Problem(str(path), str(error), remedy)) from None
     chip_path = path.with_name(f"{alias.same_as}.toml")
-    chip = _parse(chip_path)
+    chip = parse(chip_path)
     if "same_as" in chip:
         remedy = "name the file with the numbers"
         raise InputError(Problem(str(path), f"same_as names '{alias.same_as}', itself an alias", remedy))
@@ -146,7 +158,7 @@ def _read_chip(path: Path, document: dict[str, Any]) -> Target:
         head = msgspec.convert(document, _Head)
     except msgspec.ValidationError as error:
         problems.append(Problem(str(path), str(error), "name, title, date and [sources] are required"))
-        head = _Head(name="", title="", date="", sources=_texts(document.get("sources")))
+        head = _Head(name="", title="", date="", sources=texts(document.get("sources")))
     allowed = {*_Head.__struct_fields__, *_FLAT_SECTIONS, *COEFFICIENTS}
     for key in sorted(document.keys() - allowed):
         problems.append(Problem(f"{path}: {key}", "is not a known field", f"known: {', '.join(sorted(allowed))}"))
@@ -154,7 +166,7 @@ def _read_chip(path: Path, document: dict[str, Any]) -> Target:
     problems += [Problem(f"{path}: {where}", found, remedy) for where, found, remedy in misfits]
     quantities: dict[str, Quantity] = {}
     for name, raw, unit, kind in expected:
-        quantity, faults = _quantity(raw, unit, kind, head.sources)
+        quantity, faults = read_quantity(raw, unit, kind, head.sources)
         problems += [Problem(f"{path}: {name}", found, remedy) for found, remedy in faults]
         if quantity is not None:
             quantities[name] = quantity
@@ -170,7 +182,7 @@ def _read_chip(path: Path, document: dict[str, Any]) -> Target:
     )
 
 
-def _texts(raw: object) -> dict[str, str]:
+def texts(raw: object) -> dict[str, str]:
     return {k: v for k, v in raw.items() if isinstance(v, str)} if isinstance(raw, dict) else {}
 
 
@@ -214,7 +226,7 @@ def _leaves(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
                 yield f"{section}.{set_name}.{name}", raw
 
 
-def _quantity(
+def read_quantity(
     raw: object, unit: str, kind: Kind, sources: dict[str, str]
 ) -> tuple[Quantity | None, list[tuple[str, str]]]:
     """The entry as a Quantity, and (found, remedy) of each fault."""

@@ -6,21 +6,33 @@ from typing import Annotated
 
 import typer
 
-from seamount.backends.registry import list_targets, load_target
+from seamount.backends.registry import list_systems, list_targets, load_system, load_target
 from seamount.compiler.cli.console import out, table
 from seamount.compiler.passes import PASSES
 from seamount.compiler.pipelines import canonical
+from seamount.compiler.system import System
+from seamount.compiler.target import Target
 
 
 def targets(
-    name: Annotated[str | None, typer.Argument(help="Show this target's numbers with their sources.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Show the numbers of this target or system with their sources.")
+    ] = None,
 ) -> None:
-    """List targets, or show one with every number, unit and source."""
+    """List targets and systems, or show one with every number, unit and source."""
     if name is None:
         known = [(t.name, t.title, t.chip, t.date) for t in map(load_target, list_targets())]
         table("targets", ("name", "what", "chip", "date"), known, left=4)
+        systems = [(s.name, s.title, s.chip, s.date) for s in map(load_system, list_systems())]
+        table("systems of several chips, for fit", ("name", "what", "chip", "date"), systems, left=4)
         return
-    target = load_target(name)
+    if name in list_systems():
+        _show(load_system(name))
+        return
+    _show(load_target(name))
+
+
+def _show(target: Target | System) -> None:
     rows = [(path, str(q), q.conditions) for path, q in sorted(target.quantities.items())]
     table(
         f"{target.name}: {target.title}, as of {target.date}", ("number", "value (source)", "conditions"), rows, left=3

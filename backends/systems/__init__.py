@@ -1,0 +1,1 @@
+"""Boards and racks of chips as data; see ../targets/README.md."""
