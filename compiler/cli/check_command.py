@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,20 +11,24 @@ import numpy as np
 import typer
 
 from seamount.backends.registry import load_target
+from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
-from seamount.compiler.cli.climb import Ladder
-from seamount.compiler.cli.compile_command import calibration
+from seamount.compiler.cli.climb import INTEGERS, Ladder
+from seamount.compiler.cli.compile_command import calibration, vector_messages
 from seamount.compiler.cli.console import out, percent, table, write_json
+from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.ladder import LayerAgreement, Rung
 from seamount.compiler.cli.requirements import judge, parse_requirements
 from seamount.compiler.cli.sources import Source, load_data, load_source, only_input
 from seamount.compiler.cli.trace_check import COLUMNS, check_trace
-from seamount.compiler.driver import compile_graph
+from seamount.compiler.driver import compile_graph, with_vectors
+from seamount.compiler.encoding import clipped
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.pipelines import Options
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report.divergence import Divergence
+from seamount.compiler.report.run_folder import check_run_place
 
 REQUIRE_HELP = (
     "What must hold, e.g. accuracy-drop<=1%, accuracy>=95%, agreement>=98%, lava=exact. Repeatable; else exit code 1."
@@ -44,6 +50,9 @@ def check(
     limit: o.Limit = None,
     weight_bits: Annotated[int, typer.Option(min=1, max=8, help="Bits per weight of a model compiled now.")] = 8,
     calibrate: Annotated[str | None, typer.Option(metavar="NAME", help="As for compile.")] = None,
+    output: o.RunFolder = None,
+    record: o.Record = RECORD,
+    force: o.Force = False,
     exact_samples: Annotated[int, typer.Option(min=1, help="Samples for the bit-exact comparisons.")] = 4,
     lava: Annotated[
         Literal["auto", "yes", "no"], typer.Option(help="Run in Lava: if it is installed, always, never.")
@@ -59,6 +68,8 @@ def check(
     test vectors of the artifact. Exit code 1 when forms that must be exact differ, or a requirement fails.
     """
     required = parse_requirements(require or [])
+    if output is not None:
+        _check_output(output, force, data, trace)
     if trace is not None:
         rungs, divergence = _recording(path, trace, silicon, quiet)
         tree: dict[str, Any] = {"rungs": [r.as_json() for r in rungs]}
@@ -78,6 +89,8 @@ def check(
         tree = {"steps": ladder.steps, "rungs": [r.as_json() for r in rungs], "layers": [vars(r) for r in layers]}
         if not quiet:
             _print(path, rungs, layers)
+        if output is not None and data is not None:
+            _keep(output, ladder, rungs, partial(described, data, split, limit, seed), record, force)
     tree |= {"checked": str(path), "accuracy_drop": _drop(rungs), "required": [str(r) for r in required]}
     problems = [*_inexact(rungs, divergence), *judge(required, rungs)]
     tree["failed"] = [str(p) for p in problems]
@@ -85,6 +98,32 @@ def check(
         write_json(json, tree)
     if problems:
         raise CheckFailed(problems)
+
+
+def _check_output(output: Path, force: bool, data: str | None, trace: Path | None) -> None:
+    """Refuse before the work what could not be kept after it."""
+    if trace is not None:
+        raise InputError(Problem("-o", "a recording made elsewhere is not kept as a run", "leave --trace or -o away"))
+    if data is None:
+        raise InputError(Problem("-o", "golden samples and test vectors are not kept as a run", "give --data"))
+    check_run_place(output, force)
+
+
+def _keep(output: Path, ladder: Ladder, rungs: list[Rung], data: Callable[..., Any], record: int, force: bool) -> None:
+    """The integer program's run with what every form of the network reached; how long it took is left out."""
+    ran, labels = ladder.executed, ladder.y
+    assert ran is not None and labels is not None
+    about = {"backend": INTEGERS, "data": data(ladder.x, labels), "unfinished": 0}
+    about["clipped_inputs"] = clipped(only_input(ladder.artifact.inputs), ladder.x)
+    timeless = [{k: v for k, v in r.as_json().items() if k != "seconds"} for r in rungs]
+    layers = [vars(r) for r in ladder.layers]
+    artifact = ladder.artifact
+    if ladder.source is not None:
+        artifact = with_vectors(artifact, ReferenceSimulator(), vector_messages(ladder.source, artifact))
+    keep_run(
+        output, artifact, ran.counts, ran.readout, ladder.x, labels, about,
+        record=record, rungs=timeless, layers=layers, overwrite=force,
+    )  # fmt: skip
 
 
 def _samples(

@@ -14,6 +14,7 @@ from seamount.compiler.artifact import Artifact
 from seamount.compiler.cli.console import out, progress
 from seamount.compiler.cli.ladder import (
     Answers,
+    Executed,
     LayerAgreement,
     Rung,
     differences,
@@ -29,6 +30,8 @@ from seamount.compiler.execution import Trace
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.pipelines import canonical
 
+INTEGERS = "vectorized"
+"""Backend of the integer program."""
 LAYER_SAMPLES = 100
 """Samples on which spikes are compared layer by layer."""
 
@@ -49,6 +52,7 @@ class Ladder:
     quiet: bool = False
     layers: list[LayerAgreement] = field(default_factory=list)
     imported: Answers | None = None
+    executed: Executed | None = None
 
     def climb(self, exact_samples: int, lava: str) -> list[Rung]:
         """All rungs, from the framework down."""
@@ -65,7 +69,7 @@ class Ladder:
         rungs.append(self._float("after folding", self.compiled.canonical))
         rungs.append(self._float("rounded, in float", self.compiled.quantized))
         few = self.x[:LAYER_SAMPLES]
-        trace = full_trace(self.artifact, load_backend("vectorized"), few, self.steps, lambda done, total: None)
+        trace = full_trace(self.artifact, load_backend(INTEGERS), few, self.steps, lambda done, total: None)
         self.layers = layer_agreement(graph, self.source.stepped(few, self.steps), trace)
         return rungs
 
@@ -102,8 +106,9 @@ class Ladder:
 
     def _integers(self) -> Rung:
         with progress("integer program", self.quiet) as tick:
-            answers, synops = executed(self.artifact, load_backend("vectorized"), self.x, self.steps, tick)
-        return self._rung("integer program", answers, synops)
+            ran = executed(self.artifact, load_backend(INTEGERS), self.x, self.steps, tick)
+        self.executed = ran
+        return self._rung("integer program", ran.answers, ran.synops_per_sample)
 
     def _exact(self, count: int, lava: str) -> list[Rung]:
         x = self.x[:count]

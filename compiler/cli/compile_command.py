@@ -82,7 +82,7 @@ def compile_model(
             out.print(stopped.text, markup=False, soft_wrap=True, end="")
             return
     folder = output or Path(f"{model.stem}.seamount")
-    artifact = with_vectors(compiled.artifact, ReferenceSimulator(), _vector_messages(source, compiled.artifact))
+    artifact = with_vectors(compiled.artifact, ReferenceSimulator(), vector_messages(source, compiled.artifact))
     save_artifact(artifact, folder, overwrite=force)
     summary = _summary(source, artifact, compiled, folder)
     if json is not None:
@@ -135,7 +135,7 @@ def calibration(
     return None
 
 
-def _vector_messages(source: Source, artifact: Artifact) -> dict[str, Any]:
+def vector_messages(source: Source, artifact: Artifact) -> dict[str, Any]:
     """Messages of the golden samples, or seeded random ones where there are none."""
     if source.file is not None:
         code = artifact.inputs[0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.encoding import messages, predictions
-from seamount.compiler.execution import Backend, Trace
+from seamount.compiler.execution import Backend, EventCounts, Trace, join_counts
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret
 from seamount.compiler.ir.ops import fires
@@ -76,21 +76,34 @@ def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answe
     return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
 
 
-def executed(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> tuple[Answers, float]:
-    """Predictions, spikes and synaptic operations per sample of the integer program."""
+@dataclass(frozen=True, eq=False)
+class Executed:
+    """The integer program on all samples: what it answered, and its exact counts."""
+
+    answers: Answers
+    counts: EventCounts
+    readout: Mapping[str, NDArray[np.int64]]
+
+    @property
+    def synops_per_sample(self) -> float:
+        return sum(self.counts.synop_totals.values()) / self.counts.samples
+
+
+def executed(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> Executed:
+    """Run the integer program."""
     code = artifact.inputs[0]
     begin = time.perf_counter()
-    found, spikes, synops = [], 0, 0
-    firing = {p.name for p in artifact.program.populations if p.fires}
+    traces = []
     for start in range(0, len(x), CHUNK):
         part = messages(code, x[start : start + CHUNK], steps)
-        trace = backend.run(artifact.program, {code.port: part})
-        found.append(predictions(trace.readout[artifact.outputs[0].readout]))
-        spikes += sum(n for name, n in trace.counts.spike_totals.items() if name in firing)
-        synops += sum(trace.counts.synop_totals.values())
+        traces.append(backend.run(artifact.program, {code.port: part}))
         tick(min(start + CHUNK, len(x)), len(x))
-    answers = Answers(np.concatenate(found), spikes / len(x), time.perf_counter() - begin)
-    return answers, synops / len(x)
+    counts = join_counts([t.counts for t in traces])
+    readout = {name: np.concatenate([t.readout[name] for t in traces]) for name in traces[0].readout}
+    firing = {p.name for p in artifact.program.populations if p.fires}
+    spikes = sum(n for name, n in counts.spike_totals.items() if name in firing)
+    found = predictions(readout[artifact.outputs[0].readout])
+    return Executed(Answers(found, spikes / len(x), time.perf_counter() - begin), counts, readout)
 
 
 def full_trace(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> Trace:

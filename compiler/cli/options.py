@@ -31,3 +31,9 @@ Seed = Annotated[int | None, typer.Option(help="With --limit: choose the samples
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no tables.")]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="A name from 'seamount targets', or a .toml file.")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="RUN", help="Keep the run as a folder, for 'seamount report'."),
+]
+Record = Annotated[int, typer.Option(min=0, help="With -o: samples recorded in full, with spikes and v.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a folder of the same kind that exists.")]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact, load_artifact
@@ -15,11 +17,13 @@ from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
 from seamount.compiler.cli.batches import Batches, LavaOptions
 from seamount.compiler.cli.console import out, percent, progress, write_json
+from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.encoding import clipped, predictions, scores
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, EventCounts, join_counts
 from seamount.compiler.program.verify import check as check_program
+from seamount.compiler.report.run_folder import check_run_place
 
 if TYPE_CHECKING:
     from seamount.models.data.samples import Data
@@ -46,6 +50,9 @@ def run(
     limit: o.Limit = None,
     backend: BackendName = None,
     batch_size: o.BatchSize = None,
+    output: o.RunFolder = None,
+    record: o.Record = RECORD,
+    force: o.Force = False,
     processes: Processes = None,
     time_limit: TimeLimit = None,
     keep: Keep = None,
@@ -59,13 +66,23 @@ def run(
     loaded = load_artifact(artifact)
     check_program(loaded.program)
     engine = LavaOptions(processes, time_limit, keep, lava_python).applied(load_backend(backend or "vectorized"))
-    stopped = None
+    if output is not None:
+        if data is None:
+            raise InputError(Problem("-o", "test vectors have no labels, so their run is not kept", "give --data"))
+        check_run_place(output, force)
     if data is None:
-        summary = _vectors(loaded, engine, quiet)
+        summary, stopped = _vectors(loaded, engine, quiet), None
     else:
         batches = Batches(engine, loaded.program, only_input(loaded.inputs), steps or loaded.steps, batch_size)
         samples = load_data(data, split, data_folder, limit, seed, batches.steps)
-        summary, stopped = _data(loaded, batches, samples, quiet)
+        ran = _data(loaded, batches, samples, quiet)
+        summary, stopped = ran.summary, ran.stopped
+        if output is not None:
+            about = {k: summary[k] for k in ("backend", "unfinished", "clipped_inputs")}
+            about["data"] = described(data, split, limit, seed, samples.x, samples.y)
+            keep_run(
+                output, loaded, ran.counts, ran.readout, samples.x, ran.labels, about, record=record, overwrite=force
+            )
     if json is not None:
         write_json(json, summary)
     if stopped is not None:
@@ -90,10 +107,18 @@ def _vectors(artifact: Artifact, engine: Backend, quiet: bool) -> dict[str, Any]
     return {"backend": engine.name, "samples": samples, "differing": differing}
 
 
-def _data(
-    artifact: Artifact, batches: Batches, data: Data, quiet: bool
-) -> tuple[dict[str, Any], CheckFailed | KeyboardInterrupt | None]:
-    """The summary, over what finished, and what stopped the rest."""
+@dataclass(frozen=True, eq=False)
+class _Ran:
+    """What finished, and what stopped the rest."""
+
+    counts: EventCounts
+    readout: dict[str, NDArray[np.int64]]
+    labels: NDArray[np.int64]
+    summary: dict[str, Any]
+    stopped: CheckFailed | KeyboardInterrupt | None
+
+
+def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran:
     code, steps, name = batches.code, batches.steps, batches.engine.name
     outside = clipped(code, data.x)
     if outside:
@@ -103,7 +128,8 @@ def _data(
         stopped = batches.run(data.x, tick)
     seconds = time.perf_counter() - begin
     runs, labels = batches.traces, data.y[: batches.done]
-    readout = np.concatenate([next(iter(t.readout.values())) for t in runs])
+    readouts = {name: np.concatenate([t.readout[name] for t in runs]) for name in runs[0].readout}
+    readout = readouts[artifact.outputs[0].readout]
     counts = join_counts([t.counts for t in runs])
     answers = predictions(readout)
     _check_labels(readout, labels)
@@ -127,7 +153,7 @@ def _data(
         _print(artifact, counts, summary)
     if stopped is not None:
         show.warn(f"stopped early: {len(labels)} of {len(data.y)} samples had finished")
-    return summary, stopped
+    return _Ran(counts, readouts, labels, summary, stopped)
 
 
 def _check_labels(readout: Any, labels: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from seamount.compiler.artifact import load_artifact
+from seamount.compiler.report.run_folder import load_run
 from seamount.models.card import WEIGHTS
 from tests.cli.running import call, plain
 
@@ -230,3 +231,40 @@ def test_nir_input_gives_the_same_network_as_the_model_file(compiled: dict[str, 
     a, b = load_artifact(tmp_path / "a"), load_artifact(tmp_path / "b")
     for left, right in zip(a.program.projections, b.program.projections, strict=True):
         assert np.array_equal(left.connection.weight, right.connection.weight)
+
+
+def test_a_run_is_kept(compiled: dict[str, Path], tmp_path: Path) -> None:
+    """The folder holds what --json says; so does the one that check writes, with the other forms beside it."""
+    data = ["--data", "digits", "--limit", "40"]
+    result = tmp_path / "run.json"
+    ran = call(["run", str(compiled["digits-conv"]), *data, "-o", str(tmp_path / "run"), "--json", str(result)])
+    assert ran.code == 0, ran.err
+    kept = load_run(tmp_path / "run")
+    assert kept.accuracy == read(result)["accuracy"] and kept.predictions.tolist() == read(result)["predictions"]
+    assert sum(kept.counts.synop_totals.values()) / 40 == read(result)["synops_per_sample"]
+    assert kept.recording.samples == 3 and kept.rungs == ()
+    model = str(WEIGHTS / "digits-conv.pt")
+    ran = call(["check", model, *data, "--lava", "no", "--record", "1", "-o", str(tmp_path / "check"), "-q"])
+    assert ran.code == 0, ran.err
+    checked = load_run(tmp_path / "check")
+    assert checked.counts.differences(kept.counts) == [] and checked.recording.samples == 1
+    assert checked.artifact.manifest == kept.artifact.manifest
+    rungs = {r["name"]: r for r in checked.rungs}
+    assert rungs["integer program"]["accuracy"] == kept.accuracy and "seconds" not in rungs["integer program"]
+    assert {"framework, as recorded", "imported graph", "reference simulator"} <= set(rungs)
+    assert [r["layer"] for r in checked.layers] == ["lif1", "lif2"]
+
+
+def test_what_cannot_be_kept_is_refused_first(compiled: dict[str, Path], tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "thesis.txt").write_text("mine")
+    artifact = str(compiled["digits-conv"])
+    for args, found in (
+        (["run", artifact, "-o", "r"], "test vectors have no labels, so their run is not kept"),
+        (["run", artifact, "--data", "digits", "-o", str(taken), "-f"], "exists and is not a run"),
+        (["check", artifact, "-o", "r"], "golden samples and test vectors are not kept as a run"),
+        (["check", artifact, "--trace", "t.npz", "-o", "r"], "a recording made elsewhere is not kept as a run"),
+    ):
+        ran = call(args)
+        assert ran.code == 2 and found in " ".join(ran.err.split()) and not ran.out, ran.err
