@@ -79,9 +79,9 @@ def compile_graph(
     folded = canonical()(graph, note)
     activity = measure(folded, samples) if samples is not None else None
     pipeline = quantizing(target, options, activity)
-    quantized = pipeline(folded)  # the canonical passes leave a folded graph as it is
-    note(pipeline.passes[-1], quantized)
-    program = lower(quantized, target.delay_max)
+    known = tuple(ran)  # the canonical passes leave a folded graph as it is, and are not reported again
+    quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result))
+    program = lower(quantized, options.delay_max(target))
     raise_all(CompileError, unsupported(program, target))
     rows = precision(folded, quantized)
     manifest = _manifest(program, quantized, target, options, about, ran, rows)
@@ -167,7 +167,12 @@ def _manifest(
             "classes": list(about.classes),
         },
         "target": {"name": target.name, "chip": target.chip, "date": target.date},
-        "options": {"weight_bits": options.weight_bits, "layer_bits": dict(options.layer_bits)},
+        "options": {
+            "weight_bits": options.weight_bits,
+            "layer_bits": dict(options.layer_bits),
+            "max_delay": options.max_delay,
+            "balance_delays": options.balance_delays,
+        },
         "steps": program.steps,
         "passes": ran,
         "notes": [n for n in graph.notes if n not in about.conventions],

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seamount.compiler.analysis.activity import Activity
+from seamount.compiler.passes.balance_delays import BalanceDelays
 from seamount.compiler.passes.base import Pipeline
 from seamount.compiler.passes.fold_batchnorm import FoldBatchnorm
 from seamount.compiler.passes.fold_linear import FoldLinear
@@ -21,11 +22,18 @@ class Options:
     """What a user may choose about a compilation.
 
     weight_bits: 1..8, for all layers; layer_bits: exceptions by layer name. steps: default steps per sample.
+    max_delay: longest delay to use, None for the chip's own limit. balance_delays: off for experiments only.
     """
 
     weight_bits: int = 8
     layer_bits: Mapping[str, int] = field(default_factory=dict)
     steps: int | None = None
+    max_delay: int | None = None
+    balance_delays: bool = True
+
+    def delay_max(self, target: Target) -> int:
+        """Longest delay that a projection may have."""
+        return target.delay_max if self.max_delay is None else min(self.max_delay, target.delay_max)
 
 
 def canonical() -> Pipeline:
@@ -42,7 +50,7 @@ def canonical() -> Pipeline:
 
 
 def quantizing(target: Target, options: Options, activity: Activity | None) -> Pipeline:
-    """The canonical pipeline and quantize, with the target's numbers."""
+    """The canonical pipeline, quantize and balance-delays, with the target's numbers."""
     low, high = target.weight_exp
     quantize = Quantize(
         weight_bits=options.weight_bits,
@@ -54,4 +62,13 @@ def quantizing(target: Target, options: Options, activity: Activity | None) -> P
         exponents=(max(0, low), high),
         activity=activity,
     )
-    return Pipeline((*canonical().passes, quantize))
+    accumulators = target.value("core.dendritic_accumulators")
+    balance = BalanceDelays(
+        delay_max=options.delay_max(target),
+        balance=options.balance_delays,
+        relay_bits=min(target.weight_widths),
+        accumulators=accumulators if isinstance(accumulators, int) else None,
+    )
+    # Last, on integers: a relay is exact by its codes, whatever the bits of the layers, and scales are those of the
+    # trained network also where balancing is switched off.
+    return Pipeline((*canonical().passes, quantize, balance))

@@ -40,42 +40,66 @@ def paths(graph: Graph) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def timing(graph: Graph) -> Timing:
-    """Smallest offsets k with k_target >= k_source + 1 - lag on every path; the slack becomes delay.
+def timing(graph: Graph, slow_down: int = 1, delay_max: int | None = None) -> Timing:
+    """Smallest offsets k for which every path has a delay of at least 0 and, where possible, at most `delay_max`.
 
-    Transport takes one step per projection, so paths of unequal length need delays to meet at the same time, and a
-    path that training saw `lag` steps late has as many to spare. Longest paths by Bellman-Ford. Populations that
-    nothing projects to start just before the first of their targets.
+    delay = k_target - k_source - 1 + slow_down * lag: transport takes one step per projection, so paths of unequal
+    length need delays to meet at the same time, and a path that training saw `lag` steps late has as many of the
+    network's steps to spare, each of which takes `slow_down` steps of the chip. A system of difference constraints,
+    solved by Bellman-Ford. Populations that nothing projects to start just before the first of their targets.
+    Where no offsets keep all delays within `delay_max`, the answer is the one without that limit.
     Raises CompileError, naming the cycle, when a loop is longer than its lag.
     """
     joins = paths(graph)
-    layers = [n.name for n in graph.nodes if is_neuron(n.op) or isinstance(n.op, Input)]
-    offsets = {name: 0 if isinstance(graph[name].op, Input) else 1 for name in layers}
+    layers = {n.name: isinstance(n.op, Input) for n in graph.nodes if is_neuron(n.op) or isinstance(n.op, Input)}
+    offsets = None if delay_max is None else smallest_offsets(layers, joins, slow_down, delay_max)
+    offsets = offsets or smallest_offsets(layers, joins, slow_down)
+    if offsets is None:
+        raise CompileError([_too_long(cycle, slow_down) for cycle in _late_cycles(joins, slow_down)])
+    offsets |= late_starts(offsets, joins, slow_down)
+    return Timing(offsets, {p.weights: _delay(p, offsets, slow_down) for p in joins})
+
+
+def smallest_offsets(
+    layers: Mapping[str, bool], joins: Iterable[Path], slow_down: int = 1, delay_max: int | None = None
+) -> dict[str, int] | None:
+    """Smallest offsets that keep all delays within 0 .. delay_max, or None. layers: name -> whether it is an input.
+
+    Inputs start at 0 and cannot wait; everything else starts at 1 or later.
+    """
+    offsets = {name: 0 if is_input else 1 for name, is_input in layers.items()}
+    joins = tuple(joins)
     for _ in range(len(layers) + 1):
         changed = False
         for p in joins:
-            least = offsets[p.source] + 1 - p.lag
-            if offsets[p.target] < least:
-                offsets[p.target], changed = least, True
+            delay = _delay(p, offsets, slow_down)
+            if delay < 0:
+                offsets[p.target], changed = offsets[p.target] - delay, True
+            elif delay_max is not None and delay > delay_max:
+                if layers[p.source]:
+                    return None
+                offsets[p.source], changed = offsets[p.source] + delay - delay_max, True
         if not changed:
-            offsets |= _late_starts(offsets, joins)
-            delays = {p.weights: offsets[p.target] - offsets[p.source] - 1 + p.lag for p in joins}
-            return Timing(offsets, delays)
-    raise CompileError([_too_long(cycle) for cycle in _late_cycles(joins)])
+            return offsets
+    return None
 
 
-def _late_starts(offsets: Mapping[str, int], joins: Iterable[Path]) -> dict[str, int]:
+def _delay(p: Path, offsets: Mapping[str, int], slow_down: int) -> int:
+    return offsets[p.target] - offsets[p.source] - 1 + slow_down * p.lag
+
+
+def late_starts(offsets: Mapping[str, int], joins: Iterable[Path], slow_down: int = 1) -> dict[str, int]:
     """Offsets of populations without projections into them (tonic neurons): no need to delay what they send."""
     reached = {p.target for p in joins}
     latest: dict[str, int] = {}
     for p in joins:
         if p.source not in reached and offsets[p.source] > 0:
-            least = max(1, offsets[p.target] - 1 + p.lag)
+            least = max(1, offsets[p.target] - 1 + slow_down * p.lag)
             latest[p.source] = min(latest.get(p.source, least), least)
     return latest
 
 
-def _late_cycles(joins: Iterable[Path]) -> list[list[Path]]:
+def _late_cycles(joins: Iterable[Path], slow_down: int) -> list[list[Path]]:
     """Simple cycles whose transport takes longer than the lag they were trained with."""
     flow = nx.DiGraph()
     for p in joins:
@@ -88,14 +112,16 @@ def _late_cycles(joins: Iterable[Path]) -> list[list[Path]]:
         first = found.index(min(found, key=rank.__getitem__))
         names = [*found[first:], *found[:first]]
         cycle = [flow.edges[a, b]["path"] for a, b in zip(names, [*names[1:], names[0]], strict=True)]
-        if len(cycle) > sum(p.lag for p in cycle):
+        if len(cycle) > slow_down * sum(p.lag for p in cycle):
             late.append(cycle)
     return sorted(late, key=lambda cycle: [rank[p.source] for p in cycle])
 
 
-def _too_long(cycle: list[Path]) -> Problem:
+def _too_long(cycle: list[Path], slow_down: int) -> Problem:
     loop = " -> ".join([*(p.source for p in cycle), cycle[0].source])
-    lag = sum(p.lag for p in cycle)
-    found = f"the loop takes {len(cycle)} steps of transport, but training closed it in {lag}"
-    remedy = f"train the loop with a delay of {len(cycle)} steps, or make it shorter"
-    return Problem(f"loop {loop}", found, remedy, "transport takes one step per projection (docs/semantics.md)")
+    hops, lag = len(cycle), sum(p.lag for p in cycle)
+    in_time = f"{lag}" if slow_down == 1 else f"{lag}, which are {slow_down * lag} when slowed down {slow_down} times"
+    found = f"the loop takes {hops} steps of transport, but training closed it in {in_time}"
+    remedy = f"slow the network down (--slow-down {-(-hops // lag)}), train the loop with a delay of {hops} steps, "
+    limit = "transport takes one step per projection (docs/semantics.md)"
+    return Problem(f"loop {loop}", found, remedy + "or make it shorter", limit)

@@ -40,6 +40,8 @@ def compile_model(
     bits: Annotated[
         list[str] | None, typer.Option("--bits", metavar="LAYER=N", help="Bits of one layer. Repeatable.")
     ] = None,
+    max_delay: o.MaxDelay = None,
+    no_balance_delays: o.NoBalance = False,
     calibrate: Annotated[
         str | None, typer.Option(metavar="NAME", help="Data whose train split sets scales; names as for run --data.")
     ] = None,
@@ -64,7 +66,7 @@ def compile_model(
     if stop_after is not None and stop_after not in PASSES:
         known = ", ".join(("import", *PASSES))
         raise InputError(Problem(f"--stop-after {stop_after}", "there is no such pass", f"one of {known}"))
-    wanted = Options(weight_bits=weight_bits, layer_bits=_layer_bits(bits or []), steps=steps)
+    wanted = Options(weight_bits, _layer_bits(bits or []), steps, max_delay, not no_balance_delays)
     samples = calibration(source, calibrate, calibration_samples, data_folder, steps)
     with progress("compile", quiet) as tick:
         stages = _Stages(stop_after, tick)
@@ -87,6 +89,7 @@ def compile_model(
     summary = _summary(source, artifact, compiled, folder)
     if json is not None:
         write_json(json, summary)
+    show.caution(artifact)
     if not quiet:
         _print(source, artifact, compiled, summary)
 

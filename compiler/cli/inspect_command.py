@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -29,26 +30,35 @@ def inspect(
     ] = "import",
     target: o.TargetName = "loihi-sim",
     assume: o.Assume = None,
+    max_delay: o.MaxDelay = None,
+    no_balance_delays: o.NoBalance = False,
 ) -> None:
     """Print a model's graph after any pass, or an artifact's integer program."""
     if path.is_dir():
         artifact = load_artifact(path)
         about = artifact.manifest
         out.print(f"artifact of {about['model']['name']} for {about['target']['name']}, seamount {about['seamount']}")
-        text = program_text(artifact.program)
+        text = program_text(artifact.program) + _remarks(artifact.manifest["notes"])
     else:
-        text = _stage(path, after, target, assume or [])
+        text = _stage(
+            path, after, target, assume or [], Options(max_delay=max_delay, balance_delays=not no_balance_delays)
+        )
     out.print(text, markup=False, soft_wrap=True, end="")
 
 
-def _stage(path: Path, after: str, target: str, assume: list[str]) -> str:
+def _stage(path: Path, after: str, target: str, assume: list[str], options: Options) -> str:
     if after not in STAGES:
         raise InputError(Problem(f"--after {after}", "there is no such stage", f"one of {', '.join(STAGES)}"))
     source = load_source(path, assume)
     if after == "import":
         return to_text(source.graph)
     chosen = load_target(target)
-    pipeline = quantizing(chosen, Options(), None)
+    pipeline = quantizing(chosen, options, None)
     if after == "program":
-        return program_text(lower(pipeline(source.graph), chosen.delay_max))
+        graph = pipeline(source.graph)
+        return program_text(lower(graph, options.delay_max(chosen))) + _remarks(graph.notes)
     return to_text(pipeline.until(after)(source.graph))
+
+
+def _remarks(notes: Iterable[str]) -> str:
+    return "".join(f"note {note}\n" for note in notes)

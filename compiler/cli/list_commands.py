@@ -45,7 +45,7 @@ def _show(target: Target | System) -> None:
 
 def passes() -> None:
     """List the passes with their contracts; those that compile runs come first, in order."""
-    order = [p.name for p in canonical().passes] + ["quantize"]
+    order = [p.name for p in canonical().passes] + ["quantize", "balance-delays"]
     rows = []
     for name in (*order, *sorted(set(PASSES) - set(order))):
         p = PASSES[name]

@@ -30,6 +30,13 @@ BatchSize = Annotated[
 Seed = Annotated[int | None, typer.Option(help="With --limit: choose the samples at random with this seed.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no tables.")]
+MaxDelay = Annotated[
+    int | None, typer.Option(min=0, metavar="STEPS", help="Longest delay to use, relays beyond; default: the chip's.")
+]
+NoBalance = Annotated[
+    bool,
+    typer.Option("--no-balance-delays", help="Experiment: let short paths arrive early. Not the trained network."),
+]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="A name from 'seamount targets', or a .toml file.")]
 RunFolder = Annotated[
     Path | None,

@@ -65,6 +65,7 @@ def run(
     """Run an artifact on data: accuracy, spikes and synaptic operations. Without --data, check its test vectors."""
     loaded = load_artifact(artifact)
     check_program(loaded.program)
+    show.caution(loaded)
     engine = LavaOptions(processes, time_limit, keep, lava_python).applied(load_backend(backend or "vectorized"))
     if output is not None:
         if data is None:

@@ -10,6 +10,7 @@ from seamount.compiler.artifact import Artifact
 from seamount.compiler.cli.console import err, out, table
 from seamount.compiler.cli.sources import Source
 from seamount.compiler.execution import EventCounts
+from seamount.compiler.passes.balance_delays import OFF
 from seamount.compiler.program.program import Population, Program
 
 
@@ -69,6 +70,13 @@ def notes(artifact: Artifact) -> None:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
     for need in artifact.manifest["chip_needs"]:
         out.print(f"on a chip: {need['where']} needs {need['what']}", markup=False, soft_wrap=True)
+
+
+def caution(artifact: Artifact) -> None:
+    """On stderr, what makes the artifact another network than the trained one."""
+    for note in artifact.manifest["notes"]:
+        if note.startswith(OFF):
+            warn(note)
 
 
 def activity(program: Program, counts: EventCounts) -> None:

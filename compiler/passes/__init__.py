@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seamount.compiler.passes.balance_delays import BalanceDelays
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.passes.fold_batchnorm import FoldBatchnorm
 from seamount.compiler.passes.fold_linear import FoldLinear
@@ -11,5 +12,6 @@ from seamount.compiler.passes.normalise_neurons import NormaliseNeurons
 from seamount.compiler.passes.quantize import Quantize
 
 PASSES: dict[str, type[Pass]] = {
-    p.name: p for p in (FoldBatchnorm, FoldLinear, FoldThreshold, InferShapes, NormaliseNeurons, Quantize)
+    p.name: p
+    for p in (BalanceDelays, FoldBatchnorm, FoldLinear, FoldThreshold, InferShapes, NormaliseNeurons, Quantize)
 }

@@ -20,7 +20,7 @@ def lower(graph: Graph, delay_max: int) -> p.Program:
     Offsets and delays follow from analysis/delays.py. Raises CompileError when a path would need a longer delay
     than the chip has, or a loop is longer than its lag; ContractError when the result breaks the program's rules.
     """
-    when = timing(graph)
+    when = timing(graph, delay_max=delay_max)
     raise_all(CompileError, _long_delays(graph, when, delay_max))
     program = p.Program(
         inputs=tuple(_port(n) for n in graph.inputs),
@@ -38,7 +38,7 @@ def _long_delays(graph: Graph, when: Timing, delay_max: int) -> list[Problem]:
         Problem(
             graph[name].where,
             f"needs a delay of {delay} steps so that its path meets the longer one beside it",
-            "shorten the longer branch, or put neuron layers on this one",
+            "run balance-delays, which puts relays on it",
             f"{delay_max} steps",
         )
         for name, delay in when.delays.items()

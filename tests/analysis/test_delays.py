@@ -129,7 +129,7 @@ def test_a_loop_that_is_too_late_is_refused() -> None:
     assert str(error.value) == (
         "loop a -> b -> a: the loop takes 2 steps of transport, but training closed it in 1\n"
         "  limit:  transport takes one step per projection (docs/semantics.md)\n"
-        "  remedy: train the loop with a delay of 2 steps, or make it shorter"
+        "  remedy: slow the network down (--slow-down 2), train the loop with a delay of 2 steps, or make it shorter"
     )
 
 

@@ -148,6 +148,19 @@ def test_changed_vectors_fail_with_code_1(compiled: dict[str, Path], tmp_path: P
     assert ran.code == 1 and "entries differ" in ran.err
 
 
+def test_balancing_can_be_switched_off_and_says_so(tmp_path: Path) -> None:
+    folder = str(tmp_path / "off")
+    model = str(WEIGHTS / "digits-residual.pt")
+    made = call(["compile", model, "-o", folder, "--no-balance-delays", "--max-delay", "5", "-q"])
+    assert made.code == 0 and "not the trained network" in made.err
+    assert load_artifact(folder).manifest["options"]["balance_delays"] is False
+    ran, printed = call(["run", folder, "-q"]), call(["inspect", folder])
+    assert ran.code == 0 and "not the trained network" in ran.err
+    assert "note delays are not balanced" in printed.out
+    assert "note delays are not balanced" in call(["inspect", model, "--after", "program", "--no-balance-delays"]).out
+    assert "not the trained" not in call(["compile", model, "-o", str(tmp_path / "on"), "-q"]).err
+
+
 def test_stop_after_and_inspect_print_the_same(compiled: dict[str, Path]) -> None:
     model = str(WEIGHTS / "digits-conv.pt")
     for stage in ("import", "infer-shapes", "fold-linear", "fold-threshold"):

@@ -171,7 +171,7 @@ def test_delays_beyond_the_chip_are_refused() -> None:
     assert str(error.value) == (
         "node 'skip': needs a delay of 3 steps so that its path meets the longer one beside it\n"
         "  limit:  2 steps\n"
-        "  remedy: shorten the longer branch, or put neuron layers on this one"
+        "  remedy: run balance-delays, which puts relays on it"
     )
 
 

@@ -1,0 +1,55 @@
+"""Analysis: what it costs to delay messages in the synapses, and what it costs to send them through relays instead."""
+
+from __future__ import annotations
+
+from seamount.compiler.analysis.delays import Path
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.ops import Input
+from seamount.compiler.ir.shapes import size
+
+FREE_DELAY = 6
+"""Longest delay within the slots that a neuron has anyway."""
+
+
+def delay_slots(delay: int) -> int:
+    """Slots of the dendritic accumulator that a neuron needs to receive messages `delay` steps late: a power of two.
+
+    Loihi has 8 by default, and 64 for delays up to 62 (Davies et al. 2018, p. 92; NxTF allows 3 to 6 bits): two more
+    than the delay, which is taken to hold for the sizes between as well.
+    """
+    return max(8, 1 << (delay + 1).bit_length())
+
+
+def relays_for(delay: int, delay_max: int) -> int:
+    """Relays that a delay takes: each brings one step of transport and at most delay_max steps of delay."""
+    return delay // (delay_max + 1)
+
+
+def carries_payload(graph: Graph, source: str) -> bool:
+    """Whether the messages of a source are more than spikes, so that no relay can forward them."""
+    op = graph[source].op
+    return isinstance(op, Input) and op.coding == "graded"
+
+
+def price_of_delay(graph: Graph, p: Path, delay: int, accumulators: int | None) -> str:
+    """A remark on one delay: its slots, and the relays that would do instead of more than the default slots.
+
+    accumulators: neurons times slots on a core, None where that is not published.
+    """
+    slots = delay_slots(delay)
+    text = f"{p.weights}: delay {delay} from {p.source} to {p.target}, {slots} delay slots per neuron of {p.target}"
+    if accumulators is not None:
+        text += f" ({accumulators // slots} neurons to a core)"
+    relays = relays_for(delay, FREE_DELAY)
+    if relays and not carries_payload(graph, p.source):
+        text += f"; with --max-delay {FREE_DELAY} {price_of_relays(relays, size(graph[p.source].shape or ()))}"
+    return text
+
+
+def price_of_relays(relays: int, neurons: int) -> str:
+    """What a chain of relays behind a source of so many neurons adds."""
+    total = relays * neurons
+    return (
+        f"{relays} relay{'s' * (relays > 1)}: {total} neuron{'s' * (total > 1)}, as many axons and synapses, "
+        f"{relays} SynOp{'s' * (relays > 1)} per spike"
+    )
