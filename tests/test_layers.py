@@ -35,6 +35,7 @@ NEIGHBOURS = {"frontends": set(), "backends": set(), "models": {"frontends"}, "c
 
 LIBRARIES = {
     "compiler": {"numpy", "networkx", "msgspec"},
+    "compiler/placement": {"numpy", "pymetis"},
     "compiler/cli": {"numpy", "networkx", "msgspec", "typer", "rich"},
     "frontends": {"numpy", "networkx", "msgspec", "nir", "h5py", "torch", "norse", "snntorch", "spikingjelly"},
     "backends": {"numpy"},

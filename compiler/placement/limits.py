@@ -1,0 +1,105 @@
+"""The limits of a core as the mapper uses them, and what it means to exceed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seamount.compiler.errors import Problem
+from seamount.compiler.placement.placement import LIMITS
+from seamount.compiler.target import Target
+
+WORDS = {
+    "neurons": "neurons",
+    "synaptic_bytes": "bytes of synapses",
+    "memory_bytes": "bytes of synapses and neuron state",
+    "list_words": "words of synapses behind one input axon",
+    "formats": "synapse formats",
+    "axons_in": "input axons",
+    "axons_out": "output axon slots",
+    "decay_profiles": "distinct decays",
+    "threshold_profiles": "distinct thresholds",
+    "accumulators": "dendritic accumulators",
+    "groups": "targets of shared kernels",
+}
+"""Number of a Load -> what it counts, as messages say it."""
+
+
+@dataclass(frozen=True)
+class Excess:
+    """One limit exceeded: where (a population, projection, port or the system), needed against limit, and the source.
+
+    name: of what exceeds it. path: of the limit in the target or system. A feature that is missing needs 1 of 0.
+    """
+
+    where: str
+    name: str
+    path: str
+    what: str
+    needed: int
+    limit: int
+    cite: str
+
+    @property
+    def over(self) -> int:
+        return abs(self.needed - self.limit)
+
+    @property
+    def found(self) -> str:
+        if self.path.startswith("features."):
+            return f"needs {self.what}"
+        if self.what.startswith("as a "):
+            return f"has {self.needed} {self.what}, {self.over:,} beyond {self.limit}"
+        return f"needs {self.needed:,} {self.what}, {self.over:,} over the limit of {self.limit:,}"
+
+    def problem(self, remedy: str) -> Problem:
+        return Problem(self.where, self.found, remedy, self.cite)
+
+
+@dataclass(frozen=True, eq=False)
+class CoreLimits:
+    """known: number of a Load -> its limit; unknown: paths that the target leaves open, so that nothing checks them.
+
+    state_bytes: of one neuron. slots_*: output slots of an axon.
+    """
+
+    target: Target
+    known: Mapping[str, int]
+    unknown: tuple[str, ...]
+    state_bytes: int
+    word_bytes: int
+    slots_discrete: int
+    slots_shared: int
+    slots_off_chip: int
+
+    @classmethod
+    def of(cls, target: Target, neurons_per_core: int | None = None) -> CoreLimits:
+        """The limits of a target, with fewer neurons per core where the user wants them spread."""
+        values = {name: target.value(path) for name, path in LIMITS.items()}
+        known = {name: v for name, v in values.items() if isinstance(v, int)}
+        known["neurons"] = min(target.limit("core.neurons"), 2 ** target.bounds("encoding.index")[1])
+        if neurons_per_core is not None:
+            known["neurons"] = min(known["neurons"], neurons_per_core)
+        others = ("chip.neurons", "chip.synapses", "core.synapses_per_entry")
+        unknown = [LIMITS[n] for n in LIMITS if n not in known] + [p for p in others if target.value(p) is None]
+        return cls(
+            target,
+            known,
+            tuple(unknown),
+            target.limit("core.neuron_state"),
+            target.limit("encoding.word") // 8,
+            target.limit("core.axon_slots_discrete"),
+            target.limit("core.axon_slots_shared"),
+            target.limit("core.axon_slots_off_chip"),
+        )
+
+    def slots(self, shared: bool, off_chip: bool) -> int:
+        """Output slots of an axon to one slice; off_chip: assume that it lies on another chip."""
+        return (self.slots_shared if shared else self.slots_discrete) + (self.slots_off_chip if off_chip else 0)
+
+    def excess(self, population: str, name: str, needed: int) -> Excess:
+        """A limit of a core that even one neuron of the population exceeds."""
+        path = LIMITS[name]
+        what = f"{WORDS[name]} for a single neuron" if name != "neurons" else WORDS[name]
+        cite = self.target.cite(path)
+        return Excess(f"population '{population}'", population, path, what, needed, self.known[name], cite)

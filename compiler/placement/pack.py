@@ -1,0 +1,131 @@
+"""Slices that share a core: small ones are put together, in order, as long as every limit holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.placement.cut import Partition, Slices, codes
+from seamount.compiler.placement.encoding import INDEXED, SHARED_INDEXED, Coding
+from seamount.compiler.placement.limits import CoreLimits
+from seamount.compiler.program.program import Program, Projection
+
+WINDOW = 8
+"""A slice may join one of so many cores that were opened last: cost stays linear, and neighbours stay together."""
+
+ADDED = ("neurons", "synapses", "stored", "synaptic_bytes", "memory_bytes", "axons_in", "axons_out", "groups")
+"""Numbers of a Load that add up over the slices of a core."""
+
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One slice: its population, its number there, its additive numbers (as ADDED), and what it shares with others."""
+
+    population: str
+    number: int
+    added: tuple[int, ...]
+    list_words: int
+    slots: int
+    formats: frozenset[Key]
+    decays: frozenset[Key]
+    thresholds: frozenset[Key]
+
+
+@dataclass(eq=False)
+class CoreLoad:
+    """Slices of one core and their joint load."""
+
+    pieces: list[Piece] = field(default_factory=list)
+
+    def numbers(self, more: Piece | None = None) -> dict[str, int]:
+        """What the core carries, with one more slice if given; names as in Load."""
+        pieces = [*self.pieces, more] if more else self.pieces
+        total = dict(zip(ADDED, map(sum, zip(*(p.added for p in pieces), strict=True)), strict=True))
+        shared = {
+            "formats": len(frozenset().union(*(p.formats for p in pieces))),
+            "decay_profiles": len(frozenset().union(*(p.decays for p in pieces))),
+            "threshold_profiles": len(frozenset().union(*(p.thresholds for p in pieces))),
+        }
+        slots = max(p.slots for p in pieces)
+        longest = max(p.list_words for p in pieces)
+        return {**total, **shared, "list_words": longest, "accumulators": total["neurons"] * slots}
+
+
+def pack(program: Program, partition: Partition, limits: CoreLimits, coding: Coding) -> list[CoreLoad]:
+    """Cores in the order of their first slices. Each slice joins the first open core that has room, else a new one."""
+    cores: list[CoreLoad] = []
+    window: deque[CoreLoad] = deque(maxlen=WINDOW)
+    for slices in partition.slices.values():
+        for piece in _pieces(program, slices, coding):
+            home = None
+            if not _large(piece, limits):
+                home = next((c for c in window if _has_room(c, piece, limits)), None)
+            if home is None:
+                home = CoreLoad()
+                cores.append(home)
+                window.append(home)
+            home.pieces.append(piece)
+    return cores
+
+
+def _large(piece: Piece, limits: CoreLimits) -> bool:
+    """Whether the slice fills more than nine tenths of a core; looking for room would be in vain."""
+    return any(
+        10 * n > 9 * limits.known[name] for name, n in zip(ADDED, piece.added, strict=True) if name in limits.known
+    )
+
+
+def _has_room(core: CoreLoad, piece: Piece, limits: CoreLimits) -> bool:
+    for k, name in enumerate(ADDED):
+        if name in limits.known and sum(p.added[k] for p in core.pieces) + piece.added[k] > limits.known[name]:
+            return False
+    numbers = core.numbers(piece)
+    return all(numbers[name] <= limit for name, limit in limits.known.items())
+
+
+def _pieces(program: Program, slices: Slices, coding: Coding) -> Iterator[Piece]:
+    loads, p = slices.loads, slices.population
+    into = {q.name: q for q in program.into(p.name)}
+    decays = _profiles(slices, p.du, p.dv)
+    thresholds = _profiles(slices, *(() if p.vth is None else (p.vth,)))
+    added = np.stack([loads[name] for name in ADDED], axis=1).tolist()
+    words, sizes = loads["list_words"].tolist(), loads["neurons"].tolist()
+    known: dict[Key, frozenset[Key]] = {}
+    for k in range(slices.blocks.count):
+        names = tuple(slices.memory[q].encoding[k] for q in into)
+        key = (sizes[k], names)
+        if key not in known:
+            known[key] = frozenset(
+                format_of(q, name, sizes[k], coding) for q, name in zip(into.values(), names, strict=True)
+            )
+        yield Piece(p.name, k, tuple(added[k]), words[k], slices.slots, known[key], decays[k], thresholds[k])
+
+
+def format_of(q: Projection, encoding: str, neurons: int, coding: Coding) -> Key:
+    """What tells a synapse format from another: encoding, widths, exponent and signs."""
+    index = int(coding.index_width(neurons)) if encoding in (INDEXED, SHARED_INDEXED) else 0
+    return encoding, coding.weight_width(q), coding.delay_width(q), index, q.weight_exp, q.sign_mode
+
+
+def _profiles(slices: Slices, *parameters: NDArray[np.int32]) -> Mapping[int, frozenset[Key]]:
+    """Distinct sets of parameters of each slice; one set for a population that has none."""
+    blocks, code = slices.blocks, codes(*parameters)
+    if code is None:
+        same = frozenset({tuple(int(np.asarray(x).reshape(-1)[0]) for x in parameters)})
+        return dict.fromkeys(range(blocks.count), same)
+    flat = [np.broadcast_to(x, slices.population.shape).reshape(-1) for x in parameters]
+    _, first = np.unique(code, return_index=True)
+    values = [tuple(int(x[i]) for x in flat) for i in first]
+    span = len(values)
+    pairs = np.unique(blocks.owner * span + code)
+    cuts = np.searchsorted(pairs, np.arange(blocks.count + 1) * span)
+    return {
+        k: frozenset(values[c] for c in (pairs[a:b] % span).tolist())
+        for k, (a, b) in enumerate(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+    }
