@@ -16,7 +16,7 @@ from seamount.compiler.errors import CheckFailed, ContractError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Run, interpret
 from seamount.compiler.ir.ops import LIF
-from seamount.frontends.model_file import ModelFile
+from seamount.frontends.model_file import ModelFile, by_port
 
 TIE = 1e-5
 """A membrane closer to the threshold than this, relative to max(1, |threshold|, largest |v| of the layer), may fall
@@ -82,19 +82,26 @@ def self_check(model: ModelFile, graph: Graph | None = None) -> SelfCheck:
     nodes = {name: _firing(graph, name) for name in model.golden.spikes}
     layers = dict.fromkeys(nodes, LayerCheck(0, 0, 0))
     found: list[_First] = []
-    series = []
-    for start in range(0, len(model.golden.inputs), BATCH):
+    inputs = by_port(model.inputs(), [n.name for n in graph.inputs])
+    series: dict[str, list[NDArray[np.float64]]] = {n.name: [] for n in graph.outputs}
+    for start in range(0, model.golden.samples, BATCH):
         part = slice(start, start + BATCH)
         forced = {nodes[name].name: spikes[part] for name, spikes in model.golden.spikes.items()}
-        run = interpret(graph, model.inputs()[part], record={"spikes", "margin"}, forced=forced)
+        fed = {name: x[part] for name, x in inputs.items()}
+        run = interpret(graph, fed, record={"spikes", "margin"}, forced=forced)
         for name, node in nodes.items():
             layer, first = _compare(node, forced[node.name], run, start)
             layers[name] = layers[name].plus(layer)
             found += [first] if first is not None else []
-        series.append(run.series[graph.outputs[0].name])
+        for name, parts in series.items():
+            parts.append(run.series[name])
     problems = [_spike_problem(found, layers, nodes)] if found else []
-    error, readout = _compare_readout(model, np.concatenate(series))
-    return SelfCheck(layers, error, tuple(problems + readout))
+    wanted, largest = by_port(model.golden.series, list(series)), 0.0
+    for name, parts in series.items():
+        where = "" if len(series) == 1 else f" '{name}'"
+        error, readout = _compare_readout(wanted.get(name, np.zeros(0, np.float32)), np.concatenate(parts), where)
+        largest, problems = max(largest, error), problems + readout
+    return SelfCheck(layers, largest, tuple(problems))
 
 
 def _firing(graph: Graph, name: str) -> Node:
@@ -154,12 +161,13 @@ def _spike_problem(found: list[_First], layers: Mapping[str, LayerCheck], nodes:
     return Problem(where, text, remedy, f"|margin| <= {TIE:g} relative counts as a rounding tie")
 
 
-def _compare_readout(model: ModelFile, computed: NDArray[np.float64]) -> tuple[float, list[Problem]]:
-    """Largest difference of the output series relative to its largest value."""
-    golden = model.golden.series
+def _compare_readout(
+    golden: NDArray[np.float32], computed: NDArray[np.float64], name: str
+) -> tuple[float, list[Problem]]:
+    """Largest difference of the series of the output `name` relative to its largest value."""
     if computed.shape != golden.shape:
         found = f"the graph's output has shape {computed.shape[2:]}, the framework's {golden.shape[2:]}"
-        return float("inf"), [Problem("output", found, "check what the module returns")]
+        return float("inf"), [Problem(f"output{name}", found, "check what the module returns")]
     difference = np.abs(computed - golden)
     largest = float(np.abs(golden).max())
     error = float(difference.max()) / largest if largest > 0 else float(difference.max())
@@ -169,7 +177,7 @@ def _compare_readout(model: ModelFile, computed: NDArray[np.float64]) -> tuple[f
     sample, *rest = (int(i) for i in np.argwhere(difference[:, step] > READOUT * largest)[0])
     at = (sample, step, *rest)
     found = f"the framework has {golden[at]:.7g}, the graph {computed[at]:.7g}"
-    where = f"step {step}, output {tuple(rest)}, sample {sample}"
+    where = f"step {step}, output{name} {tuple(rest)}, sample {sample}"
     return error, [
         Problem(where, found, "the output is not what was trained, so it is not saved", f"{READOUT:g} relative")
     ]

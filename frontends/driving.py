@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.frontends.traced import Time
-
-OnInput = Callable[[torch.Tensor, int | None], None]
-"""Called with each tensor that is fed and its step (None: all steps, or every step)."""
 
 
 class WrongTime(Exception):
@@ -33,6 +30,7 @@ _FOUND = {
     "step": "it runs over an axis that is not time: the module was given one step at a time, (N, *shape)",
     "loop": "a one-step neuron cell gets all steps at once: the module was given (T, N, *shape)",
     "batch_first": "a one-step neuron cell gets all steps at once: the module was given (N, T, *shape)",
+    "merged": "a layer that is given (N * T, *shape) runs over another axis",
     "inside": "its calls do not follow the steps: the module was given one frame, (N, *shape)",
 }
 _REMEDY = (
@@ -42,52 +40,66 @@ _REMEDY = (
 )
 
 
+Samples = Mapping[str, torch.Tensor]
+"""Input name -> (N, *shape) for a constant frame, (N, T, *shape) for a sequence. One input alone is named INPUT."""
+Outputs = dict[str, torch.Tensor]
+"""What one call returns, by name. One output alone is named OUTPUT."""
+INPUT, OUTPUT = "input", "output"
+OnInput = Callable[[str, torch.Tensor, int | None], None]
+"""Called with each input that is fed and its step (None: all steps, or every step)."""
+
+
 def drive(
     model: torch.nn.Module,
-    x: torch.Tensor,
+    x: Samples,
     steps: int,
     constant: bool,
     time: Time,
-    on_input: OnInput = lambda tensor, step: None,
-) -> list[torch.Tensor]:
-    """Run the module over N samples. x: (N, *shape) when `constant`, else (N, T, *shape).
+    on_input: OnInput = lambda name, tensor, step: None,
+) -> list[Outputs]:
+    """Run the module over N samples, (N, *shape) when `constant`, else (N, T, *shape).
 
-    Returns what it put out: one (N, *out) tensor per step for "step", else a single tensor as the module returns
-    it. Raises InputError when the module fails or returns something other than tensors.
+    Returns what it put out: (N, *out) per step for "step", else one entry with tensors as the module returns them.
+    Raises InputError when the module fails or returns something other than tensors.
     """
     if time == "step":
         return _stepwise(model, x, steps, constant, on_input)
+    fed = {name: _whole(one, steps, constant, time) for name, one in x.items()}
+    for name, tensor in fed.items():
+        on_input(name, tensor, None)
+    result = _call(model, fed)
+    while isinstance(result, (tuple, list)) and result:
+        result = result[0]
+    return [_named(result)]
+
+
+def _whole(x: torch.Tensor, steps: int, constant: bool, time: Time) -> torch.Tensor:
+    """One input as a module that loops over time itself takes it."""
+    if time == "inside":
+        return x.clone()
     if time == "loop":
         whole = x.unsqueeze(0).expand(steps, *x.shape) if constant else x.transpose(0, 1)
-        fed = whole.contiguous()
-    elif time == "batch_first":
-        fed = x.unsqueeze(1).expand(len(x), steps, *x.shape[1:]).contiguous() if constant else x.clone()
-    else:
-        fed = x.clone()
-    on_input(fed, None)
-    result = _call(model, fed)
-    while isinstance(result, tuple) and result:
-        result = result[0]
-    return [_tensor(result)]
+        return whole.contiguous()
+    whole = x.unsqueeze(1).expand(len(x), steps, *x.shape[1:]).contiguous() if constant else x.clone()
+    return whole.flatten(0, 1) if time == "merged" else whole
 
 
-def _stepwise(
-    model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, on_input: OnInput
-) -> list[torch.Tensor]:
+def _stepwise(model: torch.nn.Module, x: Samples, steps: int, constant: bool, on_input: OnInput) -> list[Outputs]:
     outputs, state = [], None
-    hands_on = _takes_state(model)
+    hands_on = _takes_state(model, len(x))
     for t in range(steps):
-        fed = x.clone() if constant else x[:, t].contiguous()
-        on_input(fed, t)
-        result = _call(model, fed) if state is None else _call(model, fed, *state)
+        fed = {name: one.clone() if constant else one[:, t].contiguous() for name, one in x.items()}
+        for name, tensor in fed.items():
+            on_input(name, tensor, t)
+        result = _call(model, fed, *(state or ()))
         if isinstance(result, (tuple, list)):
             if len(result) < 2:
                 raise ImportRefused(Problem("output", f"the module returns {len(result)} values", _RETURN))
             state = tuple(result[1:]) if hands_on else None
-            outputs.append(_tensor(result[0]))
+            outputs.append(_named(result[0]))
         else:
             state = None
-            outputs.append(_tensor(result))
+            outputs.append(_named(result))
     return outputs
 
 
@@ -104,25 +116,26 @@ def _positional(model: torch.nn.Module) -> list[inspect.Parameter]:
     return [p for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
 
 
-def _takes_state(model: torch.nn.Module) -> bool:
+def _takes_state(model: torch.nn.Module, inputs: int) -> bool:
     """Whether what forward returns beside the output can be handed to its next call."""
     parameters = _positional(model)
-    return len(parameters) > 1 or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    return len(parameters) > inputs or any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
 
 
-def _call(model: torch.nn.Module, x: torch.Tensor, *state: Any) -> Any:
+def _call(model: torch.nn.Module, x: Samples, *state: Any) -> Any:
     """One call; a required state argument gets None at first."""
+    parameters = _positional(model)
+    given = _arguments(parameters, x)
     needed = [
-        p
-        for p in _positional(model)
-        if p.kind is not inspect.Parameter.VAR_POSITIONAL and p.default is inspect.Parameter.empty
+        p for p in parameters if p.kind is not inspect.Parameter.VAR_POSITIONAL and p.default is inspect.Parameter.empty
     ]
-    state = state or (None,) * (len(needed) - 1)
+    state = state or (None,) * (len(needed) - len(x))
     try:
-        return model(x, *state)
+        return model(*given, *state)
     except _FAILURES as error:
         text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no text'}"
-        remedy = f"it was given an input of shape {tuple(x.shape)}; check the sample's shape and how it is called"
+        shapes = " and ".join(str(tuple(one.shape)) for one in x.values())
+        remedy = f"it was given an input of shape {shapes}; check the sample's shape and how it is called"
         raise InputError(Problem(f"{type(model).__name__}.forward", text, remedy)) from error
 
 
@@ -139,7 +152,24 @@ _FAILURES = (
 """What a user's forward may raise; whatever else it raises is not about the input."""
 
 
-def _tensor(y: object) -> torch.Tensor:
+def _arguments(parameters: list[inspect.Parameter], x: Samples) -> list[torch.Tensor]:
+    """The inputs in the order of forward's parameters. Raises InputError when their names are not its first ones."""
+    if len(x) == 1 and INPUT in x:
+        return [x[INPUT]]
+    names = [p.name for p in parameters[: len(x)]]
+    if set(names) != set(x):
+        found = f"its inputs are named {', '.join(map(repr, x))}, but forward takes {', '.join(map(repr, names))}"
+        raise InputError(
+            Problem("save(sample=)", found, "name each input after its parameter of forward, in any order")
+        )
+    return [x[name] for name in names]
+
+
+def _named(y: object) -> Outputs:
+    """What a call returned, by name."""
     if isinstance(y, torch.Tensor):
-        return y
-    raise ImportRefused(Problem("output", f"the module returns a {type(y).__name__} instead of a tensor", _RETURN))
+        return {OUTPUT: y}
+    if isinstance(y, dict) and y and all(isinstance(v, torch.Tensor) for v in y.values()):
+        return {str(name): tensor for name, tensor in y.items()}
+    found = f"the module returns a {type(y).__name__} instead of a tensor"
+    raise ImportRefused(Problem("output", found, f"{_RETURN}; for several outputs return a dict of tensors"))

@@ -7,6 +7,7 @@ FRAMEWORKS.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -17,11 +18,12 @@ from seamount.compiler.ir.ops import Shape
 from seamount.frontends import layers
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.parts import Part
+from seamount.frontends.traced import Lead
 
 NeuronWriter = Callable[[str, torch.nn.Module, Shape], Part]
 """(node name, module, shape of the layer) -> its NIR nodes. Raises ImportRefused."""
 
-FRAMEWORKS = {name: f"seamount.frontends.{name}" for name in ("norse", "snntorch", "spikingjelly")}
+FRAMEWORKS = {name: f"seamount.frontends.{name}" for name in ("norse", "snntorch", "spikingjelly", "sinabs")}
 """Framework name (the root package of its classes) -> its frontend."""
 
 
@@ -31,6 +33,10 @@ def _never(module: torch.nn.Module) -> bool:
 
 def _nothing(model: torch.nn.Module) -> None:
     pass
+
+
+def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def _no_objections(name: str, module: torch.nn.Module) -> list[Problem]:
@@ -60,6 +66,9 @@ class Framework:
     neuron_objections: what speaks against a neuron layer, known without running it.
     keeps_state: its neurons hold their state themselves when none is handed to them. reset: sets the states of a
     network to their start; called before each sample.
+    leads: neuron classes that take all steps at once with other leading axes than (T, N). networks: modules of the
+    package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
+    a number of samples and steps, for as long as the context lasts.
     """
 
     name: str
@@ -75,6 +84,9 @@ class Framework:
     neuron_objections: Callable[[str, torch.nn.Module], list[Problem]] = _no_objections
     keeps_state: bool = False
     reset: Callable[[torch.nn.Module], None] = _nothing
+    leads: Mapping[type, Lead] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
 
     def is_neuron(self, module: torch.nn.Module) -> bool:
         """Whether the module is a neuron layer that can be written."""
@@ -82,11 +94,16 @@ class Framework:
 
     def loops(self, module: torch.nn.Module) -> bool:
         """Whether the layer takes all steps at once."""
-        return type(module) in self.loop_classes or self.multi_step(module)
+        return self.lead(module) != "N"
 
-    def has_loops(self, model: torch.nn.Module) -> bool:
-        """Whether any neuron layer of the model takes all steps at once."""
-        return any(self.loops(m) for m in model.modules() if self.is_neuron(m))
+    def lead(self, module: torch.nn.Module) -> Lead:
+        """The leading axes that the layer takes."""
+        whole = type(module) in self.loop_classes or self.multi_step(module)
+        return self.leads.get(type(module), "TN" if whole else "N")
+
+    def whole_leads(self, model: torch.nn.Module) -> set[Lead]:
+        """The leading axes of neuron layers of the model that take all steps at once."""
+        return {self.lead(m) for m in model.modules() if self.is_neuron(m)} - {"N"}
 
     def writer(self, module: torch.nn.Module) -> NeuronWriter:
         """The writer of a neuron layer."""
@@ -102,7 +119,8 @@ class Framework:
 
     def is_leaf(self, module: torch.nn.Module) -> bool:
         """Whether tracing stops at the module."""
-        foreign = self.owns(module) and type(module).__name__ not in self.containers
+        inside = type(module).__name__ in self.containers or type(module).__module__.startswith(self.networks or ("/",))
+        foreign = self.owns(module) and not inside
         return self.is_neuron(module) or foreign or layers.is_leaf(module)
 
     def leaves(self, model: torch.nn.Module, name: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
@@ -126,7 +144,8 @@ class Framework:
                 kind = type(module).__name__
                 supported = ", ".join(sorted(c.__name__ for c in self.neurons))
                 why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
-                problems.append(Problem(where, why, f"use one of {supported}"))
+                found, _, remedy = why.partition("; ")
+                problems.append(Problem(where, found, remedy or f"use one of {supported}"))
             else:
                 problems += layers.objections(where, module, layers.kind_of(module))
         return problems

@@ -225,6 +225,17 @@ def write_scale(name: str, factor: float, shape: Shape) -> Part:
     return single(name, nir.Scale(np.full(shape, factor, np.float64)))
 
 
+def write_embed(name: str, before: Shape, after: Shape, offset: int) -> Part:
+    """The channels of `before` at channel `offset` of `after`, zeros around: weights of 1 and 0."""
+    weight, rank = np.eye(after[0], before[0], -offset), len(after) - 1
+    if rank == 0:
+        return single(name, nir.Linear(weight))
+    if rank > 2:
+        raise _refuse(name, f"concatenates channels of shape {before}", "give layers at most 3 axes, (C, H, W)")
+    ones = (1,) * rank
+    return single(name, conv_node(weight.reshape(*weight.shape, *ones), None, before, ones, (0,) * rank, ones, 1))
+
+
 def write_reshape(name: str, before: Shape, after: Shape) -> Part:
     """A reshape that only merges neighbouring axes, as one nir.Flatten per merged group.
 

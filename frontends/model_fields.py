@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from seamount.compiler import __version__
 from seamount.compiler.errors import InputError, Problem
 from seamount.frontends.conventions import Meaning
-from seamount.frontends.model_file import Golden, ModelFile
+from seamount.frontends.model_file import Golden, ModelFile, Ports, by_port
 
 FORMAT = "seamount-model"
 VERSION = 1
 SPIKES = "golden.spikes/"
 """Prefix of the packed spikes of one neuron layer; the NIR node's name follows."""
+PORTS = ("inputs", "series", "outputs")
+"""Members of the golden trace that are one array, golden.MEMBER, or one per port, golden.MEMBER/NODE."""
 
 _AGAIN = "save the model again with this version of Seamount"
 
@@ -39,11 +41,11 @@ def to_fields(model: ModelFile) -> dict[str, Any]:
         "left_out": _json(list(model.left_out)),
         "ties": model.ties,
         "nir": np.frombuffer(model.nir, np.uint8).copy(),
-        "golden.inputs": golden.inputs,
-        "golden.series": golden.series,
-        "golden.outputs": golden.outputs,
         "golden.shapes": _json({k: list(v.shape) for k, v in sorted(golden.spikes.items())}),
     }
+    for member in PORTS:
+        for name, values in by_port(getattr(golden, member), ("",)).items():
+            fields[_field(f"golden.{member}", name)] = values
     if model.accuracy is not None:
         fields["accuracy"] = float(model.accuracy)
     if golden.labels is not None:
@@ -82,9 +84,7 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     left_out = reader.parsed("left_out", tuple[str, ...]) or ()
     versions = reader.parsed("versions", dict[str, str]) or {}
     nir = reader.array("nir", np.uint8, 1)
-    inputs = reader.array("golden.inputs", np.float32)
-    series = reader.array("golden.series", np.float32)
-    outputs = reader.array("golden.outputs", np.float32)
+    inputs, series, outputs = (reader.ports(f"golden.{member}") for member in PORTS)
     labels = reader.array("golden.labels", np.int64, 1, optional=True)
     texts = {k: reader.text(k) for k in ("framework", "name", "description", "seamount")}
     accuracy = reader.number("accuracy", float, 0, 1, optional=True)
@@ -105,7 +105,8 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
 def _check_golden(meaning: Meaning, golden: Golden, path: str) -> None:
     """Samples and steps must agree between all arrays of the golden trace and the meaning."""
     problems = []
-    said, n = meaning.default, golden.inputs.shape[:1]
+    inputs, series, outputs = (by_port(getattr(golden, member), ("",)) for member in PORTS)
+    said, n = meaning.default, next(iter(inputs.values())).shape[:1]
 
     def demand(good: bool, where: str, found: str) -> None:
         if not good:
@@ -115,21 +116,25 @@ def _check_golden(meaning: Meaning, golden: Golden, path: str) -> None:
     demand(said.readout is not None, "meaning", "the readout rule is missing")
     demand(said.steps is not None and 1 <= said.steps <= 10**6, "meaning", f"{said.steps} steps")
     steps = (said.steps,)
-    demand(golden.inputs.ndim >= 2 and golden.inputs.size > 0, "golden.inputs", f"shape {golden.inputs.shape}")
-    if said.encoding == "sequence":
-        demand(
-            golden.inputs.shape[1:2] == steps, "golden.inputs", f"shape {golden.inputs.shape} for {said.steps} steps"
-        )
-    series: dict[str, NDArray[Any]] = {
-        "golden.series": golden.series,
-        **{SPIKES + k: v for k, v in golden.spikes.items()},
-    }
-    for where, values in series.items():
+    for name, x in inputs.items():
+        where = _field("golden.inputs", name)
+        demand(x.ndim >= 2 and x.size > 0 and x.shape[:1] == n, where, f"shape {x.shape}")
+        if said.encoding == "sequence":
+            demand(x.shape[1:2] == steps, where, f"shape {x.shape} for {said.steps} steps")
+    timed: dict[str, NDArray[Any]] = {_field("golden.series", k): v for k, v in series.items()}
+    for where, values in {**timed, **{SPIKES + k: v for k, v in golden.spikes.items()}}.items():
         demand(values.shape[:2] == n + steps, where, f"shape {values.shape} for {n[0]} samples of {said.steps} steps")
-    demand(golden.outputs.shape == n + golden.series.shape[2:], "golden.outputs", f"shape {golden.outputs.shape}")
+    demand(set(series) == set(outputs), "golden.outputs", "other outputs than in golden.series")
+    for name in set(series) & set(outputs):
+        found = outputs[name].shape
+        demand(found == n + series[name].shape[2:], _field("golden.outputs", name), f"shape {found}")
     demand(golden.labels is None or golden.labels.shape == n, "golden.labels", "there must be one label per sample")
     if problems:
         raise InputError(problems)
+
+
+def _field(member: str, port: str) -> str:
+    return f"{member}/{port}" if port else member
 
 
 class _Reader:
@@ -186,6 +191,14 @@ class _Reader:
         elif result.dtype.kind == "f" and not np.isfinite(result).all():
             self._bad(key, "holds NaN or infinity")
         return result
+
+    def ports(self, key: str) -> Ports:
+        """Float32 of the only port, or of each of several."""
+        names = sorted(k for k in self.fields if isinstance(k, str) and k.startswith(f"{key}/"))
+        if not names or key in self.fields:
+            only: Ports = self.array(key, np.float32)
+            return only
+        return {k.removeprefix(f"{key}/"): self.array(k, np.float32) for k in names}
 
     def spikes(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Packed spikes of one layer."""

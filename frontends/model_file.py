@@ -10,7 +10,7 @@ import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,21 @@ MAX_BYTES = 4 * 1024**3
 """Largest file that is read."""
 
 
+Floats = NDArray[np.float32]
+Ports = Floats | Mapping[str, Floats]
+"""The array of the only input or output; where there are several, their arrays by NIR node."""
+
+
+def by_port(values: Ports, ports: Sequence[str]) -> dict[str, Floats]:
+    """The arrays by port, whether there is one or several. ports: the names of all."""
+    return dict(values) if isinstance(values, Mapping) else {ports[0]: values}
+
+
+def alone(values: Mapping[str, Floats]) -> Ports:
+    """One array where there is one port, else the arrays by port."""
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
+
+
 @dataclass(frozen=True, eq=False)
 class Golden:
     """A few real inputs and what the framework computed on them. N samples, T steps.
@@ -40,11 +55,16 @@ class Golden:
     labels: (N,) or None.
     """
 
-    inputs: NDArray[np.float32]
+    inputs: Ports
     spikes: Mapping[str, NDArray[np.uint8]]
-    series: NDArray[np.float32]
-    outputs: NDArray[np.float32]
+    series: Ports
+    outputs: Ports
     labels: NDArray[np.int64] | None = None
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return len(next(iter(by_port(self.inputs, ("",)).values())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +103,13 @@ class ModelFile:
         """How the output is combined over the steps."""
         return self.meaning.default.readout or "sum"
 
-    def inputs(self) -> NDArray[np.float32]:
+    def inputs(self) -> Ports:
         """The golden inputs step by step, (N, T, *shape)."""
-        x = self.golden.inputs
         if self.encoding == "sequence":
-            return x
+            return self.golden.inputs
+        return alone({name: self._stepped(x) for name, x in by_port(self.golden.inputs, ("",)).items()})
+
+    def _stepped(self, x: Floats) -> Floats:
         return np.broadcast_to(x[:, None], (len(x), self.steps, *x.shape[1:]))
 
     def nir_file(self) -> NirFile:

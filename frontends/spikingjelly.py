@@ -104,5 +104,5 @@ def reset(model: torch.nn.Module) -> None:
 FRAMEWORK = Framework(
     "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
     multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
-    reset=reset,
+    reset=reset, networks=("spikingjelly.activation_based.model.",),
 )  # fmt: skip

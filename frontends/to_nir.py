@@ -23,10 +23,8 @@ class NirModel:
     graph: nir.NIRGraph
     conventions: dict[str, Conventions] = field(default_factory=dict)
     neurons: dict[str, object] = field(default_factory=dict)
-    membranes: dict[str, object] = field(default_factory=dict)
-    """NIR node -> the torch module whose membrane it is."""
-    output_neuron: str | None = None
-    """The neuron or membrane node that alone feeds the output, if there is one."""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Name of an output of the module -> its NIR node."""
 
 
 def to_nir(framework: Framework, traced: Traced) -> NirModel:
@@ -38,7 +36,8 @@ class _Writer:
     def __init__(self, framework: Framework, traced: Traced) -> None:
         self.framework, self.traced = framework, traced
         self.parts: dict[int, Part] = {}
-        self.taken: set[str] = {"output"}
+        self.outputs = {name: name.replace("/", "_") for name in traced.outputs}
+        self.taken: set[str] = set(self.outputs.values())
         self.problems: list[Problem] = []
         self.edges: list[tuple[str, str]] = []
         self.extra: dict[str, nir.NIRNode] = {}
@@ -55,7 +54,8 @@ class _Writer:
         for n in numbers:
             if n in self.parts and self.traced.nodes[n].refs:
                 self._wire(self.traced.nodes[n].refs, self.parts[n])
-        self._connect((self.traced.output,), "output")
+        for name, out in self.traced.outputs.items():
+            self._connect((out.ref,), self.outputs[name])
         return self._assemble()
 
     def _wire(self, refs: tuple[Ref, ...], part: Part) -> None:
@@ -79,6 +79,8 @@ class _Writer:
             return single(name, nir.Input({"input": np.array(node.shape)}))
         if node.kind == "scale":
             return layers.write_scale(name, node.factor, node.shape)
+        if node.kind == "embed":
+            return layers.write_embed(name, node.in_shape, node.shape, node.offset)
         if node.kind == "reshape":
             return layers.write_reshape(name, node.in_shape, node.shape)
         if node.kind == "neuron":
@@ -130,7 +132,6 @@ class _Writer:
         nodes: dict[str, nir.NIRNode] = {}
         conventions: dict[str, Conventions] = {}
         neurons: dict[str, object] = {}
-        membranes: dict[str, object] = {}
         edges: list[tuple[str, str]] = []
         for n, part in self.parts.items():
             nodes.update(part.nodes)
@@ -138,14 +139,11 @@ class _Writer:
             conventions.update(part.conventions)
             if self.traced.nodes[n].kind == "neuron":
                 neurons[part.exit] = self.traced.nodes[n].module
-            if self.traced.nodes[n].kind == "membrane":
-                membranes[part.exit] = self.traced.nodes[n].module
-        out = self.traced.nodes[self.traced.output.node]
         nodes.update(self.extra)
-        nodes["output"] = nir.Output({"output": np.array(out.shape)})
+        for name, out in self.traced.outputs.items():
+            nodes[self.outputs[name]] = nir.Output({"output": np.array(self.traced.nodes[out.ref.node].shape)})
         graph = nir.NIRGraph(nodes, edges + self.edges, type_check=False)
-        last = self.parts[self.traced.output.node].exit if out.kind in ("neuron", "membrane") else None
-        return NirModel(graph, conventions, neurons, membranes, last)
+        return NirModel(graph, conventions, neurons, self.outputs)
 
 
 __all__ = ["NirModel", "to_nir"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._pytree import tree_leaves
 
-from seamount.frontends import trace_time
+from seamount.frontends import trace_concat, trace_time
 from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ REMEDIES = {
     "conv2d": "call a torch.nn.Conv2d module, so that the layer has a name",
     "softmax": "leave it out of the saved module: the largest output stays the largest",
     "log_softmax": "leave it out of the saved module: the largest output stays the largest",
-    "cat": "add the branches after a layer each instead of concatenating them",
     "dropout": "call model.eval() before save(), and pass training=self.training",
     "batch_norm": "call a torch.nn.BatchNorm module in eval mode",
 }
@@ -256,7 +255,7 @@ def reshape(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any, nam
         refuse(tracer, "reshape", args, result)
         return
     lead = _new_lead(tracer, value.lead, tuple(result.shape))
-    if lead == "1N" and trace_time.repeated(tracer, value):
+    if lead == "1N" and ((value.step >= 0 and not tracer.is_input(value)) or trace_time.repeated(tracer, value)):
         pass
     elif lead in (None, "1N"):
         tracer.refuse(
@@ -309,5 +308,6 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"), dropout),
     **dict.fromkeys(_RESHAPES, reshape),
     "expand": expand,
+    **dict.fromkeys(("cat", "concat", "concatenate"), trace_concat.concatenate),
     **trace_time.HANDLERS,
 }  # fmt: skip

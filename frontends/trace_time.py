@@ -24,7 +24,7 @@ ALL = -2
 Args = tuple[Any, ...]
 Handler = Callable[["Tracer", Args, dict[str, Any], Any], None]
 
-_STACK = "stack the outputs of all steps in order: torch.stack(outputs)"
+STACK = "stack the outputs of all steps in order: torch.stack(outputs)"
 
 
 def _argument(args: Args, kwargs: dict[str, Any], place: int, name: str, default: Any = None) -> Any:
@@ -57,7 +57,7 @@ def take(tracer: Tracer, value: Value, axis: int, index: int, result: Any) -> No
     if value.lead in ("TN", "NT") and value.lead.index("T") == axis:
         tracer.now = index % tracer.steps
         tracer.set(result, replace(value, step=tracer.now, lead="N"))
-    elif value.node == 0 and axis < 2 and (value.lead == "N" or len(value.lead) == 2):
+    elif tracer.is_input(value) and axis < 2 and (value.lead == "N" or len(value.lead) == 2):
         part = Problem(user_line(), *_part_text(tracer, value, f"{':, ' * axis}{index}"))
         raise WrongTime("loop" if axis == 0 else "batch_first", user_line(), part if value.lead == "N" else None)
     else:
@@ -119,7 +119,7 @@ def stack(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> No
         tracer.now = 0
         tracer.set(result, replace(first, step=ALL, lead="TN" if axis == 0 else "NT"))
     else:
-        tracer.refuse("stack of tensors that are not all steps of one layer, in order", _STACK, result=result)
+        tracer.refuse("stack of tensors that are not all steps of one layer, in order", STACK, result=result)
 
 
 def setitem(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
@@ -133,9 +133,9 @@ def setitem(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> 
     fits = value is not None and value.lead == "N" and not value.partial and not value.rule and filled is not None
     in_order = fits and axis in (0, 1) and all(map(_is_all, items[:-1])) and items[-1] == len(filled or ())
     if value is None or filled is None or not in_order or value.step != len(filled):
-        tracer.refuse("writing into a tensor other than the outputs of all steps, in order", _STACK, result=target)
+        tracer.refuse("writing into a tensor other than the outputs of all steps, in order", STACK, result=target)
     elif filled and filled[-1] != (value.node, axis):
-        tracer.refuse("outputs of different layers written into one tensor", _STACK, result=target)
+        tracer.refuse("outputs of different layers written into one tensor", STACK, result=target)
     else:
         filled.append((value.node, axis))
         if len(filled) == tracer.steps == target.shape[axis]:
@@ -163,7 +163,7 @@ def _exchange(tracer: Tracer, args: Args, result: Any, exchanged: bool) -> None:
     if value is not None and exchanged and value.lead in ("TN", "NT"):
         tracer.set(result, replace(value, lead="NT" if value.lead == "TN" else "TN"))
         return
-    if value is not None and exchanged and value.node == 0:
+    if value is not None and exchanged and tracer.is_input(value):
         raise WrongTime("loop", user_line(), Problem(user_line(), "exchanges the batch axis with another", _KEEP))
     tracer.refuse("an exchange of axes", _KEEP, result=result)
 
@@ -173,7 +173,7 @@ _KEEP = "keep the batch on axis 0 and the other axes in order"
 
 def repeated(tracer: Tracer, value: Value) -> bool:
     """Whether the value is of no step, so that it can be shown at every step. Raises WrongTime for a single frame."""
-    if value.node == 0 and value.step != ANY:
+    if tracer.is_input(value) and value.step != ANY:
         raise WrongTime("inside", user_line(), Problem(user_line(), "repeats a frame over time", _ONCE))
     return value.step == ANY and not value.rule
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from seamount.compiler.ir.ops import Rule, Shape
 
-Time = Literal["step", "loop", "batch_first", "inside"]
+Time = Literal["step", "loop", "batch_first", "merged", "inside"]
 """How the module is driven.
 
 step         model(x_t, state) -> (y_t, state), called once per step
 loop         model(x) with x (T, N, *shape): the module loops over time itself
 batch_first  the same with x (N, T, *shape)
+merged       the same with x (N * T, *shape), the steps of a sample in a row (sinabs' Squeeze layers)
 inside       model(x) with x (N, *shape), shown again at each step of a loop inside the module
 """
 
@@ -20,7 +22,7 @@ Lead = Literal["N", "TN", "NT", "M", "W", "1N"]
 """Leading axes of a tensor: batch; time and batch in either order; merged to one axis, time (M) or batch (W) first;
 an axis of length 1, to be repeated over time, and batch."""
 
-Kind = Literal["input", "layer", "neuron", "membrane", "add", "scale", "reshape"]
+Kind = Literal["input", "layer", "neuron", "membrane", "add", "scale", "reshape", "embed"]
 
 ZERO = -1
 """Node number of a tensor of zeros that stands for the spikes before the first step."""
@@ -53,7 +55,8 @@ class TracedNode:
 
     refs are the inputs; their sum arrives, except at "layer" and "neuron", which have one. A "membrane" has those of
     its neurons, and the neurons' spikes of the step before where it needs them. `factor` belongs to "scale". `module`
-    belongs to "layer", "neuron" and "membrane".
+    belongs to "layer", "neuron" and "membrane". An "embed" puts its input at channel `offset` of a tensor of zeros;
+    a concatenation is the sum of one for each part.
     """
 
     kind: Kind
@@ -63,27 +66,34 @@ class TracedNode:
     shape: Shape
     module: Any = None
     factor: float = 1.0
+    offset: int = 0
     lead: Lead = "N"
     """Leading axes the layer saw."""
 
 
-@dataclass(eq=False)
-class Traced:
-    """A flat graph; `nodes[0]` is the input. `rule` is set when the module itself combines its output over time."""
+@dataclass(frozen=True)
+class Returned:
+    """One output of the module. rule: set when the module itself combines it over time. lead: its leading axes."""
 
-    nodes: list[TracedNode]
-    output: Ref
-    time: Time
+    ref: Ref
     rule: Rule | None = None
     lead: Lead = "N"
-    """Leading axes of what the module returns."""
+
+
+@dataclass(eq=False)
+class Traced:
+    """A flat graph, its outputs by name, and how the module was driven."""
+
+    nodes: list[TracedNode]
+    outputs: Mapping[str, Returned]
+    time: Time
     unused: tuple[str, ...] = field(default=())
     """Layers that were called but do not reach the output; they are left out."""
 
     def reachable(self) -> list[int]:
-        """Numbers of the nodes the output depends on, ascending."""
+        """Numbers of the nodes the outputs depend on, ascending."""
         seen: set[int] = set()
-        waiting = [self.output.node]
+        waiting = [out.ref.node for out in self.outputs.values()]
         while waiting:
             n = waiting.pop()
             if n not in seen and n >= 0:
@@ -92,5 +102,5 @@ class Traced:
         return sorted(seen)
 
     def neurons(self) -> list[TracedNode]:
-        """Neuron layers the output depends on."""
+        """Neuron layers the outputs depend on."""
         return [self.nodes[n] for n in self.reachable() if self.nodes[n].kind == "neuron"]

@@ -16,13 +16,14 @@ from seamount.compiler.ir.ops import Rule
 from seamount.frontends import trace_ops
 from seamount.frontends.driving import WrongTime
 from seamount.frontends.framework import Framework
-from seamount.frontends.layers import RESHAPING, VANISHING, has_offset
+from seamount.frontends.layers import RESHAPING, VANISHING
 from seamount.frontends.trace_origin import user_line
 from seamount.frontends.trace_time import ALL, ANY
-from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Kind, Lead, Ref, TracedNode
+from seamount.frontends.trace_wiring import same_but_for_the_past
+from seamount.frontends.traced import REFUSED, STALE, STALE_USE, ZERO, Kind, Lead, Ref, Time, TracedNode
 
-_SOURCES = ("neuron", "membrane", "input")
-"""Kinds of nodes whose output is not made from that of other nodes in the same step by linear layers."""
+_DRIVING: dict[Lead, Time] = {"N": "step", "TN": "loop", "NT": "batch_first", "W": "merged"}
+"""How a module is driven so that its neuron layers see these leading axes."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,10 @@ class Tracer(TorchFunctionMode):
             if other is not x and value.node >= 0 and other.untyped_storage().data_ptr() == memory:
                 self._values[other] = Value(STALE, ANY)
 
-    def feed(self, x: torch.Tensor, step: int, lead: Lead) -> None:
-        """Note that `x` is the input at `step`."""
+    def feed(self, name: str, x: torch.Tensor, step: int, lead: Lead) -> None:
+        """Note that `x` is the input `name` at `step`."""
         shape = tuple(x.shape[len(lead) :])
-        number = self.node("input", "input", (), shape, shape)
+        number = self.node("input", name, (), shape, shape)
         self.set(x, Value(number, step, lead))
         self.now = max(0, step)
 
@@ -146,14 +147,20 @@ class Tracer(TorchFunctionMode):
         shape: tuple[int, ...],
         module: Any = None,
         factor: float = 1.0,
+        offset: int = 0,
         lead: Lead = "N",
     ) -> int:
         """The number of the node with these inputs; the same call at another step gives the same number."""
-        key = (kind, id(module) if module is not None else 0, refs, shape, factor)
+        which = name if kind == "input" else id(module) if module is not None else 0
+        key = (kind, which, refs, shape, factor, offset)
         if key not in self._index:
             self._index[key] = len(self.nodes)
-            self.nodes.append(TracedNode(kind, name, refs, in_shape, shape, module, factor, lead))
+            self.nodes.append(TracedNode(kind, name, refs, in_shape, shape, module, factor, offset, lead))
         return self._index[key]
+
+    def is_input(self, value: Value) -> bool:
+        """Whether the value is an input as it was given."""
+        return value.node >= 0 and self.nodes[value.node].kind == "input"
 
     def align(self, values: list[Value]) -> tuple[tuple[Ref, ...], int] | None:
         """References to values as seen from the latest of their steps, and that step; None (refused) if too old."""
@@ -231,9 +238,10 @@ class Tracer(TorchFunctionMode):
                 )  # fmt: skip
             self.refuse_quietly(output)
             return
-        loops = self.framework.loops(module)
-        if loops != (value.lead == "TN") or value.lead not in ("N", "TN"):
-            raise WrongTime("loop" if loops else "step", where)
+        lead = self.framework.lead(module)
+        loops = lead != "N"
+        if value.lead != lead:
+            raise WrongTime(_DRIVING[lead], where)
         if value.step not in (ANY, ALL, call) or (loops and call):
             raise WrongTime("inside", where, self._reused(where))
         self._check_state(module, call, args[1:], where)
@@ -252,7 +260,8 @@ class Tracer(TorchFunctionMode):
                 self._marks[leaf] = _Mark(id(module), call, place, leaf._version)
         if type(module) in self.framework.membranes:
             shape = self.nodes[neuron].shape
-            number = self.node("membrane", f"{self.nodes[neuron].name}.mem", (Ref(neuron),), shape, shape, module)
+            name = f"{self.nodes[neuron].name}.mem"
+            number = self.node("membrane", name, (Ref(neuron),), shape, shape, module, lead=lead)
             self.set(leaves[-1], Value(number, call, lead))
 
     @staticmethod
@@ -265,11 +274,11 @@ class Tracer(TorchFunctionMode):
         known = self._index.get(("neuron", id(module)))
         if known is None:
             self._index["neuron", id(module)] = known = len(self.nodes)
-            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module))
+            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module, lead=self.framework.lead(module)))
             return known
         before = self.nodes[known].refs[0]
         if before != ref:
-            if not self.same_but_for_the_past(before, ref):
+            if not same_but_for_the_past(self.nodes, before, ref):
                 self.refuse(
                     "its input is wired differently at different steps",
                     "wire every step alike; at the first step take zeros for what comes from the step before",
@@ -308,51 +317,6 @@ class Tracer(TorchFunctionMode):
             self.refuse("its state is written to between steps", "leave the state unchanged", where)
         if len(self.problems) > told:
             self._strayed.add(id(module))
-
-    # Inputs of neurons that include the step before
-
-    def terms(self, ref: Ref) -> list[Ref]:
-        """The summands of a reference."""
-        if ref.node < 0 or self.nodes[ref.node].kind != "add":
-            return [ref]
-        inner = self.nodes[ref.node].refs
-        return [t for r in inner for t in self.terms(Ref(r.node, r.lag + ref.lag))]
-
-    def same_but_for_the_past(self, first: Ref, later: Ref) -> bool:
-        """Whether `first` (of step 0) is `later` with everything from the step before replaced by zeros."""
-        if first == later:
-            return True
-        if later.lag > 0:
-            return self._is_zero(first)
-        if len(self.terms(first)) > 1 or len(self.terms(later)) > 1:
-            rest = self.terms(later)
-            for term in self.terms(first):
-                match = next((r for r in rest if r == term), None)
-                match = match or next((r for r in rest if self.same_but_for_the_past(term, r)), None)
-                if match is None:
-                    return False
-                rest.remove(match)
-            return all(self._silent_at_first(r) for r in rest)
-        if min(first.node, later.node) < 0:
-            return False
-        a, b = self.nodes[first.node], self.nodes[later.node]
-        alike = (a.kind, a.module, a.factor, a.shape) == (b.kind, b.module, b.factor, b.shape)
-        return alike and a.kind not in _SOURCES and self.same_but_for_the_past(a.refs[0], b.refs[0])
-
-    def _is_zero(self, ref: Ref) -> bool:
-        """Whether a reference is zeros, through bias-free layers."""
-        if ref.node < 0:
-            return ref.node == ZERO
-        node = self.nodes[ref.node]
-        return node.kind not in _SOURCES and not has_offset(node.module) and all(map(self._is_zero, node.refs))
-
-    def _silent_at_first(self, ref: Ref) -> bool:
-        if ref.lag > 0:
-            return True
-        node = self.nodes[ref.node]
-        if node.kind in _SOURCES or has_offset(node.module):
-            return False
-        return all(self._silent_at_first(r) for r in node.refs)
 
     # The function mode
 

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
-from seamount.frontends.driving import WrongTime, drive
+from seamount.frontends.driving import INPUT, OUTPUT, Outputs, Samples, WrongTime, drive
 from seamount.frontends.framework import Framework
 from seamount.frontends.trace_time import ALL, ANY
-from seamount.frontends.traced import Ref, Time, Traced
+from seamount.frontends.traced import Lead, Ref, Returned, Time, Traced
 from seamount.frontends.tracer import Tracer, Value
 
 
@@ -60,16 +60,16 @@ def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
 
 
 def trace(
-    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, time: Time | None
+    framework: Framework, model: torch.nn.Module, x: Samples, steps: int, constant: bool, time: Time | None
 ) -> Traced:
     """The flat graph of a module. x: (N, *shape) when `constant`, else (N, T, *shape); time None: find out.
 
     Raises ImportRefused with everything that cannot be carried over, InputError when the module fails on x.
     """
     samples = 3 if steps == 2 else 2
-    few = x[torch.arange(samples) % len(x)]
+    few = {name: one[torch.arange(samples) % len(one)] for name, one in x.items()}
     raise_all(ImportRefused, framework.objections(model))
-    guesses: tuple[Time, ...] = ("loop",) if framework.has_loops(model) else ("step", "loop", "batch_first")
+    guesses = _guesses(framework.whole_leads(model))
     if time is not None:
         guesses = (time,)
     elif constant:
@@ -79,8 +79,15 @@ def trace(
     return traced
 
 
+def _guesses(leads: set[Lead]) -> tuple[Time, ...]:
+    """Ways of driving to try, by what the neuron layers take."""
+    if not leads:
+        return ("step", "loop", "batch_first")
+    return ("loop",) if leads == {"TN"} else ("batch_first", "merged")
+
+
 def _check_fresh(
-    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, traced: Traced
+    framework: Framework, model: torch.nn.Module, x: Samples, steps: int, constant: bool, traced: Traced
 ) -> None:
     """Run it once more: a module that keeps states in attributes does not start afresh, which tracing refuses."""
     enough = 1 if traced.time == "step" else steps
@@ -91,7 +98,7 @@ def _check_fresh(
 
 
 def _by_trial(
-    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, guesses: tuple[Time, ...]
+    framework: Framework, model: torch.nn.Module, x: Samples, steps: int, constant: bool, guesses: tuple[Time, ...]
 ) -> Traced:
     """Drive the module in each way in turn; the first that fits is it."""
     failed: dict[Time, WrongTime | InputError] = {}
@@ -109,23 +116,24 @@ def _by_trial(
 
 
 def _attempt(
-    framework: Framework, model: torch.nn.Module, x: torch.Tensor, steps: int, constant: bool, time: Time
+    framework: Framework, model: torch.nn.Module, x: Samples, steps: int, constant: bool, time: Time
 ) -> Traced:
-    tracer = Tracer(framework, model, steps, len(x))
+    samples = len(next(iter(x.values())))
+    tracer = Tracer(framework, model, steps, samples)
+    leads: dict[Time, Lead] = {"loop": "TN", "batch_first": "NT", "merged": "W"}
 
-    def on_input(tensor: torch.Tensor, step: int | None) -> None:
-        if time in ("loop", "batch_first"):
-            tracer.feed(tensor, ALL, "TN" if time == "loop" else "NT")
+    def on_input(name: str, tensor: torch.Tensor, step: int | None) -> None:
+        if time in leads:
+            tracer.feed(name, tensor, ALL, leads[time])
         else:
-            tracer.feed(tensor, ANY if step is None else step, "N")
+            tracer.feed(name, tensor, ANY if step is None else step, "N")
 
     framework.reset(model)
-    with torch.no_grad(), _hooked(tracer, model), tracer:
+    with framework.sized(model, samples, steps), torch.no_grad(), _hooked(tracer, model), tracer:
         outputs = drive(model, x, steps, constant, time, on_input)
-    found = [tracer.value(y) for y in outputs]
     raise_all(ImportRefused, tracer.problems)
     _wire_membranes(tracer)
-    return _finish(tracer, found, time)
+    return _finish(tracer, outputs, time)
 
 
 def _wire_membranes(tracer: Tracer) -> None:
@@ -139,32 +147,47 @@ def _wire_membranes(tracer: Tracer) -> None:
             node.refs, node.in_shape = tracer.nodes[neuron].refs + spikes, tracer.nodes[neuron].in_shape
 
 
-def _finish(tracer: Tracer, found: list[Value | None], time: Time) -> Traced:
-    """Check that the outputs are one node at every step."""
-    remedy = "return the output of the last layer, one tensor per step (or torch.stack of them over time)"
-    last = found[-1]
-    if last is None or any(v is None or v.node != last.node for v in found):
+def _finish(tracer: Tracer, outputs: list[Outputs], time: Time) -> Traced:
+    """Check that each output is one node at every step, and that all neurons and inputs take part."""
+    if any(set(one) != set(outputs[0]) for one in outputs):
+        raise ImportRefused(Problem("output", "what the module returns has other names at other steps", _RETURNED))
+    found = {name: [tracer.value(one[name]) for one in outputs] for name in outputs[0]}
+    returned = {name: _returned(tracer, name, values, time) for name, values in found.items()}
+    for name, calls in ((tracer.nodes[n].name, c) for n, c in _cell_calls(tracer)):
+        if calls != tracer.steps:
+            found_text = f"called {calls} times for {tracer.steps} steps"
+            raise ImportRefused(Problem(f"neuron layer '{name}'", found_text, "call it once per step"))
+    result = Traced(tracer.nodes, returned, time)
+    used = set(result.reachable())
+    idle = [n.name for i, n in enumerate(result.nodes) if n.kind == "input" and i not in used]
+    if idle:
+        one = len(idle) == 1 and len(returned) == 1 and idle[0] == INPUT
+        found_text = "it does not depend on the input" if one else f"no output depends on input '{idle[0]}'"
+        raise ImportRefused(Problem("output", found_text, _RETURNED if one else "leave this input out"))
+    result.unused = tuple(n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
+    return result
+
+
+_RETURNED = "return the output of the last layer, one tensor per step (or torch.stack of them over time)"
+
+
+def _returned(tracer: Tracer, name: str, values: list[Value | None], time: Time) -> Returned:
+    """One output, from what it was at each call."""
+    where = "output" if name == OUTPUT else f"output '{name}'"
+    last = values[-1]
+    if last is None or any(v is None or v.node != last.node for v in values):
         what = "is not computed by traced layers from the input" if last is None else "differs between steps"
-        raise ImportRefused(Problem("output", f"what the module returns {what}", remedy))
+        raise ImportRefused(Problem(where, f"what the module returns {what}", _RETURNED))
     rule = last.rule
-    if time != "step" and rule is None and len(last.lead) != 2:
+    if time != "step" and rule is None and last.lead not in ("TN", "NT", "M", "W"):
         if last.partial == tracer.steps:
             rule = "sum"
         elif last.step == tracer.steps - 1 and not last.partial:
             rule = "last"
         else:
-            found_text = "what the module returns is neither all steps nor a sum, mean, maximum or the last step"
-            raise ImportRefused(Problem("output", found_text, remedy))
-    for name, calls in ((tracer.nodes[n].name, c) for n, c in _cell_calls(tracer)):
-        if calls != tracer.steps:
-            found_text = f"called {calls} times for {tracer.steps} steps"
-            raise ImportRefused(Problem(f"neuron layer '{name}'", found_text, "call it once per step"))
-    result = Traced(tracer.nodes, Ref(last.node), time, rule, last.lead)
-    used = set(result.reachable())
-    if 0 not in used:
-        raise ImportRefused(Problem("output", "it does not depend on the input", remedy))
-    result.unused = tuple(n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
-    return result
+            found = "what the module returns is neither all steps nor a sum, mean, maximum or the last step"
+            raise ImportRefused(Problem(where, found, _RETURNED))
+    return Returned(Ref(last.node), rule, last.lead)
 
 
 def _cell_calls(tracer: Tracer) -> list[tuple[int, int]]:

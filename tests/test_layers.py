@@ -37,7 +37,18 @@ LIBRARIES = {
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/placement": {"numpy", "pymetis"},
     "compiler/cli": {"numpy", "networkx", "msgspec", "typer", "rich"},
-    "frontends": {"numpy", "networkx", "msgspec", "nir", "h5py", "torch", "norse", "snntorch", "spikingjelly"},
+    "frontends": {
+        "numpy",
+        "networkx",
+        "msgspec",
+        "nir",
+        "h5py",
+        "torch",
+        "norse",
+        "snntorch",
+        "spikingjelly",
+        "sinabs",
+    },
     "backends": {"numpy"},
     "backends/lava": {"numpy", "lava", "scipy"},
     "models": {"numpy", "nir", "torch", "norse", "snntorch", "spikingjelly", "sklearn", "h5py", "rich"},
@@ -235,7 +246,7 @@ def test_a_bare_import_is_refused(folder: str) -> None:
 
 WITHOUT_TORCH = """
 import sys
-for name in ("torch", "norse", "snntorch", "spikingjelly", "sklearn", "lava"):
+for name in ("torch", "norse", "snntorch", "spikingjelly", "sinabs", "sklearn", "lava"):
     sys.modules[name] = None
 import seamount.compiler.cli, seamount.frontends.from_nir
 import seamount.backends.registry, seamount.models.registry
