@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from seamount.compiler.errors import InputError, Problem
 
 Values = NDArray[Any]
+Samples: TypeAlias = Values | Mapping[str, Values]
+"""Samples of the only input, or by input where there are several."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,41 @@ def messages(code: InputCode, x: Values, steps: int) -> NDArray[np.int32]:
     if code.encoding == "constant":
         return np.repeat(payload[:, None], steps, axis=1)
     return np.ascontiguousarray(payload[:, :steps])
+
+
+def encode(codes: Sequence[InputCode], x: Samples, steps: int) -> dict[str, NDArray[np.int32]]:
+    """The messages of every input port. Raises InputError as `messages`, and for inputs without samples."""
+    given = by_input([code.port for code in codes], x)
+    return {code.port: messages(code, given[code.port], steps) for code in codes}
+
+
+def by_input(ports: Sequence[str], x: Samples) -> dict[str, Values]:
+    """Samples by input. Raises InputError when one has none, or samples belong to none."""
+    names = ", ".join(ports)
+    if not isinstance(x, Mapping):
+        if len(ports) != 1:
+            found = f"is one array, but the network has {len(ports)} inputs ({names})"
+            raise InputError(Problem("data", found, "give an array for each input: x_NAME in an .npz file"))
+        return {ports[0]: x}
+    problems = [Problem(f"data for input '{p}'", "is missing", f"inputs: {names}") for p in ports if p not in x]
+    problems += [Problem(f"data '{k}'", "belongs to no input", f"inputs: {names}") for k in x if k not in ports]
+    lengths = {k: len(v) for k, v in x.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{n} samples of '{k}'" for k, n in lengths.items())
+        problems.append(Problem("data", found, "give every input the same samples"))
+    if problems:
+        raise InputError(problems)
+    return dict(x)
+
+
+def count(x: Samples) -> int:
+    """How many samples there are."""
+    return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
+
+
+def some(x: Samples, part: slice) -> Samples:
+    """A part of the samples of every input."""
+    return {k: v[part] for k, v in x.items()} if isinstance(x, Mapping) else x[part]
 
 
 def _faults(code: InputCode, x: Values, steps: int) -> list[Problem]:

@@ -135,7 +135,9 @@ def _call(model: torch.nn.Module, x: Samples, *state: Any) -> Any:
     except _FAILURES as error:
         text = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no text'}"
         shapes = " and ".join(str(tuple(one.shape)) for one in x.values())
-        remedy = f"it was given an input of shape {shapes}; check the sample's shape and how it is called"
+        empty = [repr(p.name) for p in parameters[len(x) : len(x) + len(state)] if all(s is None for s in state)]
+        without = f" and None for {', '.join(empty)}" if empty else ""
+        remedy = f"it was given an input of shape {shapes}{without}; check the sample's shape and how it is called"
         raise InputError(Problem(f"{type(model).__name__}.forward", text, remedy)) from error
 
 

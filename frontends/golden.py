@@ -81,9 +81,9 @@ class _Recorder:
 def by_sample(x: torch.Tensor, lead: Lead, steps: int) -> Floats:
     """A tensor of all steps as (N, T, *shape)."""
     if lead == "M":
-        x = x.unflatten(0, (steps, -1))
+        x = x.reshape(steps, -1, *x.shape[1:])
     elif lead == "W":
-        x = x.unflatten(0, (-1, steps))
+        x = x.reshape(-1, steps, *x.shape[1:])
     return _floats(x.transpose(0, 1) if lead in ("TN", "M") else x)
 
 

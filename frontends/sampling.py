@@ -107,11 +107,10 @@ def _check_shapes(x: Mapping[str, NDArray[Any]], given: Mapping[str, Any], steps
         bad("steps", "is missing", "say for how many steps a frame is shown")
     elif steps is not None and (isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1):
         bad("steps", f"{steps!r}", "give a whole number of at least 1")
+        return 0
     elif not constant and steps is not None and first.ndim > 2 and length != steps:
         bad("steps", f"{steps}, but the sample (N, T, *shape) has T = {length}", "leave steps out")
-    elif constant:
-        return int(steps)
-    return length
+    return int(steps or 0) if constant else length
 
 
 def _array(where: str, sample: Any, bad: Bad) -> NDArray[np.float32]:

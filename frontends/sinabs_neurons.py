@@ -1,4 +1,4 @@
-"""Sinabs' neurons to NIR, so that the sinabs conventions (dt 1, exact decay, v >= threshold) give back the exact update.
+"""Sinabs' neurons to NIR, so that the sinabs conventions (exact decay, v >= threshold) give back the exact update.
 
 x is the input, a = exp(-1 / tau_mem), b = exp(-1 / tau_syn) (or learned, train_alphas), tau in steps, th the threshold;
 lines in the order of evaluation. SingleSpike sends 1 where u >= th. Measured with sinabs 3.1.3.
@@ -63,9 +63,7 @@ class _Layer:
         decay = array(getattr(self.module, f"alpha_{kind}_calculated"))
         if not ((decay > 0) & (decay < 1)).all():
             found = f"its decay {'alpha' if self.module.train_alphas else 'exp(-1 / tau)'}_{kind} is {decay.min():g}"
-            self.bad(
-                f"{found} to {decay.max():g}", "train with decays between 0 and 1 (IAF for a membrane without leak)"
-            )
+            self.bad(f"{found} to {decay.max():g}", "train with decays between 0 and 1 (no leak: IAF)")
             return np.ones(self.shape)
         return self.spread(f"tau_{kind}", -1 / np.log(decay))
 
@@ -116,7 +114,7 @@ def _object_to_recurrence(layer: _Layer) -> None:
     inner = layer.module.rec_connect
     if not isinstance(inner, (nn.Linear, nn.Conv2d, nn.Identity)):
         layer.bad(f"its rec_connect is a {type(inner).__name__}", "use a Linear or a Conv2d")
-    elif getattr(inner, "bias", None) is not None and bool((inner.bias != 0).any()):
+    elif getattr(inner, "bias", None) is not None and array(inner.bias).any():
         found = "the bias of its rec_connect acts from the second step on, which has no counterpart"
         layer.bad(found, "train with rec_connect=torch.nn.Linear(n, n, bias=False)")
 

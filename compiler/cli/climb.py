@@ -82,7 +82,7 @@ class Ladder:
         result = self_check(file)
         name = f"{source.about.provenance.get('framework', 'framework')}, golden trace"
         ties = f"{result.ties} rounding ties" if result.ties else ""
-        samples = len(file.golden.inputs)
+        samples = file.golden.samples
         golden = Rung(
             name, samples, None, None, exact_with="imported graph", differing=result.differing,
             compared=result.compared, remark=ties,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from seamount.compiler.cli import show
 from seamount.compiler.cli.console import out, progress, write_json
 from seamount.compiler.cli.sources import Source, load_data, load_source
 from seamount.compiler.driver import Compiled, compile_graph, with_vectors
-from seamount.compiler.encoding import messages, predictions
+from seamount.compiler.encoding import encode, predictions, some
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.text import to_text
@@ -141,8 +142,7 @@ def calibration(
 def vector_messages(source: Source, artifact: Artifact) -> dict[str, Any]:
     """Messages of the golden samples, or seeded random ones where there are none."""
     if source.file is not None:
-        code = artifact.inputs[0]
-        return {code.port: messages(code, source.file.golden.inputs[:VECTORS], source.graph.steps)}
+        return dict(encode(artifact.inputs, some(source.file.golden.inputs, slice(VECTORS)), source.graph.steps))
     rng = np.random.default_rng(0)
     made = {}
     for port in artifact.program.inputs:
@@ -167,8 +167,10 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
         "calibration_samples": artifact.manifest["calibration_samples"],
     }
     if source.file is not None:
-        answers = predictions(next(iter(artifact.vectors.readout.values())))
-        trained = np.argmax(source.file.golden.outputs.reshape(len(source.file.golden.inputs), -1), axis=1)
+        port, golden = artifact.outputs[0].readout, source.file.golden
+        answers = predictions(artifact.vectors.readout[port])
+        outputs = golden.outputs[port] if isinstance(golden.outputs, Mapping) else golden.outputs
+        trained = np.argmax(outputs.reshape(golden.samples, -1), axis=1)
         summary["golden_agreement"] = [int(np.sum(answers == trained[: len(answers)])), len(answers)]
     return summary
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.driver import About
-from seamount.compiler.encoding import InputCode
+from seamount.compiler.encoding import InputCode, Samples, by_input
 from seamount.compiler.errors import ImportRefused, InputError, Problem
-from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.graph import Graph, Node
 from seamount.frontends.conventions import Meaning, parse_assumptions
 
 if TYPE_CHECKING:
@@ -35,19 +35,22 @@ class Source:
     about: About
     file: ModelFile | None = field(default=None)
 
-    def stepped(self, x: Values, steps: int) -> dict[str, Values]:
+    def stepped(self, x: Samples, steps: int) -> dict[str, Values]:
         """Samples as the interpreter takes them: input name -> (N, steps, *shape)."""
-        node = self.graph.inputs[0]
+        given = by_input([node.name for node in self.graph.inputs], x)
+        return {node.name: self._stepped(node, given[node.name], steps) for node in self.graph.inputs}
+
+    def _stepped(self, node: Node, x: Values, steps: int) -> Values:
         lead = 1 if self.encoding == "constant" else 2
         shape = getattr(node.op, "shape", ())
         if x.shape[lead:] != shape:
             wanted = f"(N, {'T, ' if lead == 2 else ''}*{shape}) for {self.encoding} encoding"
             raise InputError(Problem("data", f"has shape {x.shape}", "use the data the model was trained on", wanted))
         if lead == 1:
-            return {node.name: np.repeat(x[:, None], steps, axis=1)}
+            return np.repeat(x[:, None], steps, axis=1)
         if x.shape[1] < steps:
             raise InputError(Problem("data", f"lasts {x.shape[1]} steps", "give fewer --steps", f"{steps} steps"))
-        return {node.name: x[:, :steps]}
+        return x[:, :steps]
 
 
 def load_source(path: Path, assume: Sequence[str]) -> Source:

@@ -76,7 +76,7 @@ def test_a_difference_would_be_written():
 
 
 def test_a_framework_that_is_none(capsys):
-    assert main(["brian"]) == 2
+    assert main(["--framework", "brian"]) == 2
     assert "brian: is no framework of the table; one of norse" in capsys.readouterr().err
 
 

@@ -10,6 +10,7 @@ from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.driver import compile_graph
 from seamount.compiler.program.program import Program
 from seamount.frontends import ModelFile
+from seamount.frontends.model_file import by_port
 from tests.lowered import assert_lowered, messages_of
 
 EVERYTHING = frozenset({"spikes", "u", "v"})
@@ -17,7 +18,8 @@ EVERYTHING = frozenset({"spikes", "u", "v"})
 
 def assert_program(file: ModelFile, target: str = "loihi2") -> Program:
     """It compiles, does what the quantized graph means, alike in both simulators, and fires much as the framework."""
-    graph, x = file.graph(), {file.graph().inputs[0].name: file.inputs()}
+    graph = file.graph()
+    x = by_port(file.inputs(), [node.name for node in graph.inputs])
     compiled = compile_graph(graph, load_target(target), samples=x)
     program = compiled.artifact.program
     sent = messages_of(compiled.quantized, x)
