@@ -1,4 +1,4 @@
-"""Names of backends, of target files and of system files.
+"""Names of backends, of target files, of system files and of cost sets.
 
 Backends load when asked for, so that naming them needs none of what they import.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from seamount.compiler.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from seamount.compiler.cost_set import CostSet
     from seamount.compiler.execution import Backend
     from seamount.compiler.system import System
     from seamount.compiler.target import Target
@@ -70,6 +71,30 @@ def load_system(name: str) -> System:
     from seamount.compiler.system_file import read_system
 
     return read_system(_file("system", name))
+
+
+def list_costs() -> tuple[str, ...]:
+    """The names `load_costs` knows: the cost sets shipped with Seamount."""
+    return _names("costs")
+
+
+def load_costs(name: str) -> CostSet:
+    """The cost set of that name, or of the file when `name` ends in .toml.
+
+    Raises InputError for a name that is none, and for every fault of the file.
+    """
+    from seamount.compiler.cost_file import read_costs
+
+    return read_costs(_file("cost", name))
+
+
+def costs_of(chip: str) -> CostSet | None:
+    """The set that prices a chip unless another is named; None where there is none."""
+    for name in list_costs():
+        costs = load_costs(name)
+        if costs.default and costs.chip == chip:
+            return costs
+    return None
 
 
 def _names(kind: str) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class Target:
 
     name: what the command line calls it. chip: the chip whose numbers these are (same as name for a chip).
     date: when the numbers were collected. backend: what `run` uses unless told otherwise; None for a chip.
-    quantities: "section.name" -> Quantity; energies and times are "energy.<set>.<name>", one set per source.
+    quantities: "section.name" -> Quantity. What events cost is in cost sets (compiler/cost_set.py).
     sources: key -> full reference.
     """
 
@@ -108,10 +108,6 @@ class Target:
         """Whether a source says that the chip has `feature`; unknown counts as no."""
         value = self.value(f"features.{feature}")
         return value is True
-
-    def sets(self, section: str) -> tuple[str, ...]:
-        """Names of the coefficient sets in "energy" or "time"."""
-        return tuple(sorted({p.split(".")[1] for p in self.quantities if p.startswith(f"{section}.")}))
 
     def _needed(self, path: str) -> Value:
         quantity = self.quantity(path)

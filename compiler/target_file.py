@@ -1,6 +1,6 @@
 """Reader of target files: TOML to `Target`, with every fault of a file reported at once.
 
-`FIELDS` and `COEFFICIENTS` are the list of numbers a target file holds. Each must be there, if only as
+`FIELDS` is the list of numbers a target file holds. Each must be there, if only as
 `{ unknown = true, unit = ..., source = "why" }`; backends/targets/README.md says what they mean.
 """
 
@@ -70,30 +70,10 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "features.reset_subtract": ("flag", "flag"),
     "features.initial_v": ("flag", "flag"),
     "features.lower_clamp": ("flag", "flag"),
-    "power.static_per_chip": ("mW", "number"),
 }
 """Path -> unit and kind. Only a "range" (two ends, both included) may be negative."""
 
-COEFFICIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "energy": (
-        "pJ",
-        (
-            "synapse_dense", "synapse_sparse", "synapse_conv", "neuron_active", "neuron_inactive", "spike",
-            "axon_out", "axon_in", "spike_within_tile", "hop_east_west", "hop_north_south",
-        ),
-    ),
-    "time": (
-        "ns",
-        (
-            "synapse_dense", "synapse_sparse", "synapse_conv", "neuron_active", "neuron_inactive", "spike",
-            "axon_out", "axon_in", "spike_within_tile", "hop_east_west", "hop_north_south",
-            "barrier_least", "barrier_most",
-        ),
-    ),
-}  # fmt: skip
-"""Section -> unit and names of one coefficient set, [energy.<set>] or [time.<set>]."""
-
-_FLAT_SECTIONS = frozenset(path.split(".")[0] for path in FIELDS)
+_SECTIONS = frozenset(path.split(".")[0] for path in FIELDS)
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -159,7 +139,7 @@ def _read_chip(path: Path, document: dict[str, Any]) -> Target:
     except msgspec.ValidationError as error:
         problems.append(Problem(str(path), str(error), "name, title, date and [sources] are required"))
         head = _Head(name="", title="", date="", sources=texts(document.get("sources")))
-    allowed = {*_Head.__struct_fields__, *_FLAT_SECTIONS, *COEFFICIENTS}
+    allowed = {*_Head.__struct_fields__, *_SECTIONS}
     for key in sorted(document.keys() - allowed):
         problems.append(Problem(f"{path}: {key}", "is not a known field", f"known: {', '.join(sorted(allowed))}"))
     expected, misfits = _expected(document)
@@ -191,17 +171,9 @@ def _expected(
 ) -> tuple[list[tuple[str, object, str, Kind]], list[tuple[str, str, str]]]:
     """(path, raw entry, unit, kind) of each number present; (where, found, remedy) of each misfit."""
     wanted = dict(FIELDS)
-    for section, (unit, names) in COEFFICIENTS.items():
-        for set_name in _table(document, section):
-            wanted |= {f"{section}.{set_name}.{n}": (unit, "number") for n in names}
     present = dict(_leaves(document))
     faults = [(p, "is missing", "write { unknown = true, unit, source = why }") for p in wanted.keys() - present.keys()]
     faults += [(p, "is not a known number", _nearest(p, wanted)) for p in present.keys() - wanted.keys()]
-    faults += [
-        (section, "has no set of coefficients", f"add [{section}.<name>], unknown entries included")
-        for section in COEFFICIENTS
-        if not _table(document, section)
-    ]
     return [(p, present[p], *wanted[p]) for p in wanted if p in present], sorted(faults)
 
 
@@ -217,13 +189,9 @@ def _table(document: dict[str, Any], section: str) -> dict[str, Any]:
 
 
 def _leaves(document: dict[str, Any]) -> Iterator[tuple[str, object]]:
-    for section in sorted(_FLAT_SECTIONS):
+    for section in sorted(_SECTIONS):
         for name, raw in _table(document, section).items():
             yield f"{section}.{name}", raw
-    for section in COEFFICIENTS:
-        for set_name, group in _table(document, section).items():
-            for name, raw in (group if isinstance(group, dict) else {"": group}).items():
-                yield f"{section}.{set_name}.{name}", raw
 
 
 def read_quantity(

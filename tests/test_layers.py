@@ -20,7 +20,7 @@ LAYERS = (
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 
-SPLIT = {"target_file": "target", "system": "target", "system_file": "target"}
+SPLIT = dict.fromkeys(("target_file", "system", "system_file", "cost_set", "cost_file"), "target")
 """Modules that belong to a layer of another name."""
 
 OUTSIDE = {

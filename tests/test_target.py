@@ -18,7 +18,7 @@ from seamount.backends.registry import (
 )
 from seamount.compiler.errors import ContractError, InputError
 from seamount.compiler.target import Quantity, Target, UnknownNumber
-from seamount.compiler.target_file import COEFFICIENTS, FIELDS, read_target
+from seamount.compiler.target_file import FIELDS, read_target
 
 FOLDER = Path(__file__).parents[1] / "backends" / "targets"
 Edit = Callable[[Callable[[str], str]], Path]
@@ -73,8 +73,6 @@ def test_the_first_generation_differs_where_it_matters() -> None:
     assert 7 not in chip.weight_widths
     assert not any(chip.supports(f) for f in ("reset_subtract", "initial_v", "lower_clamp", "microcode"))
     assert chip.value("features.initial_v") is None
-    assert chip.value("energy.davies2018.synapse_dense") == 23.6
-    assert chip.sets("energy") == ("davies2018", "sanafe")
 
 
 def test_every_value_has_a_listed_source() -> None:
@@ -144,12 +142,10 @@ def test_quantities_print_with_unit_and_source() -> None:
         ("value = 1024", "value = 1024, unknown = true", "core.neurons: has a value and is marked unknown"),
         ("value = 1024", "values = 1024", "core.neurons: Object contains unknown field `values`"),
         ("neurons = { value = 1024", "nuerons = { value = 1024", "core.nuerons: is not a known number"),
-        ("value = 23.6", "value = nan", "energy.davies2018.synapse_dense: is nan"),
-        ("value = 23.6", "value = -23.6", "energy.davies2018.synapse_dense: is negative"),
-        ('value = 23.6, unit = "pJ"', 'value = 23.6, unit = "nJ"', "has the unit 'nJ'"),
+        ('value = 1024, unit = "1"', 'value = 1024, unit = "kB"', "core.neurons: has the unit 'kB'"),
         ("value = [-7, 7]", "value = [7, -7]", "synapse.weight_exponent: is (7, -7)"),
         ("value = [1, 2, 3, 4, 5, 6, 8]", "value = [1, 1]", "synapse.weight_widths: is (1, 1)"),
-        ("[power]", "[powr]", "powr: is not a known field"),
+        ("[features]", "[featurs]", "featurs: is not a known field"),
         ('name = "loihi1"', "", "Object missing required field `name`"),
         ("[sources]", "[sources]\nfive = 5", "Expected `str`, got `int` - at `$.sources[...]`"),
         ('title = "Intel', 'title = = "Intel', "is not TOML"),
@@ -167,13 +163,14 @@ def test_a_missing_number_must_be_called_unknown(edit: Edit) -> None:
 def test_all_faults_at_once(edit: Edit) -> None:
     def change(text: str) -> str:
         text = text.replace('value = 1024, unit = "1", source = "davies2018, p. 89"', "value = -1")
-        return re.sub(r"(?m)^refractory = .*\n", "", text).replace("[power]", "[powr]")
+        return re.sub(r"(?m)^refractory = .*\n", "", text).replace("[messages]", "[massages]")
 
     found = [fault.splitlines()[0] for fault in faults(edit(change))]
     assert found == [
-        "powr: is not a known field",
+        "massages: is not a known field",
         "core.refractory: is missing",
-        "power.static_per_chip: is missing",
+        "messages.graded_payload_bits: is missing",
+        "messages.payload_widths: is missing",
         "core.neurons: has no unit",
         "core.neurons: has no source",
         "core.neurons: is negative: -1",
@@ -182,16 +179,9 @@ def test_all_faults_at_once(edit: Edit) -> None:
 
 def test_a_section_that_is_no_table(edit: Edit) -> None:
     found = faults(
-        edit(lambda text: re.sub(r"(?ms)^\[power\]\n.*?\n\n", "", text).replace("[chip]", "power = 3\n[chip]"))
+        edit(lambda text: re.sub(r"(?ms)^\[messages\]\n.*?\n\n", "", text).replace("[chip]", "messages = 3\n[chip]"))
     )
-    assert "power.static_per_chip: is missing" in found[0]
-
-
-def test_no_coefficients_at_all(edit: Edit) -> None:
-    found = faults(edit(lambda text: re.sub(r"(?m)^\[energy\.", "[energie.", text)))
-    assert any("energy: has no set of coefficients" in fault for fault in found)
-    found = faults(edit(lambda text: re.sub(r"(?ms)^\[energy\..*?(?=\[time)", "[energy]\nspike = 3\n", text)))
-    assert any("energy.spike." in fault for fault in found)
+    assert "messages.graded_payload_bits: is missing" in found[0]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
@@ -241,8 +231,6 @@ def test_readme_lists_every_number() -> None:
     text = (FOLDER / "README.md").read_text()
     for path, (unit, _) in FIELDS.items():
         assert f"| `{path}` | {unit} |" in text
-    for name in COEFFICIENTS["time"][1]:
-        assert f"| `{name}` |" in text
 
 
 def test_readme_example_is_right() -> None:

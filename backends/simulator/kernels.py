@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.program.bounds import sum_bound
+from seamount.compiler.program.fan_out import fan_out
 from seamount.compiler.program.program import (
     VTH_SHIFT,
     Conv,
-    Dense,
     Program,
     Projection,
     Sparse,
@@ -184,27 +184,3 @@ def kernel(program: Program, projection: Projection) -> Kernel:
         if 0 < connection.rows.size * MATRIX_RATIO < n_out * n_in:
             return ListKernel(program, projection, connection)
     return MatrixKernel(program, projection)
-
-
-def fan_out(program: Program, projection: Projection) -> NDArray[np.int64]:
-    """Stored synapses per source neuron, flattened; convolutions without those that fall outside the border."""
-    connection = projection.connection
-    n_in = int(np.prod(program.shapes[projection.source], dtype=np.int64))
-    if isinstance(connection, Dense):
-        return np.full(n_in, connection.weight.shape[0], np.int64)
-    if isinstance(connection, Sparse):
-        return np.bincount(connection.cols, minlength=n_in).astype(np.int64)
-    c, h, w = as_chw(program.shapes[projection.source])
-    _, h_out, w_out = as_chw(program.shapes[projection.target])
-    rows = _taps_per_position(connection, 0, h, h_out)
-    columns = _taps_per_position(connection, 1, w, w_out)
-    per_channel = connection.weight.shape[0] // connection.groups
-    return np.tile(per_channel * (rows[:, None] * columns).reshape(-1), c)
-
-
-def _taps_per_position(conv: Conv, axis: int, size: int, out: int) -> NDArray[np.int64]:
-    """How often a position along one axis is seen by some tap of some output."""
-    tap = np.arange(conv.weight.shape[2 + axis])[:, None] * conv.dilation[axis]
-    position = (np.arange(out)[None, :] * conv.stride[axis] - conv.padding[axis] + tap).reshape(-1)
-    inside = position[(position >= 0) & (position < size)]
-    return np.bincount(inside, minlength=size).astype(np.int64)
