@@ -80,7 +80,8 @@ class CostSet:
 
     energy, time: event -> pJ, ns. power: "static_per_chip" -> mW. memory: memory of MEMORIES -> pJ per byte.
     chip: name of the chip it describes, or "". default: used for that chip unless another set is named.
-    clocked: whether a spiking network runs there synapse by synapse in every step. process: technology and voltage. members: the sets between whose values it reaches.
+    clocked: whether a spiking network runs there synapse by synapse in every step.
+    process: technology and voltage. members: the sets between whose values it reaches.
     leaves_out: what it does not price.
     """
 

@@ -13,6 +13,7 @@ from seamount.compiler.cli import console
 from seamount.compiler.cli.check_command import check
 from seamount.compiler.cli.compile_command import compile_model
 from seamount.compiler.cli.diff_command import diff
+from seamount.compiler.cli.energy_command import costs, energy
 from seamount.compiler.cli.export_command import export
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
@@ -47,6 +48,8 @@ app.command("diff")(_guarded(diff))
 app.command("export-lava")(_guarded(export))
 app.command("inspect")(_guarded(inspect))
 app.command("ranges")(_guarded(ranges))
+app.command("energy")(_guarded(energy))
+app.command("costs")(_guarded(costs))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))
 

@@ -17,6 +17,7 @@ from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
 from seamount.compiler.cli.batches import Batches, LavaOptions
 from seamount.compiler.cli.console import out, percent, progress, write_json
+from seamount.compiler.cli.energy_command import summary as energy_lines
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.encoding import clipped, predictions, scores
@@ -172,5 +173,7 @@ def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any]) -> 
     out.print(
         f"accuracy {percent(summary['accuracy'])} on {summary['samples']} samples, T = {summary['steps']}{beside}"
     )
+    for line in energy_lines(artifact, counts):
+        out.print(line, markup=False, soft_wrap=True)
     rate = summary["samples"] / max(summary["seconds"], 1e-9)
     out.print(f"{summary['backend']}: {summary['seconds']:.2f} s, {rate:,.0f} samples/s")

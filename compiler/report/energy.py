@@ -154,8 +154,8 @@ def memory_cost(held: float, costs: CostSet) -> Coefficient:
 def _product_of_bits(bits: tuple[int, int], costs: CostSet) -> Coefficient:
     """A multiply-accumulate of a x w bits.
 
-    At least: 8 x 8 bits scaled by a w / 64, and an 8-bit addition. At most: an 8-bit unit. The scaling is an inference; it
-    holds between the 8 and 32 bits that are listed (0.2 and 3.1 pJ).
+    At least: 8 x 8 bits scaled by a w / 64, and an 8-bit addition. At most: an 8-bit unit. The scaling is an
+    inference; it holds between the 8 and 32 bits that are listed (0.2 and 3.1 pJ).
     """
     multiply, add, whole = costs.energy["multiply_int8"], costs.energy["add_int8"], costs.energy["mac_int8"]
     for cost in (multiply, add, whole):

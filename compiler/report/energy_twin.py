@@ -144,11 +144,9 @@ def compare(run: Costs, ann: Estimate, rate: float) -> Comparison:
         verdict = "SNN cheaper"
     elif theirs.below(ours):
         verdict = "ANN cheaper"
-    ratio = Interval(_divided(ours.low, theirs.high), _divided(ours.high, theirs.low))
-    per_step = Interval(ours.low / run.steps, ours.high / run.steps)
-    steps = Interval(_divided(theirs.low, per_step.high), _divided(theirs.high, per_step.low))
+    steps = _quotient(theirs, ours * (1 / run.steps))
     crossing, why = _crossing_rate(run, theirs, rate)
-    return Comparison(verdict, ratio, rate, crossing, steps if math.isfinite(steps.low) else None, why)
+    return Comparison(verdict, _quotient(ours, theirs), rate, crossing, steps, why)
 
 
 def _crossing_rate(run: Costs, ann: Interval, rate: float) -> tuple[Interval | None, str]:
@@ -161,7 +159,14 @@ def _crossing_rate(run: Costs, ann: Interval, rate: float) -> tuple[Interval | N
         return None, "neuron updates and input alone cost more than the ANN"
     low = max(0.0, ann.low - fixed.high) / growing.high if math.isfinite(fixed.high) else 0.0
     high = _divided(ann.high - fixed.low, growing.low)
+    if low * rate > 1:
+        return None, "the SNN costs less even with a spike of every neuron in every step"
     return Interval(low * rate, high * rate), ""
+
+
+def _quotient(a: Interval, b: Interval) -> Interval | None:
+    """a / b; None where b is 0."""
+    return Interval(0.0 if math.isinf(b.high) else a.low / b.high, _divided(a.high, b.low)) if b.high > 0 else None
 
 
 def _divided(a: float, b: float) -> float:

@@ -84,8 +84,8 @@ class Estimate:
 
     @property
     def unknown(self) -> bool:
-        """Whether nothing at all could be priced."""
-        return bool(self.missing) and self.known == ZERO
+        """Whether nothing can be said: something is missing, and not even a lower bound is left."""
+        return bool(self.missing) and self.known.low == 0
 
 
 def total(parts: Iterable[Estimate]) -> Estimate:

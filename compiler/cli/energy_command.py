@@ -1,0 +1,204 @@
+"""seamount energy: what a run costs, with the source of every number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seamount.backends.registry import costs_of, list_costs, load_backend, load_costs
+from seamount.compiler.artifact import Artifact, load_artifact
+from seamount.compiler.cli import options as o
+from seamount.compiler.cli.batches import Batches
+from seamount.compiler.cli.console import out, progress, table, write_json
+from seamount.compiler.cli.sources import load_data, only_input
+from seamount.compiler.cost_set import CostSet
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.execution import EventCounts, join_counts
+from seamount.compiler.program.verify import check as check_program
+from seamount.compiler.report import energy_text as text
+from seamount.compiler.report.assessment import Assessment, assess, tree
+from seamount.compiler.report.energy import Costs, Line
+from seamount.compiler.report.energy_twin import FORMATS, Format
+from seamount.compiler.report.run_folder import RUN_FILE, load_run
+
+COMPARED = "45nm-memory"
+"""The set in which a spiking network and its ANN are compared unless others are named."""
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME", help="A cost set from 'seamount costs', or a .toml file. Repeatable."),
+]
+Ann = Annotated[str, typer.Option("--ann", metavar="FORMAT", help=f"Show its lines too: {', '.join(FORMATS)}.")]
+
+
+def energy(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder that 'seamount run -o' wrote; or an artifact, with --data.")
+    ],
+    sets: Sets = None,
+    ann: Ann = "",
+    data: o.DataName = None,
+    split: o.Split = "test",
+    steps: o.Steps = None,
+    limit: o.Limit = None,
+    seed: o.Seed = None,
+    data_folder: o.DataFolder = None,
+    json: o.Json = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Energy and time of a run as intervals, line by line with sources, beside the equivalent ANN.
+
+    Without --set: the costs of the chip it was compiled for, and 45 nm with memory, which also prices the ANN.
+    """
+    form = _format(ann)
+    if (source / RUN_FILE).is_file():
+        if data is not None:
+            raise InputError(Problem("--data", f"{source} is a run and has its counts already", "leave it out"))
+        run = load_run(source)
+        artifact, counts = run.artifact, run.counts
+    else:
+        artifact = load_artifact(source)
+        if data is None:
+            remedy = "give --data, or a folder that 'seamount run -o' wrote"
+            raise InputError(Problem(str(source), "is an artifact, which has not run", remedy))
+        counts = _counted(artifact, data, split, steps, limit, seed, data_folder, quiet)
+    chip = chip_of(artifact)
+    found = [assess(artifact, counts, costs, chip) for costs in _chosen(sets, chip)]
+    if not quiet:
+        for one in found:
+            _show(one, form)
+    if json is not None:
+        write_json(json, {"chip": chip, "sets": [tree(one) for one in found]})
+
+
+def costs(name: Annotated[str | None, typer.Argument(help="One set, in full.")] = None) -> None:
+    """List the cost sets, or one with every number, its unit and its source."""
+    if name is None:
+        known = [(c.name, c.title, c.chip or "any", c.date) for c in map(load_costs, list_costs())]
+        table("cost sets", ("name", "what", "chip", "date"), known, left=4)
+        return
+    found = load_costs(name)
+    rows = [
+        (f"{section}.{event}", text.cost(cost), text.source(cost), cost.low.conditions or cost.high.conditions)
+        for section in ("energy", "time", "power", "memory")
+        for event, cost in getattr(found, section).items()
+    ]
+    table(f"{found.name}: {found.title}, as of {found.date}", ("cost", "value", "source", "conditions"), rows, left=4)
+    for key, reference in sorted(found.sources.items()):
+        out.print(f"{key}: {reference}", markup=False, soft_wrap=True)
+    for note in found.notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+
+
+def chip_of(artifact: Artifact) -> str:
+    """Name of the chip that an artifact was compiled for."""
+    return str(artifact.manifest["target"]["chip"])
+
+
+def summary(artifact: Artifact, counts: EventCounts) -> Iterator[str]:
+    """Energy in two lines: on the chip, and beside the ANN."""
+    chip = chip_of(artifact)
+    costs = costs_of(chip)
+    if costs is not None:
+        run = assess(artifact, counts, costs, chip).run
+        more = "; 'seamount energy --set loihi1' applies Loihi 1's constants" if run.dynamic.unknown else ""
+        missing = f" ({_first(run.dynamic.missing)}{more})" if run.dynamic.missing else ""
+        yield f"energy per inference on {chip}: {text.energy(run.dynamic)}{missing}"
+    found = assess(artifact, counts, load_costs(COMPARED), chip)
+    twin, ours = found.twins[FORMATS[0]], found.run.dynamic
+    beside = text.verdict(found.comparisons[FORMATS[0]], FORMATS[0]).partition(": ")[2]
+    yield f"in {COMPARED}: SNN {text.energy(ours)}, {FORMATS[0]} ANN {text.energy(twin.energy)}: {beside}"
+
+
+def _first(missing: tuple[str, ...]) -> str:
+    return f"{missing[0]}{f', and {len(missing) - 1} more' if len(missing) > 1 else ''}"
+
+
+def _format(name: str) -> Format | None:
+    for form in FORMATS:
+        if form == name:
+            return form
+    if name:
+        raise InputError(Problem(f"--ann {name}", "is no format", f"one of {', '.join(FORMATS)}"))
+    return None
+
+
+def _chosen(names: list[str] | None, chip: str) -> list[CostSet]:
+    if names:
+        return [load_costs(name) for name in dict.fromkeys(names)]
+    own = costs_of(chip)
+    return [*([] if own is None else [own]), load_costs(COMPARED)]
+
+
+def _counted(
+    artifact: Artifact, data: str, split: str, steps: int | None, limit: int | None, seed: int | None,
+    data_folder: Path | None, quiet: bool,
+) -> EventCounts:  # fmt: skip
+    """Counts of an artifact on data."""
+    check_program(artifact.program)
+    batches = Batches(
+        load_backend("vectorized"), artifact.program, only_input(artifact.inputs), steps or artifact.steps
+    )
+    samples = load_data(data, split, data_folder, limit, seed, batches.steps)
+    with progress("run on vectorized", quiet) as tick:
+        stopped = batches.run(samples.x, tick)
+    if stopped is not None:
+        raise stopped
+    return join_counts([t.counts for t in batches.traces])
+
+
+# as text
+
+
+def _show(found: Assessment, form: Format | None) -> None:
+    run = found.run
+    title = f"{run.costs.name}: {run.costs.title}; per inference, {run.samples} samples, T = {run.steps}"
+    _lines(title, run.lines)
+    if form is not None:
+        _lines(f"the {form} ANN, {found.twins[form].passes} pass(es)", found.twins[form].lines)
+    for name, value in _totals(run).items():
+        out.print(f"{name}: {value}", markup=False, soft_wrap=True)
+    for name, twin in found.twins.items():
+        rest = f" ({_first(twin.energy.missing)})" if twin.energy.missing else ""
+        out.print(f"ANN {name}, {twin.macs:,} MACs: {text.energy(twin.energy)}{rest}", markup=False, soft_wrap=True)
+    chosen = form or FORMATS[0]
+    for line in (text.verdict(found.comparisons[chosen], chosen), text.crossing(found.comparisons[chosen])):
+        if line:
+            out.print(line, markup=False, soft_wrap=True)
+    missing = run.energy.missing + (() if run.delay is None else run.delay.inference_ns.missing)
+    for what in dict.fromkeys(missing):
+        out.print(f"unknown: {what}", markup=False, soft_wrap=True)
+    for note in run.notes:
+        out.print(f"note: {note}", markup=False, soft_wrap=True)
+    for key, reference in sorted(run.costs.sources.items()):
+        out.print(f"source {key}: {reference}", markup=False, soft_wrap=True)
+    out.print()
+
+
+def _lines(title: str, lines: tuple[Line, ...]) -> None:
+    rows = []
+    for line in lines:
+        count = line.count.number
+        shown = "unknown" if count is None else text.span(count, "")
+        rows.append(
+            (line.count.event, line.count.where, shown, text.cost(line.cost), text.source(line.cost),
+             text.energy(line.energy))
+        )  # fmt: skip
+    table(title, ("event", "where", "count", "cost each", "source", "energy"), rows, left=2)
+
+
+def _totals(run: Costs) -> Mapping[str, str]:
+    shown = {"dynamic": text.energy(run.dynamic)}
+    if run.static is not None:
+        shown["static"] = text.energy(run.static.energy)
+    if run.delay is not None:
+        shown["time per step"] = f"{text.time(run.delay.step_ns)} ({run.delay.basis})"
+        steps = f"{run.delay.steps} steps and {run.delay.depth} of depth"
+        shown["time per inference"] = f"{text.time(run.delay.inference_ns)} ({steps})"
+    if run.energy_delay is not None and not run.energy.unknown:
+        shown["energy x delay"] = text.span(run.energy_delay.bounds, "J s", 1e-21)
+    shown["dense, every synapse in every step"] = text.energy(run.dense)
+    return shown
