@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from seamount.backends.registry import costs_of, list_costs, load_backend, load_costs
+from seamount.backends.registry import costs_of, list_costs, load_backend, load_costs, load_system, load_target
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.batches import Batches
@@ -17,6 +17,9 @@ from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.cost_set import CostSet
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import EventCounts, join_counts
+from seamount.compiler.placement.place import place
+from seamount.compiler.placement.placement import Placement
+from seamount.compiler.placement.plan import DoesNotFit
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report import energy_text as text
 from seamount.compiler.report.assessment import Assessment, assess, tree
@@ -31,6 +34,9 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME", help="A cost set from 'seamount costs', or a .toml file. Repeatable."),
 ]
+SystemName = Annotated[
+    str | None, typer.Option("--system", metavar="NAME", help="Place it on a board or rack; default: on one chip.")
+]
 Ann = Annotated[str, typer.Option("--ann", metavar="FORMAT", help=f"Show its lines too: {', '.join(FORMATS)}.")]
 
 
@@ -40,6 +46,7 @@ def energy(
     ],
     sets: Sets = None,
     ann: Ann = "",
+    system: SystemName = None,
     data: o.DataName = None,
     split: o.Split = "test",
     steps: o.Steps = None,
@@ -66,7 +73,11 @@ def energy(
             raise InputError(Problem(str(source), "is an artifact, which has not run", remedy))
         counts = _counted(artifact, data, split, steps, limit, seed, data_folder, quiet)
     chip = chip_of(artifact)
-    found = [assess(artifact, counts, costs, chip) for costs in _chosen(sets, chip)]
+    chosen = _chosen(sets, chip)
+    placement, remark = None, ""
+    if any(costs.model == "events" for costs in chosen):
+        placement, remark = _placed(artifact, counts, system)
+    found = [assess(artifact, counts, costs, chip, placement, remark) for costs in chosen]
     if not quiet:
         for one in found:
             _show(one, form)
@@ -91,6 +102,24 @@ def costs(name: Annotated[str | None, typer.Argument(help="One set, in full.")] 
         out.print(f"{key}: {reference}", markup=False, soft_wrap=True)
     for note in found.notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
+
+
+def _placed(artifact: Artifact, counts: EventCounts, system: str | None) -> tuple[Placement | None, str]:
+    """Where the network lies on the chip that it was compiled for, and a remark on it.
+
+    Raises DoesNotFit for a system that was named; one chip that is too small only leaves the placement out.
+    """
+    target = load_target(chip_of(artifact))
+    if system is not None:
+        found = place(artifact.program, target, load_system(system), counts)
+    else:
+        try:
+            found = place(artifact.program, target, None, counts)
+        except DoesNotFit as error:
+            first = error.problems[0]
+            return None, f"not placed, it does not fit one chip of {target.name}: {first.where} {first.found}"
+    where = f"{len(found.loads)} core{'s' * (len(found.loads) > 1)} of {found.system}"
+    return found, f"placed on {where} for {target.name}; 'seamount fit' shows where"
 
 
 def chip_of(artifact: Artifact) -> str:
@@ -158,7 +187,10 @@ def _show(found: Assessment, form: Format | None) -> None:
     title = f"{run.costs.name}: {run.costs.title}; per inference, {run.samples} samples, T = {run.steps}"
     _lines(title, run.lines)
     if form is not None:
-        _lines(f"the {form} ANN, {found.twins[form].passes} pass(es)", found.twins[form].lines)
+        _lines(
+            f"the {form} ANN, {found.twins[form].passes} pass{'es' * (found.twins[form].passes > 1)}",
+            found.twins[form].lines,
+        )
     for name, value in _totals(run).items():
         out.print(f"{name}: {value}", markup=False, soft_wrap=True)
     for name, twin in found.twins.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seamount.compiler.artifact import Artifact
@@ -30,11 +30,22 @@ class Assessment:
 
 
 def assess(
-    artifact: Artifact, counts: EventCounts, costs: CostSet, chip: str, placement: Placement | None = None
+    artifact: Artifact,
+    counts: EventCounts,
+    costs: CostSet,
+    chip: str,
+    placement: Placement | None = None,
+    remark: str = "",
 ) -> Assessment:
-    """Price a run of an artifact. chip: what it was compiled for. placement: made with the same counts, if any."""
+    """Price a run of an artifact.
+
+    chip: what it was compiled for. placement: made with the same counts, if any. remark: on the placement, noted where
+    the set prices what a chip does.
+    """
     program = artifact.program
     run = price_run(program, counts, costs, placement, chip)
+    if remark and costs.model == "events":
+        run = replace(run, notes=(remark, *run.notes))
     sequence = any(code.encoding == "sequence" for code in artifact.inputs)
     twins = {form: twin(program, counts.steps, costs, form, sequence) for form in FORMATS}
     rate = mean_rate(program, counts)

@@ -88,7 +88,7 @@ def encoding(q: Projection) -> str:
 
 
 def chip_counts(program: Program, counts: EventCounts, placement: Placement | None) -> Iterator[Count]:
-    """Events of the model "events"."""
+    """Events of the model "events". The way of messages from the host to the mesh is not published, and not in it."""
     n = counts.samples
     for q in program.projections:
         number = Interval.at(counts.synop_totals[q.name] / n)
@@ -101,7 +101,8 @@ def chip_counts(program: Program, counts: EventCounts, placement: Placement | No
         if p.fires:
             yield Count("spike", p.name, ("spike",), Interval.at(counts.spike_totals[p.name] / n), COUNTED, True)
     for q in program.projections:
-        yield from _traffic(q, _measured(q, placement), n, q.source not in ports(program))
+        if q.source not in ports(program):
+            yield from _traffic(q, _measured(q, placement), n)
 
 
 def _measured(q: Projection, placement: Placement | None) -> Traffic | str:
@@ -110,10 +111,10 @@ def _measured(q: Projection, placement: Placement | None) -> Traffic | str:
         return "a placement on cores"
     if not placement.measured:
         return "a placement made with the counts of a run"
-    return placement.projections.get(q.name, "the way from the host to the mesh, which is not published")
+    return placement.projections[q.name]
 
 
-def _traffic(q: Projection, traffic: Traffic | str, samples: int, by_rate: bool) -> Iterator[Count]:
+def _traffic(q: Projection, traffic: Traffic | str, samples: int) -> Iterator[Count]:
     """Messages between cores, and the tiles they cross. A message that leaves no core may or may not count as one."""
     ends: dict[str, tuple[int, int] | None] = dict.fromkeys(
         ("axon_out", "axon_in", "spike_within_tile", "hop_east_west", "hop_north_south")
@@ -127,7 +128,7 @@ def _traffic(q: Projection, traffic: Traffic | str, samples: int, by_rate: bool)
     for cost, pair in ends.items():
         number = None if pair is None else Interval(pair[0] / samples, pair[1] / samples)
         basis, missing = (PLACED, "") if pair is not None else ("", str(traffic))
-        yield Count(cost.replace("_", " "), q.name, (cost,), number, basis, by_rate, missing)
+        yield Count(cost.replace("_", " "), q.name, (cost,), number, basis, True, missing)
 
 
 # in any digital circuit
