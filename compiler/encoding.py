@@ -34,11 +34,14 @@ class InputCode:
 
 @dataclass(frozen=True)
 class OutputCode:
-    """What a readout's integers mean: value = integer * unit, divided by the steps when the rule is mean."""
+    """What a readout's integers mean: value = integer * unit, divided by the steps when the rule is mean.
+
+    The rule "each" gives a value per step, (N, T, *shape) instead of (N, *shape).
+    """
 
     readout: str
     unit: float
-    rule: Literal["sum", "mean", "max", "last"]
+    rule: Literal["sum", "mean", "max", "last", "each"]
 
 
 def messages(code: InputCode, x: Values, steps: int) -> NDArray[np.int32]:
@@ -119,9 +122,25 @@ def scores(code: OutputCode, integers: NDArray[np.int64], steps: int) -> NDArray
     return np.asarray(integers * (code.unit / (steps if code.rule == "mean" else 1)), np.float64)
 
 
-def predictions(integers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Index of the largest readout per sample; the first one on ties."""
-    return np.asarray(np.argmax(integers.reshape(len(integers), -1), axis=1), np.int64)
+def predictions(readout: Values, rule: str) -> NDArray[np.int64]:
+    """Index of the largest readout, the first one on ties: per sample, (N,), or (N, T) for the rule "each"."""
+    lead = 2 if rule == "each" else 1
+    return np.asarray(np.argmax(readout.reshape(*readout.shape[:lead], -1), axis=-1), np.int64)
+
+
+def share_right(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
+    """Share of the labels that the answers hit; steps with a negative label have none and do not count.
+
+    answers, labels: (N,), or (N, T) for an answer per step, where labels may last longer. Raises InputError.
+    """
+    if answers.ndim != labels.ndim:
+        per = {1: "sample", 2: "step"}
+        found = f"there is a label per {per[labels.ndim]}, but the network answers once per {per[answers.ndim]}"
+        raise InputError(Problem("data", found, "use the data the model was trained on"))
+    if answers.ndim == 2:
+        labels = labels[:, : answers.shape[1]]
+    known = labels >= 0
+    return float(np.mean(answers[known] == labels[known])) if known.any() else float("nan")
 
 
 def code_from(tree: Mapping[str, Any]) -> InputCode:

@@ -79,7 +79,8 @@ def join_counts(parts: Sequence[EventCounts]) -> EventCounts:
 class Trace:
     """Result of a run, in the time of the trained network: index t of a population is its own step t.
 
-    readout: readout name -> (N, *shape) int64 (rule "mean" holds the sum; divide by `steps`).
+    readout: readout name -> (N, *shape) int64 (rule "mean" holds the sum; divide by `steps`);
+        (N, T, *shape) for the rule "each".
     spikes, u, v: population -> (N, T, *shape), only where recording was asked for. At a spike v is what the
     register holds after the reset.
     """
@@ -108,8 +109,16 @@ class Backend(Protocol):
     ) -> Trace: ...
 
 
+def readout_shape(program: Program, readout: Readout, samples: int, steps: int) -> tuple[int, ...]:
+    """Shape of what `combine` gives: (N, *shape), or (N, T, *shape) for the rule "each"."""
+    lead = (samples, steps) if readout.rule == "each" else (samples,)
+    return (*lead, *program.shapes[readout.population])
+
+
 def combine(readout: Readout, series: IntArray) -> IntArray:
     """Apply a readout rule to (N, T, *shape); the mean is left as a sum, so that it stays an integer."""
+    if readout.rule == "each":
+        return series
     if readout.rule == "last":
         return series[:, -1]
     if readout.rule == "max":

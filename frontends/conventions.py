@@ -29,7 +29,7 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     low, high   range of graded input
     encoding    "constant": a sample (*shape) is shown unchanged at each step ; "sequence": (T, *shape)
     steps       steps per sample
-    readout     rule over steps at the output: "sum", "mean", "max" or "last"
+    readout     rule over steps at the output: "sum", "mean", "max" or "last", or "each" for an answer per step
     """
 
     dt: float | None = None
@@ -45,7 +45,7 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     high: float | None = None
     encoding: Literal["constant", "sequence"] | None = None
     steps: int | None = None
-    readout: Literal["sum", "mean", "max", "last"] | None = None
+    readout: Literal["sum", "mean", "max", "last", "each"] | None = None
 
     def known(self) -> dict[str, Any]:
         """The fields that are set."""

@@ -85,7 +85,7 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     versions = reader.parsed("versions", dict[str, str]) or {}
     nir = reader.array("nir", np.uint8, 1)
     inputs, series, outputs = (reader.ports(f"golden.{member}") for member in PORTS)
-    labels = reader.array("golden.labels", np.int64, 1, optional=True)
+    labels = reader.array("golden.labels", np.int64, optional=True)
     texts = {k: reader.text(k) for k in ("framework", "name", "description", "seamount")}
     accuracy = reader.number("accuracy", float, 0, 1, optional=True)
     ties = reader.number("ties", int, 0, 2**62)
@@ -127,8 +127,13 @@ def _check_golden(meaning: Meaning, golden: Golden, path: str) -> None:
     demand(set(series) == set(outputs), "golden.outputs", "other outputs than in golden.series")
     for name in set(series) & set(outputs):
         found = outputs[name].shape
-        demand(found == n + series[name].shape[2:], _field("golden.outputs", name), f"shape {found}")
-    demand(golden.labels is None or golden.labels.shape == n, "golden.labels", "there must be one label per sample")
+        own = meaning.nodes.get(name)
+        rule = (own.readout if own is not None else None) or said.readout
+        lead = n + steps if rule == "each" else n
+        demand(found == lead + series[name].shape[2:], _field("golden.outputs", name), f"shape {found}")
+    answers, per = (n + steps, "step") if said.readout == "each" else (n, "sample")
+    labels = golden.labels
+    demand(labels is None or labels.shape == answers, "golden.labels", f"there must be one label per {per}")
     if problems:
         raise InputError(problems)
 

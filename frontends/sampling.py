@@ -17,7 +17,7 @@ from seamount.frontends.driving import INPUT
 
 Encoding = Literal["constant", "sequence"]
 MAX_SAMPLES = 256
-_RULES = ("sum", "mean", "max", "last")
+_RULES = ("sum", "mean", "max", "last", "each")
 Bad = Callable[[str, str, str], None]
 """Takes an argument of save, what was found, and the remedy."""
 
@@ -61,7 +61,7 @@ class Sample:
             bad("encoding", f"{encoding!r}", 'use "constant" or "sequence"')
         for rule in readout.values() if isinstance(readout, Mapping) else (readout,):
             if rule not in _RULES:
-                bad("readout", f"{rule!r}", 'use "sum", "mean", "max" or "last"')
+                bad("readout", f"{rule!r}", 'use "sum", "mean", "max", "last" or "each"')
         lasting = _check_shapes(x, given, steps, constant, bad)
         if accuracy is not None and not 0 <= float(accuracy) <= 1:
             bad("accuracy", f"{accuracy}", "give a fraction between 0 and 1")
@@ -69,7 +69,9 @@ class Sample:
         for name, one in x.items():
             spans[name] = _span(one, _of(coding, name), _of(span, name), partial(_bad_of, bad, given, name))
         first = next(iter(x.values()))
-        numbers = _labels(labels, len(first) if first.ndim else 0, bad)
+        rule = next(iter(readout.values()), None) if isinstance(readout, Mapping) else readout
+        answers = (lasting,) if rule == "each" else ()
+        numbers = _labels(labels, (len(first) if first.ndim else 0, *answers), bad)
         raise_all(InputError, problems)
         return cls(x, lasting, constant, spans, numbers)
 
@@ -149,11 +151,12 @@ def _span(x: NDArray[np.float32], coding: Any, span: Any, bad: Bad) -> Span:
     return Span("graded", low, high)
 
 
-def _labels(labels: Any, samples: int, bad: Bad) -> NDArray[np.int64] | None:
+def _labels(labels: Any, shape: tuple[int, ...], bad: Bad) -> NDArray[np.int64] | None:
     if labels is None:
         return None
     value = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
-    if value.shape != (samples,) or value.dtype.kind not in "iub":
-        bad("labels", f"{value.dtype} of shape {value.shape} for {samples} samples", "give one class number per sample")
+    if value.shape != shape or value.dtype.kind not in "iub":
+        per, samples = "step" if len(shape) > 1 else "sample", shape[0]
+        bad("labels", f"{value.dtype} of shape {value.shape} for {samples} samples", f"give one class number per {per}")
         return None
     return value.astype(np.int64)

@@ -47,9 +47,10 @@ def save(
 
     sample      a few real inputs: (N, *shape) with encoding "constant" (the same frame at each of `steps` steps), or
                 (N, T, *shape) with encoding "sequence"
-    readout     how the output is combined over the steps: "sum", "mean", "max" or "last"
+    readout     how the output is combined over the steps: "sum", "mean", "max" or "last"; "each": an answer per step
     encoding    default: "constant" when `steps` is given, else "sequence"
-    labels      (N,) class numbers of the sample; classes: their names
+    labels      (N,) class numbers of the sample, or (N, T) with readout "each", negative where a step has none;
+                classes: their names
     accuracy    of the module on its test set, 0..1
     coding      "spikes" (0 and 1) or "graded"; default: spikes when the sample holds nothing else
     input_range lowest and highest graded input; default [0, 1] when the sample stays within

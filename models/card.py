@@ -29,6 +29,7 @@ class Recipe:
     per_step  share of the loss that asks every single step for the class, the rest asks the readout. With 1 it
               is temporal efficient training (Deng et al., arXiv:2202.11946); it keeps short runs accurate.
     flip      mirror half of the images left to right; shift_px: move images by up to so many pixels
+    window    of long sequences, so many steps from a random one on, instead of all
     seed      of initial weights, order and augmentation; threads: CPU threads
     """
 
@@ -39,6 +40,7 @@ class Recipe:
     per_step: float = 0.5
     flip: bool = False
     shift_px: int = 0
+    window: int | None = None
     seed: int = 1
     threads: int = 1
 
@@ -47,12 +49,13 @@ class Recipe:
 class Card:
     """A reference network.
 
-    module     where `build()` is; data: a name that `seamount.models.data.datasets.load` knows
+    module     where `build()` is, or module:function; data: a name that `seamount.models.data.datasets.load` knows
     shape      of the input in one step; steps: T; encoding, readout: as in seamount.frontends.conventions
     layers     the network in short form: 8C3 is a convolution with 8 channels and a 3 x 3 kernel, BN batch
                norm, AP2 average pooling over 2 x 2, FC10 a linear layer with 10 outputs
     framework  whose neurons it has; the training loop runs each in its own way
     parameters trained numbers; accuracy: share of the whole test split, float, measured after the last epoch
+    high       largest input that it is saved for, the lowest is 0; larger ones are clipped
     golden     test samples whose trace the model file keeps
     """
 
@@ -62,7 +65,7 @@ class Card:
     shape: tuple[int, ...]
     steps: int
     encoding: Literal["constant", "sequence"]
-    readout: Literal["sum", "mean", "last"]
+    readout: Literal["sum", "mean", "last", "each"]
     layers: str
     origin: str
     data_licence: str
@@ -70,6 +73,7 @@ class Card:
     accuracy: float
     recipe: Recipe
     framework: Literal["norse", "snntorch", "spikingjelly"] = "norse"
+    high: float = 1.0
     golden: int = 3
 
     @property
@@ -80,7 +84,8 @@ class Card:
     def build(self) -> torch.nn.Module:
         """The network with fresh weights; seed torch first. Raises InputError without its framework."""
         try:
-            network: torch.nn.Module = import_module(self.module).build()
+            module, _, function = self.module.partition(":")
+            network: torch.nn.Module = getattr(import_module(module), function or "build")()
         except ModuleNotFoundError as error:
             raise InputError(
                 Problem(

@@ -1,7 +1,7 @@
 """Train a reference network: python -m seamount.models.train NAME --out model.pt
 
 --checkpoint writes the weights as a state_dict, --out the network with all it needs to be compiled.
-The test split is used once, after the last update.
+The test split is used once, after the last update; with --hold-out not at all, to choose a recipe by.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -45,6 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="instead of the recipe's")
     parser.add_argument("--threads", type=int, help="instead of the recipe's")
     parser.add_argument("--limit", type=int, help="train on the first so many samples only")
+    parser.add_argument(
+        "--hold-out", type=int, metavar="N", help="every Nth training sample is not trained on but tested"
+    )
     parser.add_argument("--weights", type=Path, help="do not train, take the weights of this state_dict")
     parser.add_argument("--checkpoint", type=Path, help="write the state_dict here")
     parser.add_argument("--out", type=Path, help="write the model file here")
@@ -57,22 +61,40 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     recipe = dataclasses.replace(chosen.recipe, **{k: v for k, v in given.items() if v is not None})
     _check_recipe(recipe)
     torch.set_num_threads(recipe.threads)
-    test = datasets.load(chosen.data, "test", options.data)
+    steps = chosen.steps if chosen.data in datasets.BINNED else None
     if options.weights is not None:
+        test = datasets.load(chosen.data, "test", options.data, steps=steps)
         model = _read_checkpoint(chosen, options.weights)
     else:
-        training = datasets.load(chosen.data, "train", options.data, options.limit)
+        training, test = _splits(options, chosen, steps)
         start = time.perf_counter()
         model = _train_with_bar(chosen, training, recipe, console)
         seconds = time.perf_counter() - start
         console.print(f"{len(training.y)} training samples, {recipe.epochs} epochs in {seconds:.0f} s")
     reached = accuracy(model, test, chosen)
     console.print(f"{chosen.name}: {parameter_count(model)} parameters")
-    console.print(f"test accuracy {reached:.4f} on {len(test.y)} samples")
+    kind = "test" if options.hold_out is None else "held-out"
+    console.print(f"{kind} accuracy {reached:.4f} on {len(test.y)} samples")
     if options.checkpoint is not None:
         _write_checkpoint(model, options.checkpoint)
     if options.out is not None:
         _write_model_file(model, options.out, chosen, test, reached)
+
+
+def _splits(options: argparse.Namespace, chosen: Card, steps: int | None) -> tuple[Data, Data]:
+    """Samples to train on and to test on."""
+    training = datasets.load(chosen.data, "train", options.data, options.limit, steps)
+    if options.hold_out is None:
+        return training, datasets.load(chosen.data, "test", options.data, steps=steps)
+    problems = []
+    if options.hold_out < 2:
+        problems.append(Problem("--hold-out", f"is {options.hold_out}", "give at least 2"))
+    if options.out is not None:
+        problems.append(Problem("--out", "with --hold-out", "train on all samples for a file"))
+    raise_all(InputError, problems)
+    held = np.arange(len(training.y)) % options.hold_out == 0
+    one, other = (dataclasses.replace(training, x=training.x[k], y=training.y[k]) for k in (~held, held))
+    return one, other
 
 
 def _check_recipe(recipe: Recipe) -> None:
@@ -143,8 +165,8 @@ def _write_model_file(model: torch.nn.Module, path: Path, chosen: Card, test: Da
         labels=test.y[:count],
         classes=test.classes,
         accuracy=reached,
-        coding="graded",
-        input_range=(test.low, test.high),
+        coding="spikes" if np.isin(test.x, (0, 1)).all() else "graded",
+        input_range=(0.0, chosen.high),
         name=chosen.name,
         description=f"{chosen.layers}; {chosen.origin}; data: {chosen.data_licence}",
     )

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 
 from seamount.models.card import Card, Recipe
-from seamount.models.data.samples import Data
+from seamount.models.data.samples import NO_LABEL, Data
 from seamount.models.unroll import unroll
 
 Tensor = torch.Tensor
@@ -17,22 +17,24 @@ Report = Callable[[int, int, float], None]
 
 
 def scores(outputs: Tensor, card: Card) -> Tensor:
-    """Class scores (B, classes) of outputs (T, B, classes) by the card's readout rule."""
+    """Class scores (B, classes) of outputs (T, B, classes) by the card's readout rule; "each": (B, T, classes)."""
+    if card.readout == "each":
+        return outputs.transpose(0, 1)
     if card.readout == "last":
         return outputs[-1]
     return outputs.sum(0) if card.readout == "sum" else outputs.mean(0)
 
 
 def accuracy(model: torch.nn.Module, data: Data, card: Card, batch: int = 500) -> float:
-    """Share of the samples whose largest score is their class, in evaluation mode."""
+    """Share of the labels, one per sample or step, whose class has the largest score; in evaluation mode."""
     model.eval()
     right = 0
     with torch.no_grad():
         for i in range(0, len(data.y), batch):
             x = torch.from_numpy(data.x[i : i + batch])
-            found = scores(unroll(model, x, card), card).argmax(1).numpy()
+            found = scores(unroll(model, x, card), card).argmax(-1).numpy()
             right += int((found == data.y[i : i + batch]).sum())
-    return right / len(data.y)
+    return right / int((data.y != NO_LABEL).sum())
 
 
 def train(card: Card, data: Data, recipe: Recipe, report: Report | None = None) -> torch.nn.Module:
@@ -52,7 +54,8 @@ def train(card: Card, data: Data, recipe: Recipe, report: Report | None = None) 
         order = torch.randperm(len(y))
         for k in range(max(1, len(y) // recipe.batch)):
             chosen = order[k * recipe.batch : (k + 1) * recipe.batch]
-            loss = _loss(unroll(model, augment(x[chosen], recipe), card), y[chosen], card, recipe)
+            part, labels = cut(augment(x[chosen], recipe), y[chosen], recipe)
+            loss = _loss(unroll(model, part, card), labels, card, recipe)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -64,17 +67,32 @@ def train(card: Card, data: Data, recipe: Recipe, report: Report | None = None) 
 
 
 def _loss(outputs: Tensor, y: Tensor, card: Card, recipe: Recipe) -> Tensor:
-    entropy = torch.nn.functional.cross_entropy
-    loss = (1 - recipe.per_step) * entropy(scores(outputs, card), y)
+    def entropy(found: Tensor, labels: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(found, labels, ignore_index=NO_LABEL)
+
+    loss = (1 - recipe.per_step) * entropy(scores(outputs, card).flatten(0, -2), y.flatten())
     if recipe.per_step:
         loss = loss + recipe.per_step * entropy(outputs.flatten(0, 1), y.repeat(len(outputs)))
     return loss
 
 
+def cut(x: Tensor, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """`window` steps of sequences (B, T, ...) and labels (B, T), from a random step on, the same for the batch."""
+    if recipe.window is None or recipe.window >= x.shape[1]:
+        return x, y
+    start = int(torch.randint(0, x.shape[1] - recipe.window + 1, ()))
+    return x[:, start : start + recipe.window], y[:, start : start + recipe.window]
+
+
 def augment(x: Tensor, recipe: Recipe) -> Tensor:
-    """Mirror and move images (B, [C,] H, W) at random as the recipe says; what leaves is lost, 0 enters."""
+    """Mirror and move images (B, [[T,] C,] H, W) at random as the recipe says; what leaves is lost, 0 enters.
+
+    All steps of a sample are moved alike.
+    """
     if x.ndim == 3:
         return augment(x[:, None], recipe)[:, 0]
+    if x.ndim == 5:
+        return augment(x.flatten(1, 2), recipe).reshape(x.shape)
     if recipe.flip:
         x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(-1), x)
     far = recipe.shift_px

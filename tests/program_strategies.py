@@ -336,5 +336,5 @@ class _Draft:
         out = []
         for i, n in enumerate(chosen):
             register = self.pick(["s", "v", "u"] if n.fires else ["v", "u"])
-            out.append(Readout(f"y{i}", n.name, register, self.pick(["sum", "mean", "max", "last"])))
+            out.append(Readout(f"y{i}", n.name, register, self.pick(["sum", "mean", "max", "last", "each"])))
         return tuple(out)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from seamount.compiler.encoding import InputCode, OutputCode, clipped, messages, predictions, scores
+from seamount.compiler.encoding import InputCode, OutputCode, clipped, messages, predictions, scores, share_right
 from seamount.compiler.errors import InputError
 
 CODE = InputCode("in", (2, 3), "graded", 0.25, -1.0, 1.0, "constant")
@@ -47,4 +47,18 @@ def test_scores_have_the_units_of_training() -> None:
     integers = np.array([[8, 4]], np.int64)
     assert scores(OutputCode("out", 0.5, "sum"), integers, 4).tolist() == [[4.0, 2.0]]
     assert scores(OutputCode("out", 0.5, "mean"), integers, 4).tolist() == [[1.0, 0.5]]
-    assert predictions(np.array([[1, 3, 3]], np.int64)).tolist() == [1]
+    assert predictions(np.array([[1, 3, 3]], np.int64), "sum").tolist() == [1]
+
+
+def test_an_answer_per_step() -> None:
+    readout = np.array([[[1, 3], [5, 2], [0, 0]]], np.int64)
+    assert predictions(readout, "each").tolist() == [[1, 0, 0]]
+    assert scores(OutputCode("out", 0.5, "each"), readout, 3).tolist() == [[[0.5, 1.5], [2.5, 1.0], [0.0, 0.0]]]
+    answers = predictions(readout, "each")
+    assert share_right(answers, np.array([[1, 1, 0]])) == 2 / 3
+    assert share_right(answers, np.array([[1, -1, -1, 1]])) == 1.0, "steps without label and later ones do not count"
+    assert np.isnan(share_right(answers, np.array([[-1, -1, -1]])))
+    with pytest.raises(InputError, match="a label per sample, but the network answers once per step"):
+        share_right(answers, np.array([1]))
+    with pytest.raises(InputError, match="a label per step, but the network answers once per sample"):
+        share_right(np.array([1]), np.array([[1, 0, 0]]))

@@ -55,6 +55,7 @@ def readme(artifact: Artifact, folder: str) -> str:
     template = Template((EXPORTED / "readme.txt").read_text(encoding="utf-8"))
     program, first = artifact.program, artifact.inputs[0]
     lead = "N" if first.encoding == "constant" else "N, T"
+    each = artifact.outputs[0].rule == "each"
     return template.substitute(
         name=artifact.manifest.get("model", {}).get("name", "network"),
         folder=folder,
@@ -64,6 +65,8 @@ def readme(artifact: Artifact, folder: str) -> str:
         input=first.port,
         samples_shape=f"({', '.join([lead, *map(str, first.shape)])})",
         output=program.readouts[0].name,
+        answers="N, T" if each else "N",
+        axis=2 if each else 1,
         depth=program.depth,
         codes=_codes(artifact),
         needs=_needs(program),
@@ -88,9 +91,13 @@ def _ports(program: Program) -> str:
     for r in program.readouts:
         sent = {"s": "spikes", "u": "currents u", "v": "membranes v"}[r.register]
         p = program.population(r.population)
-        what = f"{sent} of `{p.name}`; {r.rule} over the steps"
+        what = f"{sent} of `{p.name}`; {_over(r.rule)}"
         rows.append((f'`net.outputs["{r.name}"]`', _shape(p.shape), p.offset, what))
     return _table(("port", "shape", "offset", "values"), rows)
+
+
+def _over(rule: str) -> str:
+    return "one per step" if rule == "each" else f"{rule} over the steps"
 
 
 def _codes(artifact: Artifact) -> str:
@@ -98,7 +105,7 @@ def _codes(artifact: Artifact) -> str:
         (f"input `{c.port}`", c.coding, f"{c.unit:g}", f"{c.low:g} to {c.high:g}; {c.encoding}")
         for c in artifact.inputs
     ]
-    rows += [(f"output `{c.readout}`", "integers", f"{c.unit:g}", f"{c.rule} over the steps") for c in artifact.outputs]
+    rows += [(f"output `{c.readout}`", "integers", f"{c.unit:g}", _over(c.rule)) for c in artifact.outputs]
     return _table(("", "coding", "unit", "values"), rows)
 
 

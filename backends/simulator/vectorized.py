@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 from seamount.backends.simulator.batch import REGISTERS, Batch, Plan
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, combine, join_counts
+from seamount.compiler.execution import (
+    EventCounts,
+    Progress,
+    Trace,
+    check_request,
+    combine,
+    join_counts,
+    readout_shape,
+)
 from seamount.compiler.program.program import Program
 from seamount.compiler.program.verify import check
 
@@ -99,7 +107,7 @@ class _Results:
             for what in sorted(record)
             for p in program.populations
         }
-        self.readout = {r.name: np.empty((samples, *program.shapes[r.population]), np.int64) for r in program.readouts}
+        self.readout = {r.name: np.empty(readout_shape(program, r, samples, steps), np.int64) for r in program.readouts}
 
     def keep(self, batch: Batch, first: int) -> None:
         """Put what one batch read and recorded in place, `first` being the place of its first sample."""

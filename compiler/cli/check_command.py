@@ -136,7 +136,7 @@ def _samples(
     steps: int | None,
 ) -> tuple[Any, Any]:
     if data is not None:
-        found = load_data(data, split, folder, limit, seed, steps)
+        found = load_data(data, split, folder, limit, seed, steps or source.graph.steps)
         return found.x, found.y
     if source.file is None:
         raise InputError(Problem("check", "a .nir file holds no samples", "give --data"))

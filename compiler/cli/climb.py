@@ -25,6 +25,7 @@ from seamount.compiler.cli.ladder import (
 )
 from seamount.compiler.cli.sources import Source
 from seamount.compiler.driver import Compiled
+from seamount.compiler.encoding import share_right
 from seamount.compiler.errors import InputError
 from seamount.compiler.execution import Trace
 from seamount.compiler.ir.graph import Graph
@@ -101,7 +102,7 @@ class Ladder:
     def _rung(self, name: str, answers: Answers, synops: float | None = None) -> Rung:
         found = answers.predictions
         agreement = None if self.imported is None else float(np.mean(found == self.imported.predictions))
-        accuracy = None if self.y is None else float(np.mean(found == self.y[: len(found)]))
+        accuracy = None if self.y is None else share_right(found, self.y[: len(found)])
         return Rung(name, len(found), accuracy, agreement, answers.spikes_per_sample, synops, answers.seconds)
 
     def _integers(self) -> Rung:

@@ -167,11 +167,11 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
         "calibration_samples": artifact.manifest["calibration_samples"],
     }
     if source.file is not None:
-        port, golden = artifact.outputs[0].readout, source.file.golden
-        answers = predictions(artifact.vectors.readout[port])
+        port, rule, golden = artifact.outputs[0].readout, artifact.outputs[0].rule, source.file.golden
+        answers = predictions(artifact.vectors.readout[port], rule)
         outputs = golden.outputs[port] if isinstance(golden.outputs, Mapping) else golden.outputs
-        trained = np.argmax(outputs.reshape(golden.samples, -1), axis=1)
-        summary["golden_agreement"] = [int(np.sum(answers == trained[: len(answers)])), len(answers)]
+        trained = predictions(outputs, rule)
+        summary["golden_agreement"] = [int(np.sum(answers == trained[: len(answers)])), answers.size]
     return summary
 
 

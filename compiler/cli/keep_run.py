@@ -58,8 +58,9 @@ def keep_run(
     if count < min(record, counts.samples):
         show.warn(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
     recording = _record(artifact, x[:count], counts.steps, readout) if count else Recording({}, {}, {})
-    answers = predictions(readout[artifact.outputs[0].readout])
-    given = np.asarray(labels, np.int64)
+    output = artifact.outputs[0]
+    answers = predictions(readout[output.readout], output.rule)
+    given = np.asarray(labels if answers.ndim == 1 else labels[:, : counts.steps], np.int64)
     run = Run(artifact, counts, given, answers, readout, recording, summary, tuple(rungs), tuple(layers))
     save_run(run, folder, overwrite)
     return run

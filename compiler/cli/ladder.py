@@ -15,7 +15,7 @@ from seamount.compiler.encoding import messages, predictions
 from seamount.compiler.execution import Backend, EventCounts, Trace, join_counts
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret
-from seamount.compiler.ir.ops import fires
+from seamount.compiler.ir.ops import Output, fires
 
 BATCH, CHUNK = 50, 500
 """Samples interpreted, and handed to a backend, at once; they bound memory."""
@@ -65,13 +65,16 @@ def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answe
             spikes += float(value.sum())
 
     samples = len(next(iter(inputs.values())))
+    output = graph.outputs[0]
+    assert isinstance(output.op, Output)
+    rule = output.op.rule
     begin = time.perf_counter()
     found = []
     for start in range(0, samples, BATCH):
         part = {k: v[start : start + BATCH] for k, v in inputs.items()}
         run = interpret(graph, part, record=set(), watch=watch)
-        scores = run.outputs[graph.outputs[0].name]
-        found.append(np.argmax(scores.reshape(len(scores), -1), axis=1))
+        scores = run.outputs[output.name]
+        found.append(predictions(scores, rule))
         tick(min(start + BATCH, samples), samples)
     return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
 
@@ -102,7 +105,8 @@ def executed(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: 
     readout = {name: np.concatenate([t.readout[name] for t in traces]) for name in traces[0].readout}
     firing = {p.name for p in artifact.program.populations if p.fires}
     spikes = sum(n for name, n in counts.spike_totals.items() if name in firing)
-    found = predictions(readout[artifact.outputs[0].readout])
+    output = artifact.outputs[0]
+    found = predictions(readout[output.readout], output.rule)
     return Executed(Answers(found, spikes / len(x), time.perf_counter() - begin), counts, readout)
 
 

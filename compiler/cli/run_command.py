@@ -20,7 +20,7 @@ from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.cli.energy_command import summary as energy_lines
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.sources import load_data, only_input
-from seamount.compiler.encoding import clipped, predictions, scores
+from seamount.compiler.encoding import clipped, predictions, scores, share_right
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, EventCounts, join_counts
 from seamount.compiler.program.verify import check as check_program
@@ -133,10 +133,10 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
     readouts = {name: np.concatenate([t.readout[name] for t in runs]) for name in runs[0].readout}
     readout = readouts[artifact.outputs[0].readout]
     counts = join_counts([t.counts for t in runs])
-    answers = predictions(readout)
-    _check_labels(readout, labels)
+    answers = predictions(readout, artifact.outputs[0].rule)
+    _check_labels(readout.shape[answers.ndim :], labels)
     summary: dict[str, Any] = {
-        "accuracy": float(np.mean(answers == labels)),
+        "accuracy": share_right(answers, labels),
         "float_accuracy": artifact.manifest["model"]["float_accuracy"],
         "backend": name,
         "samples": len(labels),
@@ -149,7 +149,7 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
         "neuron_updates_per_sample": sum(counts.updates.values()) / counts.samples,
         "clipped_inputs": outside,
         "predictions": answers.tolist(),
-        "scores": scores(artifact.outputs[0], readout, steps).reshape(len(answers), -1).round(6).tolist(),
+        "scores": scores(artifact.outputs[0], readout, steps).reshape(*answers.shape, -1).round(6).tolist(),
     }
     if not quiet:
         _print(artifact, counts, summary)
@@ -158,8 +158,8 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
     return _Ran(counts, readouts, labels, summary, stopped)
 
 
-def _check_labels(readout: Any, labels: Any) -> None:
-    classes = int(np.prod(readout.shape[1:]))
+def _check_labels(outputs: tuple[int, ...], labels: Any) -> None:
+    classes = int(np.prod(outputs))
     if int(np.max(labels)) >= classes:
         found = f"label {int(np.max(labels))}, but the network has {classes} outputs"
         raise InputError(Problem("data", found, "use the data the model was trained on"))

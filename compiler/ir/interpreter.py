@@ -72,7 +72,9 @@ def interpret(
 
 
 def reduce_steps(rule: Rule, series: Values) -> Values:
-    """Combine (N, T, *shape) over T."""
+    """Combine (N, T, *shape) over T; "each" leaves it."""
+    if rule == "each":
+        return series
     if rule == "last":
         return series[:, -1]
     if rule == "max":

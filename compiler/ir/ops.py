@@ -30,7 +30,7 @@ Shape: TypeAlias = tuple[int, ...]
 Coding = Literal["spikes", "graded"]
 Compare = Literal["gt", "ge"]
 Reset = Literal["zero", "subtract"]
-Rule = Literal["sum", "mean", "max", "last"]
+Rule = Literal["sum", "mean", "max", "last", "each"]
 SignMode = Literal["mixed", "excitatory", "inhibitory"]
 
 
@@ -51,7 +51,7 @@ class Input:
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """y = rule over the steps of a sample of what arrives: sum, mean, max or last."""
+    """y = rule over the steps of a sample of what arrives: sum, mean, max or last; each keeps all steps."""
 
     rule: Rule = "sum"
 

@@ -145,13 +145,14 @@ class Projection:
 class Readout:
     """What the host reads: `register` of `population` in each step of its window, combined by `rule`.
 
-    register "s" spikes, "v" membrane, "u" current. rule: sum, mean, max or last over the steps.
+    register "s" spikes, "v" membrane, "u" current. rule: sum, mean, max or last over the steps; each: an answer
+    per step, not combined.
     """
 
     name: str
     population: str
     register: Literal["s", "v", "u"]
-    rule: Literal["sum", "mean", "max", "last"]
+    rule: Literal["sum", "mean", "max", "last", "each"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -212,8 +212,10 @@ def readouts_exist(program: Program) -> Iterator[Problem]:
     fires = {p.name: p.fires for p in program.populations}
     for r in program.readouts:
         where = f"readout '{r.name}'"
-        if r.register not in ("s", "v", "u") or r.rule not in ("sum", "mean", "max", "last"):
-            yield Problem(where, f"register '{r.register}', rule '{r.rule}'", BUG, "s, v, u; sum, mean, max, last")
+        if r.register not in ("s", "v", "u") or r.rule not in ("sum", "mean", "max", "last", "each"):
+            yield Problem(
+                where, f"register '{r.register}', rule '{r.rule}'", BUG, "s, v, u; sum, mean, max, last, each"
+            )
         elif r.register == "s" and not fires[r.population]:
             yield Problem(where, f"reads spikes of '{r.population}', which never fires", "read v or u instead")
 

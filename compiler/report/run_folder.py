@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.artifact import MANIFEST_FILE, Artifact, check_place, load_artifact, save_artifact, write_folder
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.execution import ARRAYS, EventCounts
+from seamount.compiler.execution import ARRAYS, EventCounts, readout_shape
 from seamount.compiler.program.codec import load_arrays, read_json, save_arrays
 from seamount.compiler.program.program import Program, Shape
 
@@ -54,10 +54,10 @@ class Recording:
 class Run:
     """An artifact, and what it did on labelled samples.
 
-    labels, predictions: (N,). readout: readout name -> (N, *shape) integers as in Trace. summary: backend, data
-    (name, split, digest), samples not finished, input values clipped. rungs, layers: what `seamount check` found, as
-    plain dictionaries (compiler/cli/ladder.py); empty after `seamount run`. digests: file -> sha256, filled by
-    load_run.
+    labels, predictions: (N,), or (N, T) with an answer per step. readout: readout name -> integers as in Trace.
+    summary: backend, data (name, split, digest), samples not finished, input values clipped. rungs, layers: what
+    `seamount check` found, as plain dictionaries (compiler/cli/ladder.py); empty after `seamount run`. digests:
+    file -> sha256, filled by load_run.
     """
 
     artifact: Artifact
@@ -73,7 +73,8 @@ class Run:
 
     @property
     def accuracy(self) -> float:
-        return float(np.mean(self.predictions == self.labels))
+        """Share of the labels that were predicted; negative ones are steps without label."""
+        return float(np.mean((self.predictions == self.labels)[self.labels >= 0]))
 
 
 def check_run_place(folder: Path, overwrite: bool) -> None:
@@ -223,10 +224,10 @@ def _faults(run: Run) -> Iterator[str]:
     yield from _unlike("counts of spikes", run.counts.spikes, dict.fromkeys(sizes, (t,)))
     yield from _unlike("counts of messages per neuron", run.counts.sent, {k: (size,) for k, size in sizes.items()})
     yield from _unlike("counts of synaptic operations", run.counts.synops, projections)
-    yield from _unlike("labels", {"": run.labels}, {"": (n,)})
-    yield from _unlike("predictions", {"": run.predictions}, {"": (n,)})
-    read = {r.name: (n, *program.shapes[r.population]) for r in program.readouts}
-    yield from _unlike("readouts", run.readout, read)
+    answers = (n, t) if run.artifact.outputs[0].rule == "each" else (n,)
+    yield from _unlike("labels", {"": run.labels}, {"": answers})
+    yield from _unlike("predictions", {"": run.predictions}, {"": answers})
+    yield from _unlike("readouts", run.readout, {r.name: readout_shape(program, r, n, t) for r in program.readouts})
     if run.counts.updates != {p.name: p.size * n * t for p in program.populations}:
         yield "neuron updates are not neurons x steps x samples of this artifact"
     yield from _recording_faults(program, run.recording, t)

@@ -20,11 +20,15 @@ _IN_FOLDER: dict[str, tuple[str, _Loader]] = {
     "cifar10": ("cifar10", recorded.cifar10),
     "nmnist": ("nmnist", recorded.nmnist),
     "braille": ("braille", recorded.braille),
+    "braille-7": ("braille", recorded.braille_seven),
+    "ecg": ("qtdb-ecg", recorded.ecg),
 }
 _BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows}
 NAMES = (*_BUILT_IN, *_IN_FOLDER)
 """Names that `load` knows besides .npz files and module:function."""
 SPLITS = ("train", "test")
+BINNED = ("nmnist", "braille", "braille-7")
+"""Event recordings, which `load` counts in as many time bins as it is asked for."""
 
 
 def load(
@@ -50,7 +54,7 @@ def load(
         problems.append(Problem(f"split '{split}'", "is unknown", "use train or test"))
     if limit is not None and limit < 1:
         problems.append(Problem("limit", f"is {limit}", "ask for at least one sample"))
-    if steps is not None and name not in ("nmnist", "braille"):
+    if steps is not None and name not in BINNED:
         problems.append(Problem("steps", f"'{name}' is not an event recording", "leave steps out"))
     if steps is not None and steps < 1:
         problems.append(Problem("steps", f"is {steps}", "ask for at least one step"))
@@ -104,4 +108,4 @@ def data_folder(root: Path | str | None, name: str) -> Path:
     )
 
 
-__all__ = ["NAMES", "SPLITS", "Data", "data_folder", "load"]
+__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.data.readers import read_idx, read_npz
-from seamount.models.data.samples import Data
+from seamount.models.data.samples import NO_LABEL, Data
 
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
@@ -24,6 +25,10 @@ BRAILLE_US = 1_300_001
 """The same for the Braille recordings; the last event is at 1,300,000."""
 BRAILLE_TEST_EVERY = 5
 """The Braille file has no split of its own: every fifth sample is for testing."""
+BRAILLE_SEVEN = (0, 1, 5, 9, 15, 21, 25)
+"""Space, A, E, I, O, U and Y, the letters of the shorter task (Mueller-Cleve et al., 2022)."""
+ECG_CLASSES = ("P", "PQ", "QR", "RS", "ST", "TP")
+ECG_UNLABELLED = 255
 MAX_VALUES = 2**31
 """Largest array that binning may make, in values."""
 
@@ -88,6 +93,34 @@ def braille(folder: Path, split: str, steps: int | None) -> Data:
     return Data(x, a["labels"][chosen].astype(np.int64), "sequence", 0.0, high, BRAILLE_CLASSES)
 
 
+def braille_seven(folder: Path, split: str, steps: int | None) -> Data:
+    """The samples of `braille` with one of seven letters, numbered anew: Space, A, E, I, O, U, Y."""
+    data = braille(folder, split, steps)
+    chosen = np.isin(data.y, BRAILLE_SEVEN)
+    y = np.searchsorted(BRAILLE_SEVEN, data.y[chosen])
+    classes = tuple(BRAILLE_CLASSES[i] for i in BRAILLE_SEVEN)
+    return replace(data, x=data.x[chosen], y=y.astype(np.int64), classes=classes)
+
+
+def ecg(folder: Path, split: str, steps: int | None) -> Data:
+    """x (N, 1301, 4): leads 0 and 1, rising and falling, as spikes; y (N, 1301), a part of the heart beat per step.
+
+    495 + 113 stretches of the QT Database at 250 Hz (Laguna et al. 1997), as Yin, Corradi and Bohte encoded them
+    (doi:10.1038/s42256-021-00397-w). y is NO_LABEL where the file has none. Their end marker, -1 in the last step
+    of channel 0, is read as no spike.
+    """
+    path = folder / f"qtdb-ecg-{split}.npz"
+    a = read_npz(path, {"spikes": 3, "labels": 2})
+    x, y = a["spikes"].astype(np.float32), a["labels"].astype(np.int64)
+    if x.shape[2] != 4 or y.shape != x.shape[:2]:
+        found = f"spikes have shape {x.shape}, labels {y.shape}"
+        raise InputError(Problem(str(path), found, "use the file with (N, T, 4) and (N, T)"))
+    x[:, -1, 0] = np.maximum(x[:, -1, 0], 0)
+    _below(path, "spikes", x, 2)
+    y[y == ECG_UNLABELLED] = NO_LABEL
+    return Data(x, y, "sequence", 0.0, 1.0, ECG_CLASSES)
+
+
 def _events(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """Event arrays of equal length, `offsets` that cut them into samples, `labels`."""
     a = read_npz(path, {**dict.fromkeys(keys, 1), "offsets": 1, "labels": 1})
@@ -110,7 +143,7 @@ def _events(path: Path, keys: tuple[str, ...]) -> dict[str, NDArray[Any]]:
 
 def _below(path: Path, key: str, values: NDArray[Any], size: int) -> None:
     if values.size and (int(values.max()) >= size or int(values.min()) < 0):
-        found = f"'{key}' holds {int(values.max())}"
+        found = f"'{key}' holds {int(values.max() if values.max() >= size else values.min())}"
         raise InputError(Problem(str(path), found, f"values must lie in 0..{size - 1}"))
 
 

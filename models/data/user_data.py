@@ -18,8 +18,8 @@ from seamount.models.data.samples import Data
 
 
 def from_npz(path: Path) -> Data:
-    """x (N, *shape) or (N, T, *shape) and y (N,) from an .npz file."""
-    arrays = read_npz(path, {"x": None, "y": 1})
+    """x (N, *shape) or (N, T, *shape) and y (N,), or a label per step (N, T), from an .npz file."""
+    arrays = read_npz(path, {"x": None, "y": None})
     return _data(arrays["x"], arrays["y"], str(path))
 
 

@@ -80,7 +80,7 @@ def test_the_example_of_the_readme_runs(shipped: tuple[Path, Path]) -> None:
     assert done.returncode == 0, done.stderr
     trace = ReferenceSimulator().run(artifact.program, {code.port: messages(code, x, artifact.steps)})
     assert done.stdout.split("[")[-1].strip(" ]\n").split() == [
-        str(p) for p in predictions(trace.readout[artifact.outputs[0].readout])
+        str(p) for p in predictions(trace.readout[artifact.outputs[0].readout], artifact.outputs[0].rule)
     ]
 
 

@@ -18,7 +18,7 @@ from seamount.models.card import Card, Recipe  # noqa: E402
 from seamount.models.data.datasets import load  # noqa: E402
 from seamount.models.data.samples import Data  # noqa: E402
 from seamount.models.registry import CARDS, card  # noqa: E402
-from seamount.models.training import accuracy, augment, parameter_count, scores  # noqa: E402
+from seamount.models.training import accuracy, augment, cut, parameter_count, scores  # noqa: E402
 from seamount.models.training import train as fit  # noqa: E402
 from seamount.models.unroll import unroll  # noqa: E402
 
@@ -33,26 +33,40 @@ def samples(chosen: Card, count: int = 64) -> Data:
     if chosen.data.startswith("digits"):
         return load(chosen.data, "train", limit=count)
     rng = np.random.default_rng(0)
-    x = rng.random((count, *chosen.shape), np.float32)
-    return Data(x, rng.integers(0, 10, count), "constant", 0.0, 1.0)
+    lead = (count,) if chosen.encoding == "constant" else (count, chosen.steps)
+    labels = lead if chosen.readout == "each" else (count,)
+    x = (rng.random((*lead, *chosen.shape), np.float32) < 0.3).astype(np.float32)
+    return Data(x, rng.integers(0, 6, labels), chosen.encoding, 0.0, 1.0)
+
+
+def short(name: str) -> Card:
+    """A card, with at most 20 steps."""
+    chosen = card(name)
+    window = None if chosen.recipe.window is None else 10
+    recipe = dataclasses.replace(chosen.recipe, window=window)
+    return dataclasses.replace(chosen, steps=min(chosen.steps, 20), recipe=recipe)
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_card_matches_network(name: str) -> None:
-    chosen = card(name)
+    chosen = short(name)
     model = chosen.build().eval()
     assert parameter_count(model) == chosen.parameters
     data = samples(chosen, 3)
     assert data.encoding == chosen.encoding
     with torch.no_grad():
         outputs = unroll(model, torch.from_numpy(data.x), chosen)
-    assert outputs.shape == (chosen.steps, 3, 10)
-    assert scores(outputs, chosen).shape == (3, 10)
+    classes = outputs.shape[-1]
+    assert outputs.shape == (chosen.steps, 3, classes)
+    assert scores(outputs, chosen).shape == ((3, chosen.steps, classes) if chosen.readout == "each" else (3, classes))
+    roots = {type(m).__module__.partition(".")[0] for m in model.modules()}
+    assert roots & {"norse", "snntorch", "spikingjelly"} == {chosen.framework}
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_one_epoch_trains(name: str) -> None:
-    chosen, data = card(name), samples(card(name), 256)
+    chosen = short(name)
+    data = samples(chosen, 256)
     losses: list[float] = []
     recipe = dataclasses.replace(chosen.recipe, epochs=1, batch=16)
     model = fit(chosen, data, recipe, lambda done, total, loss: losses.append(loss))
@@ -70,6 +84,29 @@ def test_training_learns_and_repeats() -> None:
     assert accuracy(first, unseen, chosen) > 0.8
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_labels_per_step_are_learned() -> None:
+    """Which of four inputs fired last, asked at every step; steps without label are left out."""
+    chosen = dataclasses.replace(
+        card("digits-recurrent"), module="seamount.models.networks.recurrent:ecg", framework="snntorch",
+        steps=12, readout="each",
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 4, (256, 12))
+    x = np.eye(4, dtype=np.float32)[y]
+    y[rng.random(y.shape) < 0.3] = -1
+    recipe = dataclasses.replace(chosen.recipe, epochs=6, batch=16, window=8)
+    model = fit(chosen, Data(x, y, "sequence", 0.0, 1.0), recipe)
+    assert accuracy(model, Data(x, y, "sequence", 0.0, 1.0), chosen) > 0.9
+
+
+def test_windows_begin_anywhere() -> None:
+    x, recipe = torch.arange(20).reshape(2, 10), Recipe(1, 1, 1.0, window=4)
+    cuts = [cut(x[..., None], x, recipe) for _ in range(200)]
+    assert {int(y[0, 0]) for _, y in cuts} == set(range(7))
+    assert all(torch.equal(a[..., 0], y) and y.shape == (2, 4) for a, y in cuts)
+    assert cut(x, x, Recipe(1, 1, 1.0))[0] is x and cut(x, x, dataclasses.replace(recipe, window=10))[0] is x
 
 
 def test_layer_by_layer_is_step_by_step() -> None:
@@ -109,6 +146,8 @@ def test_augment_moves_and_mirrors_without_wrapping() -> None:
     flipped = augment(image.expand(400, 1, 5, 5), dataclasses.replace(quiet, flip=True))
     assert abs(float(flipped[:, 0, 0, 0].mean()) - 0.5) < 0.1
     assert torch.equal(flipped[:, 0, 0, 0] + flipped[:, 0, 0, 4], torch.ones(400))
+    frames = augment(image.expand(400, 3, 2, 5, 5), dataclasses.replace(quiet, shift_px=1))
+    assert frames.shape == (400, 3, 2, 5, 5) and torch.equal(frames[:, 0], frames[:, 2]), "steps move together"
     rows = augment(image[:, 0].expand(9, 5, 5), dataclasses.replace(quiet, shift_px=1))
     assert rows.shape == (9, 5, 5)
 
@@ -139,9 +178,18 @@ def test_script_trains_writes_and_reads_weights(tmp_path: Path, capsys: pytest.C
     assert [p.name for p in tmp_path.iterdir()] == ["weights.pt"]
 
 
+def test_script_holds_samples_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every Nth training sample; the test split is not touched."""
+    assert train.main(["digits-conv", "--epochs", "1", "--limit", "200", "--hold-out", "4"]) == 0
+    shown = capsys.readouterr().out
+    assert "150 training samples" in shown and "held-out accuracy" in shown and "on 50 samples" in shown
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
+        (["--hold-out", "1", "--out", "m.pt"], "--hold-out: is 1"),
+        (["--hold-out", "2", "--out", "m.pt"], "--out: with --hold-out"),
         (["--epochs", "0", "--threads", "-1"], "--epochs: is 0"),
         (["--limit", "0"], "limit: is 0"),
         (["--weights", "nowhere.pt"], "nowhere.pt: cannot be read"),

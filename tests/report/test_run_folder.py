@@ -28,7 +28,7 @@ def small_run(samples: int = 5, recorded: int = 2) -> Run:
     trace = ReferenceSimulator().run(artifact.program, {"in": sent}, record=frozenset({"spikes", "v"}))
     few = [{k: x[:recorded] for k, x in part.items()} for part in ({"in": sent}, trace.spikes, trace.v)]
     recording = Recording(*few) if recorded else Recording({}, {}, {})
-    labels, answers = np.arange(samples) % 2, predictions(trace.readout["out"])
+    labels, answers = np.arange(samples) % 2, predictions(trace.readout["out"], "last")
     return Run(artifact, trace.counts, labels, answers, trace.readout, recording, SUMMARY, ({"name": "integers"},))
 
 

@@ -262,9 +262,11 @@ class Net:
         return flow[: samples * self.steps].reshape(samples, self.steps, *flow.shape[1:])
 
     def answer(self, name: str, recorded: Any) -> Any:
-        """The integers of an output, (N, *shape), from what a sink recorded; the rule "mean" gives the sum."""
+        """The integers of an output, (N, *shape), from what a sink recorded; "mean" gives the sum, "each" all steps."""
         rule = next(r.rule for r in self.program.readouts if r.name == name)
         series = self.windows(name, recorded)
+        if rule == "each":
+            return series
         if rule == "last":
             return series[:, -1]
         return series.max(axis=1) if rule == "max" else series.sum(axis=1)

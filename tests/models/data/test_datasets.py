@@ -216,6 +216,43 @@ def test_braille_channels_and_split(tmp_path: Path) -> None:
     assert test.x.shape == (2, 2, 24) and test.x.sum() == 2
     assert test.x[1, 0, 2 * 5 + 1] == 1, "650,000 is just before the middle; taxel 5, ON"
     assert len(recorded.BRAILLE_CLASSES) == 27
+    seven = load("braille-7", "train", tmp_path, steps=2)
+    assert seven.y.tolist() == [1, 3] and seven.classes == ("Space", "A", "E", "I", "O", "U", "Y")
+    assert np.array_equal(seven.x, train.x[np.isin(train.y, (1, 9))])
+    assert load("braille-7", "test", tmp_path, steps=2).y.tolist() == [0, 2], "letters 0 and 5"
+
+
+# labels per step
+
+
+def write_ecg(root: Path, spikes: np.ndarray, labels: np.ndarray) -> Path:
+    (root / "qtdb-ecg").mkdir(exist_ok=True)
+    np.savez(root / "qtdb-ecg" / "qtdb-ecg-test.npz", spikes=spikes, labels=labels)
+    return root
+
+
+def test_ecg_has_a_label_per_step(tmp_path: Path) -> None:
+    spikes = np.zeros((2, 5, 4), np.int8)
+    spikes[0, 1, 2], spikes[:, 4, 0] = 1, -1
+    labels = np.array([[0, 1, 2, 255, 255], [5, 4, 3, 2, 255]], np.uint8)
+    data = load("ecg", root=write_ecg(tmp_path, spikes, labels))
+    assert data.x.shape == (2, 5, 4) and data.x.sum() == 1 and data.x[0, 1, 2] == 1, "the end marker is no spike"
+    assert data.y.tolist() == [[0, 1, 2, -1, -1], [5, 4, 3, 2, -1]]
+    assert data.classes == ("P", "PQ", "QR", "RS", "ST", "TP")
+    assert load("ecg", root=tmp_path, limit=1).y.shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("spikes", "labels", "text"),
+    [
+        (np.zeros((2, 5, 3), np.int8), np.zeros((2, 5), np.uint8), "spikes have shape (2, 5, 3)"),
+        (np.zeros((2, 5, 4), np.int8), np.zeros((2, 4), np.uint8), "labels (2, 4)"),
+        (np.full((2, 5, 4), -1, np.int8), np.zeros((2, 5), np.uint8), "values must lie in 0..1"),
+        (np.zeros((2, 5, 4), np.int8), np.full((2, 5), 7, np.uint8), "label 7 but 6 classes"),
+    ],
+)
+def test_bad_ecg_files(tmp_path: Path, spikes: np.ndarray, labels: np.ndarray, text: str) -> None:
+    assert text in message("ecg", root=write_ecg(tmp_path, spikes, labels))
 
 
 # users' own samples
@@ -242,7 +279,9 @@ def test_npz_of_any_shape(tmp_path: Path) -> None:
         ({"x": np.zeros((2, 2)), "y": np.array([0.5, 1])}, "y holds fractions or NaN"),
         ({"x": np.zeros((2, 2)), "y": np.array([np.nan, 1])}, "y holds fractions or NaN"),
         ({"x": np.zeros((2, 2)), "y": np.array([-1, 1])}, "label -1 in y"),
-        ({"x": np.zeros((2, 2)), "y": np.zeros((2, 1))}, "'y' has shape (2, 1)"),
+        ({"x": np.zeros((2, 2)), "y": np.zeros((2, 1))}, "y has shape (2, 1)"),
+        ({"x": np.zeros((2, 3)), "y": np.zeros((2, 3))}, "y has shape (2, 3)"),
+        ({"x": np.zeros((2, 3, 4)), "y": np.full((2, 3), -2)}, "label -2 in y"),
         ({"x": np.zeros(2), "y": np.zeros(2)}, "x has shape (2,)"),
         ({"x": np.zeros((0, 2)), "y": np.zeros(0)}, "holds no values"),
         ({"x": np.full((1, 1), 1e300), "y": np.zeros(1)}, "1 values of x are NaN or infinite"),
@@ -252,6 +291,12 @@ def test_bad_npz(tmp_path: Path, arrays: dict[str, np.ndarray], text: str) -> No
     np.savez(tmp_path / "mine.npz", **arrays)
     found = message(str(tmp_path / "mine.npz"))
     assert text in found and "remedy:" in found and "mine.npz" in found
+
+
+def test_npz_with_a_label_per_step(tmp_path: Path) -> None:
+    y = np.array([[0, -1, 2], [1, 1, -1]])
+    np.savez(tmp_path / "mine.npz", x=np.zeros((2, 3, 4)), y=y)
+    assert np.array_equal(load(str(tmp_path / "mine.npz")).y, y)
 
 
 def test_damaged_npz(tmp_path: Path) -> None:
