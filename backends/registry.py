@@ -19,12 +19,16 @@ if TYPE_CHECKING:
     from seamount.compiler.target import Target
 
 BACKENDS = {
+    "cpu": "seamount.backends.engine.cpu:CpuEngine",
     "lava": "seamount.backends.lava.run:LavaBackend",
     "loihi2": "seamount.backends.lava.run:Loihi2Backend",
     "reference": "seamount.backends.simulator.reference:ReferenceSimulator",
     "vectorized": "seamount.backends.simulator.vectorized:VectorizedSimulator",
 }
 """Name -> module:class; the class takes no argument."""
+
+EXTRAS = {"numba": "fast", "llvmlite": "fast", "torch": "torch"}
+"""Library that a backend may need -> the extra that installs it."""
 
 DEFAULT_BACKEND = "vectorized"
 """What runs an artifact whose target names no backend of its own."""
@@ -40,7 +44,13 @@ def load_backend(name: str) -> Backend:
     if name not in BACKENDS:
         raise InputError(Problem(f"backend '{name}'", "does not exist", f"one of {', '.join(BACKENDS)}"))
     module, _, attribute = BACKENDS[name].partition(":")
-    return cast("Backend", getattr(import_module(module), attribute)())
+    try:
+        return cast("Backend", getattr(import_module(module), attribute)())
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        remedy = f"pip install 'seamount[{EXTRAS[error.name]}]', or another backend"
+        raise InputError(Problem(f"backend '{name}'", f"needs {error.name}, which is not installed", remedy)) from None
 
 
 def list_targets() -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""The fast engines: the same integers as the simulators, at the speed of the machine."""

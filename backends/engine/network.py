@@ -1,0 +1,239 @@
+"""A whole sample in machine code: groups of populations over all steps, in each step sums, neurons, spikes.
+
+A group that feeds nobody before it, which in a network without loops is a single population, runs over all steps before
+the next one starts, so that its weights stay in the cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from seamount.backends.engine.compiled import compiled, entry
+from seamount.backends.engine.neurons import start, update
+from seamount.backends.engine.spread import follow, follow_values, spread, spread_values
+from seamount.backends.engine.vectors import bits_of, count_bits, lowest_bit
+
+ONE = np.uint64(1)
+
+
+@entry
+def run_samples(tables: Any, work: Any, answers: Any, ports: Any, values: Any, steps: int) -> None:
+    """Run as many samples as there are rows in ports and values: spikes as words, graded messages in places."""
+    for sample in range(ports.shape[0]):
+        for g in range(tables.groups.shape[0]):
+            group = tables.groups[g]
+            for t in range(-1, steps):
+                for k in range(group.first, group.last):
+                    p = tables.populations[k]
+                    if t < 0:
+                        start(p, tables.nodes[p.node], tables.parameters, work.u, work.v)
+                        clear(p, work)
+                    collect(p, tables, work, answers, ports[sample], values[sample], t)
+                    if t >= 0:
+                        advance(p, tables, work, answers, sample, t)
+                    refill(p, work, t < 0)
+            for k in range(group.first, group.last):
+                remember(tables.nodes[tables.populations[k].node], work, answers)
+
+
+@compiled
+def collect(p: Any, tables: Any, work: Any, answers: Any, ports: Any, values: Any, t: int) -> None:
+    """Everything that arrives in step t; before the first step (t = -1) what will arrive in all of them."""
+    for i in range(p.first_in, p.last_in):
+        q = tables.projections[i]
+        sent = t - q.lag
+        if q.constant:
+            sent = np.int64(0)
+        if q.constant != (t < 0) or sent < 0:
+            continue
+        events = deliver(q, tables, work, ports, values, sent)
+        if q.own:
+            merge(p, q, work.sums32)
+        answers.synops[i, sent] += events
+        if q.constant:
+            for later in range(1, answers.synops.shape[1]):
+                answers.synops[i, later] += events
+
+
+@compiled
+def advance(p: Any, tables: Any, work: Any, answers: Any, sample: int, t: int) -> None:
+    """One step of one population, once its sums are complete."""
+    node = tables.nodes[p.node]
+    if p.narrow:
+        update(p, node, work.sums16, tables.parameters, work.u, work.v, work.flags)
+    else:
+        update(p, node, work.sums32, tables.parameters, work.u, work.v, work.flags)
+    answers.spikes[p.node, t] += send(node, work.flags, work.words, work.recent, t)
+    if (t + 1) % 255 == 0:
+        remember(node, work, answers)
+    for i in range(p.first_read, p.last_read):
+        read(tables.readouts[i], node, work, answers.readout[sample], t)
+    if answers.s.shape[0] or answers.u.shape[0] or answers.v.shape[0]:
+        record(node, work, answers, sample, t)
+
+
+@compiled
+def clear(p: Any, work: Any) -> None:
+    """No sums yet."""
+    for j in range(p.low, p.high):
+        if p.narrow:
+            work.sums16[j] = 0
+        else:
+            work.sums32[j] = 0
+
+
+@compiled
+def refill(p: Any, work: Any, first: bool) -> None:
+    """Sums as they are before a step: what arrives in all of them, or nothing."""
+    if p.narrow:
+        refill_with(work.sums16, work.rest16, p.low, p.high, p.rest, first)
+    else:
+        refill_with(work.sums32, work.rest32, p.low, p.high, p.rest, first)
+
+
+@compiled
+def refill_with(sums: Any, rest: Any, low: int, high: int, lasting: int, first: bool) -> None:
+    if lasting and first:
+        for j in range(low, high):
+            rest[j] = sums[j]
+    elif lasting:
+        for j in range(low, high):
+            sums[j] = rest[j]
+    else:
+        for j in range(low, high):
+            sums[j] = 0
+
+
+@compiled
+def deliver(q: Any, tables: Any, work: Any, ports: Any, values: Any, t: int) -> int:
+    """Add what a source sent in its step t to the sums of the target."""
+    node = tables.nodes[q.source]
+    if q.graded:
+        at = node.value + t * node.step
+        if q.list:
+            return follow_values(
+                q, node, values, at, tables.list_starts, tables.list_targets, tables.list_weights, work.sums32
+            )
+        if q.wide:
+            return spread_values(
+                q, node, values, at, tables.pixels, tables.runs, tables.channels, tables.weights16, work.sums32
+            )
+        return spread_values(
+            q, node, values, at, tables.pixels, tables.runs, tables.channels, tables.weights8, work.sums32
+        )
+    at = node.word + t * node.stride
+    words = ports if node.port else work.words
+    if q.narrow:
+        return deliver_spikes(q, node, words, at, tables, work.sums16, work.fired)
+    return deliver_spikes(q, node, words, at, tables, work.sums32, work.fired)
+
+
+@compiled
+def deliver_spikes(q: Any, node: Any, words: Any, at: int, tables: Any, sums: Any, index: Any) -> int:
+    if q.list:
+        return follow(q, node, words, at, tables.list_starts, tables.list_targets, tables.list_weights, sums, index)
+    if q.wide:
+        return spread(
+            q, node, words, at, tables.pixels, tables.runs, tables.columns, tables.channels, tables.weights16,
+            sums, index,
+        )  # fmt: skip
+    return spread(
+        q, node, words, at, tables.pixels, tables.runs, tables.columns, tables.channels, tables.weights8, sums, index
+    )
+
+
+@compiled
+def merge(p: Any, q: Any, sums: Any) -> None:
+    """Sums kept apart, shifted (rounded down where that is to the right), join the others."""
+    for j in range(q.own_high - q.own_low):
+        own = sums[q.own_low + j]
+        sums[p.low + j] += own << q.shift if q.shift >= 0 else own >> -q.shift
+        sums[q.own_low + j] = 0
+
+
+@compiled
+def send(node: Any, flags: Any, words: Any, recent: Any, t: int) -> int:
+    """The spikes of a step as words, and counted."""
+    total = 0
+    at = node.word + t * node.stride
+    for w in range(node.rows * node.words):
+        bits: Any = bits_of(flags, w * 64)
+        words[at + w] = bits
+        total += count_bits(bits)
+    for j in range(node.rows * node.words * 64):
+        recent[node.lane + j] = np.uint8(recent[node.lane + j] + flags[j])
+    return total
+
+
+@compiled
+def remember(node: Any, work: Any, answers: Any) -> None:
+    """Add the spikes of the last steps, counted in bytes, to the totals."""
+    recent, sent = work.recent, answers.sent
+    for j in range(node.lane, node.lane + node.rows * node.words * 64):
+        sent[j] += recent[j]
+        recent[j] = 0
+
+
+@compiled
+def read(r: Any, node: Any, work: Any, out: Any, t: int) -> None:
+    """What the host reads in one step. rule 0 sum, 1 max, 2 last."""
+    n = node.rows * node.words * 64
+    for j in range(n):
+        x = np.int64(work.flags[j])
+        if r.register == 1:
+            x = np.int64(work.u[node.lane + j])
+        elif r.register == 2:
+            x = np.int64(work.v[node.lane + j])
+        now = out[r.start + j]
+        if r.rule == 0 and t > 0:
+            x += now
+        elif r.rule == 1 and t > 0:
+            x = max(x, now)
+        out[r.start + j] = x
+
+
+@compiled
+def record(node: Any, work: Any, answers: Any, sample: int, t: int) -> None:
+    """Keep what is recorded."""
+    for j in range(node.rows * node.words * 64):
+        place = node.lane + j
+        if answers.s.shape[0]:
+            answers.s[sample, t, place] = work.flags[j]
+        if answers.u.shape[0]:
+            answers.u[sample, t, place] = work.u[place]
+        if answers.v.shape[0]:
+            answers.v[sample, t, place] = work.v[place]
+
+
+@entry
+def pack(node: Any, places: Any, messages: Any, words: Any, flags: Any, times: int, spikes: Any, sent: Any) -> None:
+    """Spikes of a port, (samples, steps, neurons) bytes, as words, counted `times` times each."""
+    for i in range(messages.shape[0]):
+        for t in range(messages.shape[1]):
+            row = messages[i, t]
+            for j in range(row.shape[0]):
+                flags[places[j]] = row[j]
+            for w in range(node.rows * node.words):
+                bits: Any = bits_of(flags, w * 64)
+                words[i, node.word + t * node.stride + w] = bits
+                for s in range(times):
+                    spikes[t + s] += count_bits(bits)
+                while bits:
+                    sent[node.lane + w * 64 + lowest_bit(bits)] += times
+                    bits &= bits - ONE
+
+
+@entry
+def place_values(node: Any, places: Any, messages: Any, values: Any, times: int, spikes: Any, sent: Any) -> None:
+    """Messages of a graded port, (samples, steps, neurons), in their places, and counted as `pack` counts."""
+    for i in range(messages.shape[0]):
+        for t in range(messages.shape[1]):
+            row = messages[i, t]
+            for j in range(row.shape[0]):
+                values[i, node.value + t * node.step + places[j]] = row[j]
+                if row[j] != 0:
+                    sent[node.lane + places[j]] += times
+                    for s in range(times):
+                        spikes[t + s] += 1

@@ -1,0 +1,255 @@
+"""A program laid out for the engine: which layout, which units, and every table filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.backends.engine.layout import Layout, layouts
+from seamount.backends.engine.synapses import Field, Synapses, field_of, padded, synapses_of
+from seamount.backends.engine.tables import GROUP, NODE, POPULATION, PROJECTION, READOUT, Tables
+from seamount.backends.engine.units import Codes, units
+from seamount.backends.engine.vectors import LANES
+from seamount.backends.simulator.schedule import groups
+from seamount.compiler.program.bounds import arrival_bound, current_bound
+from seamount.compiler.program.program import (
+    DECAY_ONE,
+    U_SPAN,
+    V_MAX,
+    VTH_SHIFT,
+    Population,
+    Program,
+    Projection,
+    Sparse,
+)
+
+REGISTER = {"s": 0, "u": 1, "v": 2}
+RULE = {"sum": 0, "mean": 0, "max": 1, "last": 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Tables of a program and what else a run needs. `sums`: length of the int16 and the int32 sums of a thread."""
+
+    program: Program
+    tables: Tables
+    layouts: dict[str, Layout]
+    node: dict[str, int]
+    order: tuple[str, ...]
+    sums: tuple[int, int]
+    read: dict[str, int]
+
+
+def plan(program: Program) -> Plan:
+    """Lay a program out; it must be one that verify.py accepts."""
+    return _Builder(program).plan()
+
+
+class _Builder:
+    """Fills the tables from front to back."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.layouts = layouts(program)
+        self.groups = groups(program)
+        self.order = tuple(name for group in self.groups for name in group)
+        self.node = {name: i for i, name in enumerate(program.shapes)}
+        self.sums = [0, 0]
+        self.parameters: list[NDArray[np.int32]] = []
+        self.populations: list[dict[str, int]] = []
+        self.projections: list[dict[str, int]] = []
+        self.parts: dict[str, list[NDArray[Any]]] = {
+            name: []
+            for name in ("pixels", "runs", "columns", "channels", "weights8", "weights16", "targets", "lists", "starts")
+        }
+
+    def plan(self) -> Plan:
+        for name in self.order:
+            self.add_population(self.program.population(name))
+        readouts, read = self.readouts()
+        ends = np.cumsum([0, *(len(group) for group in self.groups)])
+        tables = Tables(
+            nodes=self.nodes(),
+            populations=_records(POPULATION, self.populations),
+            projections=_records(PROJECTION, self.projections),
+            readouts=readouts,
+            groups=_records(GROUP, [{"first": int(a), "last": int(b)} for a, b in pairwise(ends)]),
+            parameters=_joined(self.parameters, np.int32),
+            pixels=_joined(self.parts["pixels"], np.int64, (0, 5)),
+            runs=_joined(self.parts["runs"], np.int64, (0, 3)),
+            columns=_joined(self.parts["columns"], np.int64),
+            channels=_joined(self.parts["channels"], np.int64),
+            weights8=_joined(self.parts["weights8"], np.int8),
+            weights16=_joined(self.parts["weights16"], np.int16),
+            list_starts=_joined(self.parts["starts"], np.int64),
+            list_targets=_joined(self.parts["targets"], np.int64),
+            list_weights=_joined(self.parts["lists"], np.int32),
+        )
+        sums = self.sums[0] + LANES, self.sums[1] + LANES
+        return Plan(self.program, tables, self.layouts, self.node, self.order, sums, read)
+
+    # nodes
+
+    def nodes(self) -> NDArray[Any]:
+        """Records of all ports and populations; strides and values of ports are set anew for each run."""
+        ports = {port.name: port for port in self.program.inputs}
+        rows = []
+        lane = 0
+        for name in self.node:
+            layout = self.layouts[name]
+            rows.append(
+                {
+                    "rows": layout.rows,
+                    "words": layout.words,
+                    "lane": lane,
+                    "port": int(name in ports),
+                    "graded": int(name in ports and ports[name].graded),
+                }
+            )
+            lane += layout.places
+        return _records(NODE, rows)
+
+    # populations
+
+    def add_population(self, p: Population) -> None:
+        program, layout = self.program, self.layouts[p.name]
+        into = program.into(p.name)
+        target, chosen = field_of(program, p.name, layout), units(program, into)
+        before, _ = current_bound(p, arrival_bound(program, p.name))
+        kept = DECAY_ONE - 1 - np.asarray(p.du, np.int64)
+        low = self.sums[0 if chosen.narrow else 1]
+        self.sums[0 if chosen.narrow else 1] += target.size
+        first = len(self.projections)
+        for q, codes in zip(into, chosen.codes, strict=True):
+            self.add_projection(q, codes, target, low, chosen.narrow)
+        self.populations.append(
+            {
+                "node": self.node[p.name],
+                "narrow": int(chosen.narrow),
+                "low": low,
+                "high": low + target.size,
+                "start": low + target.start,
+                "pitch": target.pitch,
+                "shift": VTH_SHIFT + chosen.exponent,
+                "memory": int(
+                    kept.any() or any(r.population == p.name and r.register == "u" for r in program.readouts)
+                ),
+                "general": int(before.max(initial=0) >= U_SPAN // 2 or bool((kept < 0).any())),
+                "reset_by": p.reset_by if p.reset == "subtract" else 0,
+                "keep": -1 if p.reset == "subtract" else 0,
+                "v_min": p.v_min,
+                "first_in": first,
+                "last_in": len(self.projections),
+                **self.neuron_parameters(p, layout),
+            }
+        )
+
+    def neuron_parameters(self, p: Population, layout: Layout) -> dict[str, int]:
+        """Where each parameter's rows begin, and its step from row to row."""
+        mantissa = np.asarray(p.bias_mant, np.int64)
+        threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT
+        values = {
+            "du": (DECAY_ONE - 1 - np.asarray(p.du, np.int64), 0),
+            "dv": (DECAY_ONE - np.asarray(p.dv, np.int64), 0),
+            "vth": (np.asarray(threshold), V_MAX),
+            "bias": (mantissa << p.bias_exp if p.bias_exp >= 0 else mantissa >> -p.bias_exp, 0),
+            "v_init": (np.asarray(p.v_init, np.int64), 0),
+        }
+        out = {}
+        for name, (value, fill) in values.items():
+            rows = layout.spread(value, fill).reshape(layout.rows, layout.lanes)
+            alike = bool((rows == rows[:1]).all())
+            out[name] = sum(len(x) for x in self.parameters)
+            out[f"{name}_step"] = 0 if alike else layout.lanes
+            self.parameters.append(rows[0] if alike else rows.reshape(-1))
+        return out
+
+    # projections
+
+    def add_projection(self, q: Projection, codes: Codes, target: Field, low: int, narrow: bool) -> None:
+        source = self.layouts[q.source]
+        base = low
+        if codes.own:
+            base = self.sums[1]
+            self.sums[1] += target.size
+        synapses = synapses_of(self.program, q, codes.weight, source, target)
+        record = {
+            "source": self.node[q.source],
+            "target": self.node[q.target],
+            "lag": q.lag,
+            "list": int(isinstance(q.connection, Sparse)),
+            "graded": int(any(port.graded and port.name == q.source for port in self.program.inputs)),
+            "narrow": int(narrow),
+            "own": int(codes.own),
+            "own_low": base,
+            "own_high": base + target.size,
+            "shift": codes.shift,
+        }
+        add = self.add_lists if synapses.lists is not None else self.add_rows
+        self.projections.append(record | add(synapses, source, base + target.start))
+
+    def add_lists(self, synapses: Synapses, source: Layout, start: int) -> dict[str, int]:
+        assert synapses.lists is not None
+        starts, targets, weights = synapses.lists
+        begin = self.append("targets", targets + start)
+        self.append("lists", weights)
+        return {"pixel": self.append("starts", starts + begin), "per_row": 1, "channels": source.width}
+
+    def add_rows(self, synapses: Synapses, source: Layout, start: int) -> dict[str, int]:
+        wide = bool(np.any(synapses.weights != synapses.weights.astype(np.int8)))
+        kind, dtype = ("weights16", np.int16) if wide else ("weights8", np.int8)
+        first_run = self.append("runs", synapses.runs)
+        pixels = synapses.pixels + np.array([start, first_run, first_run, 0, 0])
+        return {
+            "wide": int(wide),
+            "pixel": self.append("pixels", pixels),
+            "per_row": synapses.per_row,
+            "channels": synapses.channels,
+            "groups": int(synapses.shifts.size > 0),
+            "column": self.append("columns", np.arange(source.lanes) // synapses.channels),
+            "channel": self.append("channels", synapses.shifts),
+            "weight": self.append(kind, synapses.weights.reshape(-1).astype(dtype)),
+            "row": synapses.weights.shape[1],
+        }
+
+    def append(self, name: str, values: NDArray[Any]) -> int:
+        """Where the values begin in the long array of that name."""
+        begin = sum(len(part) for part in self.parts[name])
+        self.parts[name].append(values)
+        return begin
+
+    # readouts
+
+    def readouts(self) -> tuple[NDArray[Any], dict[str, int]]:
+        """Records sorted by population, entered in the populations, and where each one's answers begin."""
+        records: list[dict[str, int]] = []
+        read, start = {}, 0
+        for name, p in zip(self.order, self.populations, strict=True):
+            p["first_read"] = len(records)
+            for r in self.program.readouts:
+                if r.population == name:
+                    read[r.name] = start
+                    records.append({"register": REGISTER[r.register], "rule": RULE[r.rule], "start": start})
+                    start += self.layouts[name].places
+            p["last_read"] = len(records)
+        return _records(READOUT, records), read
+
+
+def _records(kind: np.dtype[Any], rows: Sequence[dict[str, int]]) -> NDArray[Any]:
+    out = np.zeros(max(len(rows), 1), kind)[: len(rows)]
+    for i, row in enumerate(rows):
+        for name, value in row.items():
+            out[name][i] = value
+    return out
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: Any, shape: tuple[int, ...] = (0,)) -> NDArray[Any]:
+    """One array of all parts, with a vector's room behind them."""
+    whole = np.concatenate([np.zeros(shape, dtype), *parts]) if parts else np.zeros(shape, dtype)
+    room = np.zeros((padded(whole.shape[0] + 1, 64) - whole.shape[0] + 64, *shape[1:]), dtype)
+    return np.ascontiguousarray(np.concatenate([whole, room]).astype(dtype, copy=False))
