@@ -64,7 +64,7 @@ def spread(
     most = 1 if q.groups else 4
     for y in range(node.rows):
         n = spikes_of(words, at + y * node.words, node.words, index)
-        i = np.int64(0)
+        i: Any = np.int64(0)
         while i < n:
             x = columns[q.column + index[i]]
             pixel = q.pixel + y * q.per_row + x
