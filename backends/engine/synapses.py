@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seamount.backends.engine.layout import Layout
 from seamount.backends.engine.vectors import LANES
-from seamount.backends.simulator.kernels import fan_out
+from seamount.compiler.program.fan_out import fan_out
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, as_chw
 
 Wide = NDArray[np.int64]
