@@ -19,6 +19,7 @@ from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.ranges_command import ranges
 from seamount.compiler.cli.run_command import run
+from seamount.compiler.cli.train_command import train
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -50,6 +51,7 @@ app.command("inspect")(_guarded(inspect))
 app.command("ranges")(_guarded(ranges))
 app.command("energy")(_guarded(energy))
 app.command("costs")(_guarded(costs))
+app.command("train")(_guarded(train))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))
 

@@ -28,9 +28,9 @@ def _all(name: str, root: Path | None, split: str) -> tuple[np.ndarray, np.ndarr
     return data.x, data.y
 
 
-def digits(train: int, seed: int, root: Path | None = None) -> tuple[Samples, Samples]:
-    """`train` of the 1,797 digits, the rest for testing."""
-    parts = [_all("digits", root, s) for s in ("train", "test")]
+def digits(train: int, seed: int, name: str = "digits") -> tuple[Samples, Samples]:
+    """`train` of the 1,797 digits, the rest for testing; name: "digits" or "digits-quadrants"."""
+    parts = [_all(name, None, s) for s in ("train", "test")]
     x, y = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
     return _cut(x, y, train, seed, constant=True)
 

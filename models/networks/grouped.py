@@ -7,7 +7,8 @@ a spiking rewrite (carry "spikes"): a neuron layer gets, besides its own input, 
 group before it through a learned 1x1 convolution. What differs: spikes are carried instead of membranes, no projection,
 disjoint quadrants only, no overlap to average, no Bernoulli sampling of the input, no MLP.
 
-The graph over (layer, quadrant) has no cycle, so it unrolls to a feed-forward network (`unrolled`).
+The graph over (layer, quadrant) has no cycle, so it unrolls to a feed-forward network (`unrolled`). The image arrives
+cut into its quadrants, stacked as channels: cutting is no layer of a chip, and the host sends pixels in any order.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from seamount.models.networks.neurons import Neuron
-from seamount.models.networks.stages import GAMMA, Task, norm
+from seamount.models.networks.stages import GAMMA, Task, norm, reset
 
 Carry = Literal["none", "spikes"]
 ORDER = (0, 1, 2, 3)
@@ -39,7 +40,8 @@ class Plan:
 
 
 class GroupNetwork(nn.Module):
-    """One step: x (B, C, H, W) to logits (B, classes). All groups share their weights; each has its own neurons.
+    """One step: x (B, 4 C, H, W), the quadrants, to logits (B, classes). All groups share their weights; each has its
+    own neurons. task.shape: (4 C, H, W).
 
     order: in which the groups are visited; changing it after training is the control of the mechanism test.
     """
@@ -47,21 +49,20 @@ class GroupNetwork(nn.Module):
     def __init__(self, task: Task, neuron: Neuron, plan: Plan) -> None:
         super().__init__()
         self.plan, self.task, self.order = plan, task, ORDER
-        before = (task.shape[0], *plan.channels[:-1])
+        before = (task.shape[0] // len(ORDER), *plan.channels[:-1])
         self.convs = nn.ModuleList(
             nn.Conv2d(b, c, 3, padding=1, bias=False) for b, c in zip(before, plan.channels, strict=True)
         )
         self.norms = nn.ModuleList(norm(nn.BatchNorm2d(c), GAMMA) for c in plan.channels)
         self.neurons = nn.ModuleList(nn.ModuleList(neuron() for _ in ORDER) for _ in plan.channels)
-        side = (task.shape[1] // 2 // 2 ** sum(plan.pool), task.shape[2] // 2 // 2 ** sum(plan.pool))
+        pixels = task.shape[1] * task.shape[2] // 4 ** sum(plan.pool)
         groups = 1 if plan.last_only else len(ORDER)
-        self.head = nn.Linear(groups * plan.channels[-1] * side[0] * side[1], task.classes)
+        self.head = nn.Linear(groups * plan.channels[-1] * pixels, task.classes)
         lateral = plan.channels if plan.carry == "spikes" else ()
         self.lateral = nn.ModuleList(nn.Conv2d(c, c, 1, bias=False) for c in lateral)
 
     def forward(self, x: Tensor) -> Tensor:
-        rows, columns = x.shape[2] // 2, x.shape[3] // 2
-        parts = [x[:, :, i : i + rows, j : j + columns] for i in (0, rows) for j in (0, columns)]
+        parts = x.chunk(len(ORDER), 1)
         carried: list[Tensor | None] = [None] * len(self.convs)
         ends = []
         for q in self.order:
@@ -76,7 +77,7 @@ class GroupNetwork(nn.Module):
             before = carried[i]
             if self.plan.carry == "spikes" and before is not None:
                 current = current + self.lateral[i](before)
-            x = self.neurons[i][q](current)  # type: ignore[index]
+            x = _at(self.neurons, i, q)(current)
             carried[i] = x
             if self.plan.pool[i]:
                 x = nn.functional.avg_pool2d(x, 2)
@@ -84,50 +85,54 @@ class GroupNetwork(nn.Module):
 
 
 class Unrolled(nn.Module):
-    """The same function as layers that a chip has: no slicing, no weight used twice, no batch norm in the first layer.
+    """The same function as layers that a chip has: no slicing, no weight used twice.
 
-    The first layer of each group is a linear layer over the whole image that is zero outside its quadrant. The
-    classifier is one linear layer per group, added up.
+    The first convolution of a group has zeros for the other quadrants' channels. The classifier is one linear layer
+    per group, added up.
     """
 
     def __init__(self, network: GroupNetwork) -> None:
         super().__init__()
         plan = network.plan
-        self.first = nn.ModuleList(_cut(network, q) for q in ORDER)
-        shape = (network.task.shape[1] // 2, network.task.shape[2] // 2)
-        self.shape = nn.Unflatten(1, (plan.channels[0], *shape))
-        self.convs = nn.ModuleList(_copies(network.convs[i]) for i in range(1, len(plan.channels)))
-        self.norms = nn.ModuleList(_copies(network.norms[i]) for i in range(1, len(plan.channels)))
-        self.lateral = nn.ModuleList(_copies(layer) for layer in network.lateral)
+        first = nn.ModuleList(_first(network, q) for q in ORDER)
+        self.convs = nn.ModuleList([first, *map(_copies, list(network.convs)[1:])])
+        self.norms = nn.ModuleList(map(_copies, network.norms))
+        self.lateral = nn.ModuleList(map(_copies, network.lateral))
         self.neurons = copy.deepcopy(network.neurons)
         self.pool = nn.ModuleList(nn.ModuleList(nn.AvgPool2d(2) for _ in ORDER) for _ in plan.channels)
         self.heads = nn.ModuleList(_heads(network))
         self.flatten, self.plan, self.order = nn.Flatten(), plan, network.order
 
     def forward(self, x: Tensor) -> Tensor:
-        image = self.flatten(x)
-        carried: list[Any] = [None] * len(self.plan.channels)
-        logits: Any = None
+        carried: list[Tensor | None] = [None] * len(self.plan.channels)
+        parts = []
         for q in self.order:
-            s: Any = None
-            for i in range(len(self.plan.channels)):
-                if i == 0:
-                    current = self.shape(self.first[q](image))
-                else:
-                    current = self.norms[i - 1][q](self.convs[i - 1][q](s))  # type: ignore[index]
-                if carried[i] is not None and self.lateral:
-                    current = current + self.lateral[i][q](carried[i])  # type: ignore[index]
-                s = carried[i] = self.neurons[i][q](current)  # type: ignore[index]
+            s = x
+            for i in range(len(carried)):
+                s = self._layer(i, q, s, carried[i])
+                carried[i] = s
                 if self.plan.pool[i]:
-                    s = self.pool[i][q](s)  # type: ignore[index]
+                    s = _at(self.pool, i, q)(s)
             if not self.plan.last_only or q == self.order[-1]:
-                part = self.heads[0 if self.plan.last_only else q](self.flatten(s))
-                logits = part if logits is None else logits + part
-        return logits  # type: ignore[no-any-return]
+                parts.append(self.heads[0 if self.plan.last_only else q](self.flatten(s)))
+        return sum(parts[1:], parts[0])
+
+    def _layer(self, i: int, q: int, x: Tensor, before: Tensor | None) -> Tensor:
+        current = _at(self.norms, i, q)(_at(self.convs, i, q)(x))
+        if before is not None and len(self.lateral):
+            current = current + _at(self.lateral, i, q)(before)
+        spikes: Tensor = _at(self.neurons, i, q)(current)
+        return spikes
+
+
+def _at(layers: nn.ModuleList, i: int, q: int) -> Any:
+    """Layer i of group q."""
+    return cast("nn.ModuleList", layers[i])[q]
 
 
 def unrolled(network: GroupNetwork) -> Unrolled:
     """The network as it is deployed, in evaluation mode."""
+    reset(network)
     return Unrolled(network).eval()
 
 
@@ -135,25 +140,14 @@ def _copies(layer: nn.Module) -> nn.ModuleList:
     return nn.ModuleList(copy.deepcopy(layer) for _ in ORDER)
 
 
-def _cut(network: GroupNetwork, q: int) -> nn.Linear:
-    """Quadrant, convolution and batch norm of the first layer as one linear layer, by its columns."""
-    conv, batchnorm = network.convs[0], network.norms[0]
-    was = batchnorm.training
-    batchnorm.eval()
-    _, height, width = network.task.shape
-    rows, columns = height // 2, width // 2
-    top, left = rows * (q // 2), columns * (q % 2)
+def _first(network: GroupNetwork, q: int) -> nn.Conv2d:
+    """The first convolution of a group, over the channels of all quadrants."""
+    shared = cast("nn.Conv2d", network.convs[0])
+    wide = nn.Conv2d(len(ORDER) * shared.in_channels, shared.out_channels, 3, padding=1, bias=False)
     with torch.no_grad():
-        size = int(torch.tensor(network.task.shape).prod())
-        basis = torch.eye(size).reshape(size, *network.task.shape)
-        part = slice(top, top + rows), slice(left, left + columns)
-        bias = batchnorm(conv(torch.zeros(1, network.task.shape[0], rows, columns))).flatten()
-        answers = batchnorm(conv(basis[:, :, part[0], part[1]])).flatten(1) - bias
-        layer = nn.Linear(size, bias.numel())
-        layer.weight.copy_(answers.T)
-        layer.bias.copy_(bias)
-    batchnorm.train(was)
-    return layer
+        wide.weight.zero_()
+        wide.weight[:, q * shared.in_channels : (q + 1) * shared.in_channels] = shared.weight
+    return wide
 
 
 def _heads(network: GroupNetwork) -> Sequence[nn.Linear]:

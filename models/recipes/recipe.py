@@ -62,12 +62,12 @@ class Recipe:
 
     name: ClassVar[str] = ""
     steps: int = 4
-    """T of training; the deployed network reads the mean over so many steps unless told otherwise."""
+    """T for which the network is meant; what is deployed reads the mean over so many steps."""
     neuron: Neuron = field(default_factory=Neuron)
 
     @property
-    def read_steps(self) -> int:
-        """T for which the network is meant to be used."""
+    def training_steps(self) -> int:
+        """Steps that training runs, where they are more than `steps`."""
         return self.steps
 
     def phases(self, epochs: int) -> tuple[Phase, ...]:

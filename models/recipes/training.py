@@ -130,7 +130,9 @@ def _epoch(
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     order = torch.randperm(len(data.y), generator=generator)
-    batches = [b for b in order.split(schedule.batch) if len(b) > 1]
+    # A smaller last batch would give batch norms statistics of a few samples.
+    size = min(schedule.batch, len(order))
+    batches = order[: len(order) // size * size].split(size)
     totals: dict[str, float] = {}
     for i, chosen in enumerate(batches):
         rate = schedule.rate * phase.rate * _share((epoch + i / len(batches)) / phase.epochs, phase)

@@ -48,6 +48,10 @@ class Tssd(Recipe):
     temperature: float = 2.0
     both: bool = True
 
+    @property
+    def training_steps(self) -> int:
+        return max(self.steps, self.teacher_steps)
+
     def trainee(self, build: Builder, phase: Phase) -> nn.Module:
         network = build(self.neuron)
         return WithWeakClassifier(network, (len(network.stages) - 1) // 2) if self.spatial else network

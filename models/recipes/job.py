@@ -1,0 +1,134 @@
+"""A training job from names: data, network and recipe to a trained network and its model file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from seamount.compiler.errors import InputError, Problem, raise_all
+from seamount.models.data import datasets
+from seamount.models.data.samples import Data
+from seamount.models.networks.grouped import GroupNetwork, unrolled
+from seamount.models.networks.registry import maker
+from seamount.models.networks.stages import Task
+from seamount.models.recipes.evaluate import Scores, evaluate
+from seamount.models.recipes.pipe import adapt
+from seamount.models.recipes.recipe import Builder, Recipe
+from seamount.models.recipes.training import Report, Samples, Schedule, Trained, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """network, data: names. limit: training samples used; start: weights of an earlier job's checkpoint.
+
+    Test scores are computed once, after the last update.
+    """
+
+    recipe: Recipe
+    network: str
+    data: str
+    seed: int = 0
+    schedule: Schedule = field(default_factory=Schedule)
+    limit: int | None = None
+    root: Path | None = None
+    device: str = "cpu"
+    checkpoint: Path | None = None
+    start: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """network: as deployed. scores: on the test split, at T = 1, 2, 4 and the recipe's own T, as far as data last."""
+
+    network: nn.Module
+    scores: Scores
+    trained: Trained
+    parameters: int
+    test: Data
+    steps: int
+
+
+def run(job: Job, report: Report | None = None) -> Outcome:
+    """Train and score. Raises InputError with what cannot be used."""
+    _check(job)
+    steps = job.recipe.steps
+    bins = job.recipe.training_steps if job.data in datasets.BINNED else None
+    training = datasets.load(job.data, "train", job.root, job.limit, bins)
+    test = datasets.load(job.data, "test", job.root, None, bins)
+    data, held_out = _samples(training), _samples(test)
+    task = Task(tuple(data.x.shape[1 if data.constant else 2 :]), _classes(training))
+    make = maker(job.network)
+
+    def build(activation: Any) -> Any:
+        return make(task, activation)
+
+    trained = train(
+        job.recipe, build, data, job.schedule, job.seed,
+        device=job.device, start=_start(job, build), checkpoint=job.checkpoint, report=report,
+    )  # fmt: skip
+    network = trained.network.cpu()
+    if isinstance(network, GroupNetwork):
+        network = unrolled(network)
+    longest = 4 if held_out.constant else held_out.x.shape[1]
+    read = sorted({t for t in (1, 2, 4, steps) if t <= max(longest, steps)})
+    scores = evaluate(network, held_out, read)
+    return Outcome(network, scores, trained, sum(p.numel() for p in network.parameters()), test, steps)
+
+
+def write(job: Job, outcome: Outcome, path: Path, golden: int = 3) -> None:
+    """The model file that `seamount compile` reads, checked against the network's own spikes."""
+    from seamount.frontends import save
+
+    test = outcome.test
+    constant = test.encoding != "sequence"
+    count = min(golden, len(test.y))
+    x = test.x[:count] if constant else test.x[:count, : outcome.steps]
+    save(
+        outcome.network,
+        path,
+        sample=x,
+        steps=outcome.steps if constant else None,
+        readout="mean",
+        labels=test.y[:count],
+        classes=test.classes,
+        accuracy=outcome.scores.accuracy[outcome.steps],
+        coding="graded",
+        input_range=(test.low, test.high),
+        name=path.stem,
+        description=f"{job.network} trained by {job.recipe!r} on {job.data}, seed {job.seed}",
+    )
+
+
+def _samples(data: Data) -> Samples:
+    return Samples(torch.from_numpy(data.x), torch.from_numpy(data.y), data.encoding != "sequence")
+
+
+def _classes(data: Data) -> int:
+    return len(data.classes) or int(data.y.max()) + 1
+
+
+def _start(job: Job, build: Builder) -> dict[str, Any] | None:
+    """Weights of an earlier checkpoint, fitted to this network."""
+    if job.start is None:
+        return None
+    try:
+        state = torch.load(job.start, weights_only=True, map_location="cpu")["weights"]
+        return adapt(state, build(job.recipe.neuron))
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, StopIteration) as error:
+        found = f"cannot be used: {str(error).splitlines()[0]}"
+        raise InputError(Problem(str(job.start), found, "give a file that --checkpoint wrote")) from None
+
+
+def _check(job: Job) -> None:
+    problems = []
+    if job.device.startswith("cuda") and not torch.cuda.is_available():
+        problems.append(Problem(f"--device {job.device}", "no CUDA device is there", "use --device cpu"))
+    elif job.device.split(":")[0] not in ("cpu", "cuda"):
+        problems.append(Problem(f"--device {job.device}", "is unknown", "use cpu or cuda"))
+    if job.schedule.amp and not job.device.startswith("cuda"):
+        problems.append(Problem("--amp", "mixed precision is for a GPU", "add --device cuda, or leave it out"))
+    raise_all(InputError, problems)
