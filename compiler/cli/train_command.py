@@ -32,7 +32,8 @@ def train(
     flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the images.")] = False,
     limit: Annotated[int | None, typer.Option(min=2, help="Train on so many samples only.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Written after each epoch; run again, it goes on there, exactly.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Written after each epoch; run again, it goes on there, exactly."),
     ] = None,
     start: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Begin with the weights of an earlier --checkpoint (pipe-d).")

@@ -1,1 +1,1 @@
-"""Small tests of what each training method claims, with paired seeds and gates: python -m seamount.models.mechanisms."""
+"""Small tests of what each training method claims, paired by seeds: python -m seamount.models.mechanisms."""

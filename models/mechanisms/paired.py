@@ -18,7 +18,7 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """One trained variant. accuracy: T -> share of test samples; seconds: of training; more: what the test adds."""
+    """One trained variant. accuracy: T -> share of test samples; seconds: of processor time in training; more: what the test adds."""
 
     variant: str
     seed: int
@@ -61,7 +61,7 @@ class Result:
         return found
 
 
-def network(layers: str, task: Task, gamma: float = 0.5) -> Builder:
+def plain_network(layers: str, task: Task, gamma: float = 0.5) -> Builder:
     """A builder of the plain network."""
     return lambda activation: chain(layers, task, activation, gamma)
 

@@ -1,14 +1,18 @@
-"""The mechanism tests: settings and gates, one function per method. Source: the methods' published mechanisms; the gates
-were fixed before these runs, from pilot runs with other seeds."""
+"""The mechanism tests: settings and gates, one function per method.
+
+The gates were fixed before these runs, from pilot runs of each method's mechanism at this size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import mean
+from typing import cast
 
 from seamount.models.mechanisms import sets
-from seamount.models.mechanisms.paired import Gate, Result, Run, Tick, differences, gate, network, run
+from seamount.models.mechanisms.paired import Gate, Result, Run, Tick, differences, gate, plain_network, run
 from seamount.models.networks.grouped import GroupNetwork, Plan
 from seamount.models.networks.stages import Task
 from seamount.models.recipes.etc import Etc
@@ -29,7 +33,7 @@ QUADRANTS = Task((4, 4, 4), 10)
 def consistency(seeds: Seeds, tick: Tick) -> list[Result]:
     """ETC (methods: temporal consistency): trained at T = 4, read at T = 1."""
     variants = {"plain": Plain(), "tet": Tet(), "etc": Etc()}
-    build = network(sets.LAYERS["digits"], DIGITS)
+    build = plain_network(sets.LAYERS["digits"], DIGITS)
     runs = []
     for seed in seeds:
         data = sets.digits(1000, seed)
@@ -48,7 +52,7 @@ def consistency(seeds: Seeds, tick: Tick) -> list[Result]:
 
 def bridge(seeds: Seeds, tick: Tick) -> list[Result]:
     """pipe-S: the annealed clip against a transplanted ReLU before any spiking epoch; then against scratch."""
-    build = network(sets.LAYERS["digits"], DIGITS)
+    build = plain_network(sets.LAYERS["digits"], DIGITS)
     epochs, runs = 20, []
     clip, relu = PipeS(tuning_epochs=0), PipeS(tuning_epochs=0, activation="relu")
     variants = {
@@ -64,7 +68,12 @@ def bridge(seeds: Seeds, tick: Tick) -> list[Result]:
             runs.append(run(name, recipe, build, data, Schedule(epochs, 32), seed, (1, 2, 4), tick)[0])
     time = _seconds(runs, "clip + 2") / _seconds(runs, "scratch")
     gates = (
-        gate("clip - relu at T = 1, no spiking epoch: mean >= 8, every seed", differences(runs, "clip", "relu", 1), 8, True),
+        gate(
+            "clip - relu at T = 1, no spiking epoch: mean >= 8, every seed",
+            differences(runs, "clip", "relu", 1),
+            8,
+            True,
+        ),
         gate("clip + 2 - scratch at T = 4: mean >= -1", differences(runs, "clip + 2", "scratch", 4), -1),
         Gate("clip + 2: at most half the training time of scratch", f"{time:.2f}", time <= 0.5),
     )
@@ -77,7 +86,7 @@ def joint(seeds: Seeds, tick: Tick) -> list[Result]:
     As published, logits are summed over the steps and batch norm starts at 1; at that working point plain training is
     weak. Plain training as everywhere else here, on mean logits, is the stronger opponent, and has a gate of its own.
     """
-    build = network(sets.LAYERS["digits"], DIGITS, gamma=1.0)
+    build = plain_network(sets.LAYERS["digits"], DIGITS, gamma=1.0)
     full = Joint()
     off = replace(full, artificial=False, factorise=False, branches=0)
     variants = {
@@ -113,7 +122,7 @@ def joint(seeds: Seeds, tick: Tick) -> list[Result]:
 
 def self_distillation(seeds: Seeds, tick: Tick) -> list[Result]:
     """TSSD with the extra cross-entropy: one network for T = 2 and T = 4."""
-    build = network(sets.LAYERS["nmnist"], EVENTS)
+    build = plain_network(sets.LAYERS["nmnist"], EVENTS)
     variants = {
         "direct": Plain(steps=2),
         "cut": Plain(steps=4),
@@ -141,13 +150,12 @@ def groups(seeds: Seeds, tick: Tick) -> list[Result]:
     for seed in seeds:
         data = sets.digits(1000, seed, "digits-quadrants")
         for name, plan in {"none": Plan(carry="none", last_only=True), "spikes": Plan(last_only=True)}.items():
-            done, trained = run(
-                name, recipe, lambda neuron, plan=plan: GroupNetwork(QUADRANTS, neuron, plan),
-                data, Schedule(20, 32), seed, (1,), tick,
-            )  # fmt: skip
+            build = partial(GroupNetwork, QUADRANTS, plan=plan)
+            done, trained = run(name, recipe, build, data, Schedule(20, 32), seed, (1,), tick)
             runs.append(done)
-        trained.network.order = (2, 0, 1, 3)
-        scrambled = evaluate(trained.network, data[1], (1,))
+        network = cast("GroupNetwork", trained.network)
+        network.order = (2, 0, 1, 3)
+        scrambled = evaluate(network, data[1], (1,))
         runs.append(Run("spikes, order changed", seed, scrambled.accuracy, 0.0, scrambled.rates, 0.0))
     gates = (
         gate("spikes - none, last quadrant: mean >= 5, every seed", differences(runs, "spikes", "none", 1), 5, True),

@@ -115,7 +115,8 @@ class Unrolled(nn.Module):
                     s = _at(self.pool, i, q)(s)
             if not self.plan.last_only or q == self.order[-1]:
                 parts.append(self.heads[0 if self.plan.last_only else q](self.flatten(s)))
-        return sum(parts[1:], parts[0])
+        logits: Tensor = sum(parts[1:], parts[0])
+        return logits
 
     def _layer(self, i: int, q: int, x: Tensor, before: Tensor | None) -> Tensor:
         current = _at(self.norms, i, q)(_at(self.convs, i, q)(x))

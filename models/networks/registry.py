@@ -40,13 +40,14 @@ def _make_residual(how: Mapping[str, Any], task: Task, activation: Activation) -
 
 
 _OURS, _HE, _FANG = "written for Seamount", "He et al., CVPR 2016", "Fang et al., NeurIPS 2021 (SEW-ADD)"
+_VGG = "Simonyan and Zisserman, arXiv:1409.1556"
 _VGG_SNN = "64C3-128C3-AP2-256C3-256C3-AP2-512C3-512C3-AP2-512C3-512C3-AP2"
 
 NETWORKS: Mapping[str, Entry] = {
     "digits-conv3": _chain("16C3-AP2-32C3-AP2-32C3", _OURS, "8 x 8 images"),
     "conv3": _chain("16C5/2-32C3-AP2-32C3", _OURS, "28 x 28 images, 34 x 34 event frames"),
-    "vgg-narrow": _chain("16C3-16C3-AP2-32C3-32C3-AP2-64C3-64C3-AP2", "Simonyan and Zisserman, narrowed", "32 x 32 images"),
-    "vgg-small": _chain("64C3-64C3-AP2-128C3-128C3-AP2-256C3-256C3-AP2", "Simonyan and Zisserman", "32 x 32 images"),
+    "vgg-narrow": _chain("16C3-16C3-AP2-32C3-32C3-AP2-64C3-64C3-AP2", _VGG + ", narrowed", "32 x 32 images"),
+    "vgg-small": _chain("64C3-64C3-AP2-128C3-128C3-AP2-256C3-256C3-AP2", _VGG, "32 x 32 images"),
     "vgg-snn": _chain(_VGG_SNN, "Deng et al., arXiv:2202.11946", "48 x 48 event frames"),
     "resnet-narrow": _residual(
         "16-32-64 channels, one block each, stem of stride 2", _HE + ", narrowed", "28 x 28 and 32 x 32 images",
@@ -76,4 +77,6 @@ def maker(name: str) -> Maker:
     if name[:1].isdigit() or name.startswith("FC"):
         return _chain(name, "", "").make
     known = ", ".join(NETWORKS)
-    raise InputError(Problem(f"network '{name}'", "does not exist", f"use one of {known}, or a form like 16C3-AP2-32C3"))
+    raise InputError(
+        Problem(f"network '{name}'", "does not exist", f"use one of {known}, or a form like 16C3-AP2-32C3")
+    )

@@ -65,8 +65,8 @@ _TOKEN = re.compile(r"(?P<conv>\d+)C(?P<kernel>\d+)(/(?P<stride>\d+))?|AP(?P<poo
 def chain(layers: str, task: Task, activation: Activation, gamma: float = GAMMA) -> Network:
     """A plain network from its short form, e.g. "16C5/2-32C3-AP2-32C3".
 
-    nCk/s: convolution with n channels, kernel k and stride s, batch norm, activation; a stage each. FCn: the same with a
-    linear layer. APk: average pool over k x k. GAP: over the whole image. The linear classifier follows.
+    nCk/s: convolution with n channels, kernel k and stride s, batch norm, activation; a stage each. FCn: the same with
+    a linear layer. APk: average pool over k x k. GAP: over the whole image. The linear classifier follows.
     Raises InputError for a word that is none of these.
     """
     stages: list[list[nn.Module]] = []
@@ -127,8 +127,8 @@ def reset(network: nn.Module) -> None:
 def unroll(network: nn.Module, x: Tensor, steps: int, constant: bool) -> list[Tensor]:
     """Logits (B, classes) of each step, from cleared states.
 
-    x: (B, *shape) shown at every step when `constant`, else (B, T, *shape), of which the first `steps` are used. Step by
-    step, so that the first t logits are those of a run over t steps, batch norm included.
+    x: (B, *shape) shown at every step when `constant`, else (B, T, *shape), of which the first `steps` are used. Step
+    by step, so that the first t logits are those of a run over t steps, batch norm included.
     """
     reset(network)
     return [network(x if constant else x[:, t]) for t in range(steps)]

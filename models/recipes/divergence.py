@@ -16,9 +16,7 @@ def soft_divergence(pupil: Tensor, teacher: Tensor, temperature: float) -> Tenso
     pupil, teacher: logits (B, classes). Hinton, Vinyals, Dean, arXiv:1503.02531.
     """
     target = log_softmax(teacher.detach() / temperature, 1)
-    return temperature**2 * kl_div(
-        log_softmax(pupil / temperature, 1), target, reduction="batchmean", log_target=True
-    )
+    return temperature**2 * kl_div(log_softmax(pupil / temperature, 1), target, reduction="batchmean", log_target=True)
 
 
 def pairwise(outputs: Sequence[Tensor], temperature: float) -> Tensor:
@@ -30,9 +28,7 @@ def pairwise(outputs: Sequence[Tensor], temperature: float) -> Tensor:
     steps = len(outputs)
     if steps < 2:
         return outputs[0].new_zeros(())
-    terms = [
-        soft_divergence(outputs[i], outputs[j], temperature) for i in range(steps) for j in range(steps) if i != j
-    ]
+    terms = [soft_divergence(outputs[i], outputs[j], temperature) for i in range(steps) for j in range(steps) if i != j]
     return torch.stack(terms).sum() / (steps * (steps - 1))
 
 

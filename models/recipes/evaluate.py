@@ -17,8 +17,8 @@ from seamount.models.recipes.training import Samples
 
 @dataclass(frozen=True)
 class Scores:
-    """accuracy: T -> share of samples right when the mean logits of the first T steps decide. divergence: mean pairwise KL
-    between the steps' class distributions, temperature 1, in nats. rates: neuron layer -> spikes per neuron and step."""
+    """accuracy: T -> share of samples right when the mean logits of the first T steps decide. divergence: mean pairwise
+    KL between the steps' class distributions, in nats. rates: neuron layer -> spikes per neuron and step."""
 
     accuracy: dict[int, float]
     divergence: float
@@ -32,8 +32,7 @@ def evaluate(network: nn.Module, data: Samples, steps: Sequence[int], batch: int
     most = max(steps)
     rates, hooks = _watched_rates(network)
     logits = [
-        torch.stack(unroll(network, data.x[i : i + batch], most, data.constant))
-        for i in range(0, len(data.y), batch)
+        torch.stack(unroll(network, data.x[i : i + batch], most, data.constant)) for i in range(0, len(data.y), batch)
     ]
     for hook in hooks:
         hook.remove()

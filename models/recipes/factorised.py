@@ -24,4 +24,5 @@ class SharedVectors(nn.Module):
     def weight(self, member: str) -> Tensor:
         """The convolution weight of a member, multiplied out."""
         product = (self.u * self.sigma[member][:, None, :]) @ self.v
-        return product.unflatten(0, self.kernel).permute(2, 3, 0, 1)
+        weight: Tensor = product.unflatten(0, self.kernel).permute(2, 3, 0, 1)
+        return weight

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy, log_softmax, softmax
 
 from seamount.models.networks.neurons import Neuron
-from seamount.models.networks.stages import Network, reset
+from seamount.models.networks.stages import Activation, Network, reset
 from seamount.models.recipes.auxiliary import Branch
 from seamount.models.recipes.factorised import SharedVectors
 from seamount.models.recipes.recipe import Batch, Builder, Phase, Recipe
@@ -63,7 +63,8 @@ class Pair(nn.Module):
 
     def weights(self, member: str) -> dict[str, Tensor]:
         """The multiplied-out weights of a half, under the names they have in its network."""
-        return {n: f.weight(member) for n, f in zip(self.names, self.factors, strict=True)}
+        factors = cast("list[SharedVectors]", list(self.factors))
+        return {n: f.weight(member) for n, f in zip(self.names, factors, strict=True)}
 
     def run(self, member: str, batch: Batch, steps: int) -> Exits:
         """Logits and features of all exits, summed over the steps."""
@@ -72,9 +73,7 @@ class Pair(nn.Module):
         given = {f"network.{n}": w for n, w in self.weights(member).items()}
         frames = [batch.x if batch.constant else batch.x[:, t] for t in range(steps)]
         found = [functional_call(half, given, (x,)) for x in frames]
-        logits, features = (
-            [torch.stack(at).sum(0) for at in zip(*(f[i] for f in found), strict=True)] for i in (0, 1)
-        )
+        logits, features = ([torch.stack(at).sum(0) for at in zip(*(f[i] for f in found), strict=True)] for i in (0, 1))
         return logits, features
 
 
@@ -105,11 +104,13 @@ class Joint(Recipe):
     temperature: float = 3.0
 
     def trainee(self, build: Builder, phase: Phase) -> nn.Module:
-        kinds = {"snn": self.neuron, **({"ann": nn.ReLU} if self.artificial else {})}
+        kinds: dict[str, Activation] = {"snn": self.neuron}
+        if self.artificial:
+            kinds["ann"] = nn.ReLU
         networks = {m: build(activation) for m, activation in kinds.items()}
         return Pair({m: Half(networks[m], self._branches(networks[m], kinds[m])) for m in kinds}, self.factorise)
 
-    def _branches(self, network: Network, activation: type[nn.Module] | Neuron) -> nn.ModuleList:
+    def _branches(self, network: Network, activation: Activation) -> nn.ModuleList:
         shapes = network.shapes[:-1][: self.branches]
         return nn.ModuleList(Branch(s[0], network.classes, activation, gamma=1.0) for s in shapes)
 

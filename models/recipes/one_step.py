@@ -1,4 +1,4 @@
-"""One-time-step training, for networks whose groups hand spikes to one another within the step (networks/grouped.py)."""
+"""One-time-step training, for networks whose groups hand spikes on within the step (networks/grouped.py)."""
 
 from __future__ import annotations
 

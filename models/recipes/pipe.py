@@ -21,7 +21,7 @@ class Ramp(torch.autograd.Function):
         return ((x - lo) / (hi - lo)).clamp(0, 1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         return gradient * ((x - 0.5).abs() < 0.5), None, None
 

@@ -77,7 +77,8 @@ class Recipe:
     def trainee(self, build: Builder, phase: Phase) -> nn.Module:
         """What the optimizer sees: the network, and whatever exists in training only. The network is built first, so
         that its initial weights are those of plain training with the same seed."""
-        return build(self.neuron)
+        network: nn.Module = build(self.neuron)
+        return network
 
     def transfer(self, before: nn.Module, after: nn.Module) -> None:
         """What a phase takes over from the one before it: everything of the same name."""

@@ -27,7 +27,7 @@ RECIPES: Mapping[str, Recipe] = {
     "pipe-d": PipeD(),
     "one-step": OneStep(),
 }
-"""Name -> recipe. branch-ce is the rival of joint, pipe-relu that of pipe-s, tet that of etc, plain at short T of tssd."""
+"""Name -> recipe. Rivals: branch-ce of joint, pipe-relu of pipe-s, tet of etc, plain at short T of tssd."""
 
 
 def recipe(name: str) -> Recipe:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Schedule:
     momentum: float = 0.9
     decay: float = 1e-4
     amp: bool = False
-    augment: Augment = Augment()
+    augment: Augment = field(default_factory=Augment)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """trainee: network and training-only modules; history: one entry per epoch; seconds: spent in training here."""
+    """trainee: network and training-only modules; history: one entry per epoch; seconds of processor time, this call."""
 
     trainee: nn.Module
     network: nn.Module
@@ -80,7 +80,7 @@ def train(
     checkpoint: file that is written after each epoch, and from which the run goes on when it is there.
     Raises InputError when the checkpoint belongs to another run.
     """
-    begin = time.perf_counter()
+    begin = time.process_time()
     data = data.to(device)
     phases = recipe.phases(schedule.epochs)
     point = read_checkpoint(checkpoint, _identity(recipe, schedule, seed, data)) if checkpoint else None
@@ -112,7 +112,7 @@ def train(
                 report(phase.name, len(history), sum(p.epochs for p in phases), terms)
     assert trainee is not None
     trainee.eval()
-    return Trained(trainee, recipe.deployed(trainee).eval(), history, time.perf_counter() - begin)
+    return Trained(trainee, recipe.deployed(trainee).eval(), history, time.process_time() - begin)
 
 
 def _epoch(
@@ -132,7 +132,7 @@ def _epoch(
     order = torch.randperm(len(data.y), generator=generator)
     # A smaller last batch would give batch norms statistics of a few samples.
     size = min(schedule.batch, len(order))
-    batches = order[: len(order) // size * size].split(size)
+    batches = list(order[: len(order) // size * size].reshape(-1, size))
     totals: dict[str, float] = {}
     for i, chosen in enumerate(batches):
         rate = schedule.rate * phase.rate * _share((epoch + i / len(batches)) / phase.epochs, phase)
