@@ -47,7 +47,7 @@ def train(
     quiet: o.Quiet = False,
 ) -> None:
     """Train a network by a published low-latency method (docs/methods.md) and save it for compile."""
-    job_module = _training_modules(threads)
+    job_module = _training_modules()
     from seamount.models.recipes.augment import Augment
     from seamount.models.recipes.registry import recipe as named
     from seamount.models.recipes.training import Schedule
@@ -55,7 +55,7 @@ def train(
     chosen = named(recipe) if steps is None else replace(named(recipe), steps=steps)
     schedule = Schedule(epochs, batch, rate, amp=amp, augment=Augment(crop, flip))
     job = job_module.Job(
-        chosen, network, data, seed, schedule, limit, data_folder, device, checkpoint, start
+        chosen, network, data, seed, schedule, limit, data_folder, device, threads, checkpoint, start
     )  # fmt: skip
     with progress(f"train {recipe}", quiet) as tick:
 
@@ -74,16 +74,13 @@ def train(
         _print(outcome, output)
 
 
-def _training_modules(threads: int) -> Any:
-    """The job module, with torch set up. Raises InputError without PyTorch or SpikingJelly."""
+def _training_modules() -> Any:
+    """The job module. Raises InputError without PyTorch or SpikingJelly."""
     try:
-        import torch
-
         from seamount.models.recipes import job
     except ModuleNotFoundError as error:
         found = f"needs the Python package '{error.name}', which is not installed"
         raise InputError(Problem("seamount train", found, "pip install 'seamount[spikingjelly,data]'")) from None
-    torch.set_num_threads(threads)
     return job
 
 

@@ -18,7 +18,8 @@ Tick = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Run:
-    """One trained variant. accuracy: T -> share of test samples; seconds: of processor time in training; more: what the test adds."""
+    """One trained variant. accuracy: T -> share of test samples; seconds: processor time of training; more: what the
+    test adds."""
 
     variant: str
     seed: int

@@ -36,6 +36,7 @@ class Job:
     limit: int | None = None
     root: Path | None = None
     device: str = "cpu"
+    threads: int = 1
     checkpoint: Path | None = None
     start: Path | None = None
 
@@ -55,6 +56,7 @@ class Outcome:
 def run(job: Job, report: Report | None = None) -> Outcome:
     """Train and score. Raises InputError with what cannot be used."""
     _check(job)
+    torch.set_num_threads(job.threads)
     steps = job.recipe.steps
     bins = job.recipe.training_steps if job.data in datasets.BINNED else None
     training = datasets.load(job.data, "train", job.root, job.limit, bins)

@@ -54,7 +54,7 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """trainee: network and training-only modules; history: one entry per epoch; seconds of processor time, this call."""
+    """trainee: network and training-only modules; history: an entry per epoch; seconds: processor time of this call."""
 
     trainee: nn.Module
     network: nn.Module

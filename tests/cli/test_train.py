@@ -1,0 +1,57 @@
+"""seamount train: from a recipe to a model file that compiles; what cannot be used is said and leaves nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import call, plain
+
+pytest.importorskip("torch")
+pytest.importorskip("spikingjelly")
+pytest.importorskip("sklearn")
+
+SMALL = ["--network", "4C3-AP2-8C3", "--limit", "256", "--epochs", "2"]
+
+
+def test_trained_network_compiles_and_runs(tmp_path: Path) -> None:
+    model, told, folder = tmp_path / "net.pt", tmp_path / "net.json", tmp_path / "net.seamount"
+    ran = call(["train", "etc", *SMALL, "--crop", "1", "-o", str(model), "--json", str(told)])
+    assert ran.code == 0, ran.err
+    assert "epoch 2/2 (train): task " in plain(ran.out) and f"model file: {model}" in plain(ran.out)
+    tree = json.loads(told.read_text())
+    assert set(tree["accuracy"]) == {"1", "2", "4"} and len(tree["history"]) == 2
+    assert call(["compile", str(model), "-o", str(folder)]).code == 0
+    ran = call(["run", str(folder), "--data", "digits", "--json", str(told)])
+    assert ran.code == 0, ran.err
+    stated = json.loads(told.read_text())
+    assert stated["float_accuracy"] == pytest.approx(tree["accuracy"]["4"])
+    assert stated["accuracy"] == pytest.approx(stated["float_accuracy"], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "recipe 'nothing': does not exist"),
+        (["etc", "--network", "resnet"], "network 'resnet': does not exist"),
+        (["etc", "--network", "16C3-MP2"], "network '16C3-MP2': 'MP2' is not understood here"),
+        (["etc", "--data", "nowhere"], "data 'nowhere': is neither"),
+        (["etc", "--device", "tpu"], "--device tpu: is unknown"),
+        (["etc", "--amp"], "--amp: mixed precision is for a GPU"),
+        (["pipe-d", "--start", "missing.pt"], "missing.pt: cannot be used"),
+    ],
+)
+def test_what_cannot_be_used(arguments: list[str], said: str, tmp_path: Path) -> None:
+    ran = call(["train", *arguments, "--epochs", "1", "--limit", "32", "-o", str(tmp_path / "net.pt")])
+    assert ran.code == 2 and said in plain(ran.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_method_two_trains_on_quadrants_and_is_deployed_unrolled(tmp_path: Path) -> None:
+    model = tmp_path / "net.pt"
+    chosen = ["--network", "grouped", "--data", "digits-quadrants", "--limit", "256", "--epochs", "1"]
+    ran = call(["train", "one-step", *chosen, "-o", str(model)])
+    assert ran.code == 0, ran.err
+    assert call(["compile", str(model), "-o", str(tmp_path / "a")]).code == 0
