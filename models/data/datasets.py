@@ -26,8 +26,6 @@ _IN_FOLDER: dict[str, tuple[str, _Loader]] = {
 _BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows, "digits-quadrants": digits.quadrants}
 NAMES = (*_BUILT_IN, *_IN_FOLDER)
 """Names that `load` knows besides .npz files and module:function."""
-BINNED = frozenset({"nmnist", "braille"})
-"""Event recordings, which `steps` cuts into time bins."""
 SPLITS = ("train", "test")
 BINNED = ("nmnist", "braille", "braille-7")
 """Event recordings, which `load` counts in as many time bins as it is asked for."""
