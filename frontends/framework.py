@@ -39,6 +39,10 @@ def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractConte
     return nullcontext()
 
 
+def _itself(module: torch.nn.Module) -> torch.nn.Module | str:
+    return module
+
+
 def _no_objections(name: str, module: torch.nn.Module) -> list[Problem]:
     return []
 
@@ -68,7 +72,8 @@ class Framework:
     network to their start; called before each sample.
     leads: neuron classes that take all steps at once with other leading axes than (T, N). networks: modules of the
     package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
-    a number of samples and steps, for as long as the context lasts.
+    a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
+    does the same, or "cause; remedy" where there is none.
     """
 
     name: str
@@ -87,6 +92,7 @@ class Framework:
     leads: Mapping[type, Lead] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
+    plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
 
     def is_neuron(self, module: torch.nn.Module) -> bool:
         """Whether the module is a neuron layer that can be written."""
@@ -136,10 +142,16 @@ class Framework:
         problems = []
         for name, module in self.leaves(model):
             where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
+            problems += layers.precision_objections(where, module)
             if self.is_neuron(module):
                 problems += self.neuron_objections(name or type(module).__name__.lower(), module)
             elif type(module) in self.layers:
-                problems += layers.objections(where, module, self.layers[type(module)])
+                plain = self.plain(module)
+                if isinstance(plain, str):
+                    found, _, remedy = plain.partition("; ")
+                    problems.append(Problem(where, found, remedy))
+                else:
+                    problems += layers.objections(where, plain, self.layers[type(module)])
             elif self.owns(module):
                 kind = type(module).__name__
                 supported = ", ".join(sorted(c.__name__ for c in self.neurons))

@@ -8,19 +8,19 @@ open questions about conventions are raised together.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import nir
 import numpy as np
 
-from seamount.compiler.errors import CompileError
+from seamount.compiler.errors import CompileError, ImportRefused, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.ops import Input, Op, Output, Shape
 from seamount.compiler.ir.shapes import output_shape
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir_flatten import Net, bypass, cut_off, flatten
 from seamount.frontends.nir_linear import LINEAR, WEIGHTS, rank_taken
-from seamount.frontends.nir_log import Log, Site
+from seamount.frontends.nir_log import Assumed, Log, Site
 from seamount.frontends.nir_neurons import NEURONS
 from seamount.frontends.nir_parameters import fitted
 from seamount.frontends.nir_recurrence import close_cycles
@@ -39,7 +39,33 @@ def from_nir(graph: nir.NIRGraph, meaning: Meaning, *, steps: int | None = None)
     source. Raises ImportRefused: broken structure, unusable fields, unconnected nodes, shapes that do not fit,
     neurons outside what Loihi can do, and a question for every convention that is needed and unknown.
     """
+    return _build(graph, meaning, steps, Log(meaning))
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What an import finds: the graph, or None and every problem; every convention used; what else it did."""
+
+    graph: Graph | None
+    problems: tuple[Problem, ...]
+    assumed: tuple[Assumed, ...]
+    notes: tuple[str, ...]
+
+
+def examine(graph: nir.NIRGraph, meaning: Meaning) -> Examined:
+    """As from_nir, but nothing is raised for what a file may hold: problems and conventions side by side."""
     log = Log(meaning)
+    found: Graph | None = None
+    raised: tuple[Problem, ...] = ()
+    try:
+        found = _build(graph, meaning, None, log)
+    except ImportRefused as refused:
+        raised = refused.problems
+    problems = dict.fromkeys([*log.problems, *raised, *log.questions()])
+    return Examined(found, tuple(problems), log.assumed(), log.notes())
+
+
+def _build(graph: nir.NIRGraph, meaning: Meaning, steps: int | None, log: Log) -> Graph:
     _check_conventions(meaning, steps, log)
     net = flatten(graph)
     for name in sorted(set(meaning.nodes) - set(net.nodes)):
@@ -221,4 +247,4 @@ def _output(site: Site, log: Log) -> Op | None:
     return Output() if rule is None else Output(rule)
 
 
-__all__ = ["from_nir"]
+__all__ = ["Examined", "examine", "from_nir"]

@@ -167,18 +167,40 @@ def kind_of(module: nn.Module) -> type:
 
 def has_offset(module: object) -> bool:
     """Whether a layer puts out something other than zeros for zeros."""
-    return getattr(module, "bias", None) is not None or isinstance(module, nn.modules.batchnorm._BatchNorm)
+    inner = module.modules() if isinstance(module, nn.Module) else ()
+    norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in inner)
+    return norms or getattr(module, "bias", None) is not None
 
 
 def is_leaf(module: nn.Module) -> bool:
     """Whether the module is a layer of torch.nn rather than a container or the user's own module."""
     if isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)):
         return False
-    return base_class(module).__module__.startswith("torch.nn.") and base_class(module) is not nn.Module
+    home = base_class(module)
+    return home.__module__.startswith(("torch.nn.", _QUANTIZED)) and home is not nn.Module
+
+
+_QUANTIZED = "torch.ao."
+"""Where PyTorch keeps layers that round weights and activations in ways of their own."""
+
+
+def precision_objections(where: str, module: nn.Module) -> list[Problem]:
+    """Numbers other than 32- and 64-bit floats: a sum of them cannot be repeated to the spike."""
+    tensors = [*module.parameters(), *module.buffers()]
+    odd = {t.dtype for t in tensors if t.is_complex() or (t.is_floating_point() and t.dtype not in _EXACT)}
+    return [
+        Problem(where, f"computes in {dtype}", "call model.float() before save()") for dtype in sorted(odd, key=str)
+    ]
+
+
+_EXACT = (torch.float32, torch.float64)
 
 
 def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
     """What speaks against a layer before it is run. kind: the torch.nn class that it acts as."""
+    if type(module).__module__.startswith(_QUANTIZED):
+        found = "is a quantized layer, which rounds weights and activations in its own way"
+        return [Problem(where, found, "save the float model; compiling quantizes")]
     training = module.training and "call model.eval() before save()"
     if kind in VANISHING:
         return [Problem(where, "is in training mode and drops activations at random", training)] if training else []

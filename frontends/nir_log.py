@@ -60,6 +60,27 @@ QUESTIONS: dict[str, tuple[str, str]] = {
 }
 
 
+GIVEN = "given for the node"
+"""Source of a convention that is an exception for single nodes, stored in a model file."""
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """A convention that the import used: what it is, for which nodes (none: the whole network), and who said so."""
+
+    key: str
+    value: str
+    nodes: tuple[str, ...]
+    source: str
+
+    def __str__(self) -> str:
+        """For the report, without the nodes where it holds for all."""
+        if self.source != GIVEN:
+            return f"{self.key}={self.value} ({self.source})"
+        more = " ..." if len(self.nodes) > 4 else ""
+        return f"{self.key}={self.value} at {', '.join(self.nodes[:4])}{more} ({self.source})"
+
+
 @dataclass(frozen=True, eq=False)
 class Site:
     """A node being imported.
@@ -116,21 +137,39 @@ class Log:
             self._used.setdefault(key, {}).setdefault(value, [])
         return value
 
-    def finish(self) -> tuple[str, ...]:
-        """Remarks: one line per convention used, with its source, then the others. Raises ImportRefused."""
-        questions = [
+    def questions(self) -> list[Problem]:
+        """One for every convention that is needed and unknown."""
+        return [
             Problem(_listed(self._asked[key]), found, remedy)
             for key, (found, remedy) in QUESTIONS.items()
             if key in self._asked
         ]
-        raise_all(ImportRefused, [*self.problems, *questions])
-        lines = [self._line(key, value, nodes) for key, values in self._used.items() for value, nodes in values.items()]
-        return tuple(dict.fromkeys([*lines, *self._notes]))
 
-    def _line(self, key: str, value: Any, nodes: list[str]) -> str:
+    def assumed(self) -> tuple[Assumed, ...]:
+        """Every convention that was used, with its source, in the order of use."""
+        return tuple(
+            Assumed(key, _plain(value), tuple(nodes), self._source(key, value))
+            for key, values in self._used.items()
+            for value, nodes in values.items()
+        )
+
+    def remarks(self) -> tuple[str, ...]:
+        """One line per convention used, then the other remarks."""
+        return tuple(dict.fromkeys([*map(str, self.assumed()), *self._notes]))
+
+    def notes(self) -> tuple[str, ...]:
+        """What the import did beyond conventions: axes dropped, recurrent connections found, ..."""
+        return tuple(dict.fromkeys(self._notes))
+
+    def finish(self) -> tuple[str, ...]:
+        """The remarks. Raises ImportRefused with every problem and question."""
+        raise_all(ImportRefused, [*self.problems, *self.questions()])
+        return self.remarks()
+
+    def _source(self, key: str, value: Any) -> str:
         if value == getattr(self._meaning.default, key):
-            return f"{key}={_plain(value)} ({self._meaning.sources.get(key, 'given')})"
-        return f"{key}={_plain(value)} at {', '.join(nodes[:4])}{' ...' if len(nodes) > 4 else ''} (given for the node)"
+            return self._meaning.sources.get(key, "given")
+        return GIVEN
 
 
 def _plain(value: Any) -> str:

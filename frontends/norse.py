@@ -56,13 +56,23 @@ REFUSED = {
     **dict.fromkeys(
         (
             "PoissonEncoder", "SignedPoissonEncoder", "PopulationEncoder", "SpikeLatencyEncoder",
-            "SpikeLatencyLIFEncoder", "ConstantCurrentLIFEncoder",
+            "SpikeLatencyLIFEncoder", "ConstantCurrentLIFEncoder", "PoissonEncoderStep", "SignedPoissonEncoderStep",
         ),
         f"{_ENCODER}; encode before save()",
     ),
     "CobaLIFCell": "conductance-based synapses have no counterpart in NIR",
     "LIFMCRecurrentCell": "several compartments have no counterpart in NIR",
     "LIFCorrelation": "it learns while it runs",
+    "ExpFilter": "a filter of spikes without a neuron has no counterpart in NIR; use an LICell",
+    "LConv2d": "a convolution over time has no counterpart in NIR; use Lift(torch.nn.Conv2d(...))",
+    **dict.fromkeys(
+        (
+            "SpatialReceptiveField2d", "SampledSpatialReceptiveField2d", "ParameterizedSpatialReceptiveField2d",
+            "TemporalReceptiveField",
+        ),
+        "it makes its weights while it runs; copy them into a torch.nn.Conv2d",
+    ),
+    "SpikesToTimesDecoder": "it decodes spike times on the host; leave it out of the saved module",
 }  # fmt: skip
 """Class -> why it is refused."""
 
@@ -72,4 +82,6 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("norse", "torch", "nir")}
 
 
-FRAMEWORK = Framework("norse", NEURONS, LOOPS, REFUSED, CONTAINERS, PRESETS["norse"], versions)
+FRAMEWORK = Framework(
+    "norse", NEURONS, LOOPS, REFUSED, CONTAINERS, PRESETS["norse"], versions, networks=("norse.torch.models.",)
+)

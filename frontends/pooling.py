@@ -81,10 +81,20 @@ def _adaptive2d(name: str, module: nn.AdaptiveAvgPool2d, shape: Shape) -> Part:
     return single(name, nir.AvgPool2d(kernel, kernel.copy(), np.zeros(2, int)))
 
 
+def _adaptive1d(name: str, module: nn.AdaptiveAvgPool1d, shape: Shape) -> Part:
+    """Windows are equal when the output size divides the input size."""
+    wanted = int(np.ravel(module.output_size)[0])
+    if shape[-1] % wanted:
+        found = f"adaptive pooling of {shape[-1]} to {wanted} has windows of unequal size"
+        raise ImportRefused(Problem(f"layer '{name}'", found, "choose an output size that divides the input size"))
+    return _avg1d(name, nn.AvgPool1d(shape[-1] // wanted), shape)
+
+
 POOLS: dict[type, Callable[[str, Any, Shape], Part]] = {
     nn.AvgPool1d: _avg1d,
     nn.AvgPool2d: _avg2d,
     nn.LPPool2d: _sum2d,
+    nn.AdaptiveAvgPool1d: _adaptive1d,
     nn.AdaptiveAvgPool2d: _adaptive2d,
 }
 """torch.nn class -> writer. LPPool2d with norm_type=1 is the sum pool of norse's NIR import."""

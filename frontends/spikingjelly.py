@@ -8,12 +8,12 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import torch
-from spikingjelly.activation_based import functional, layer, neuron
-from torch import nn
+from spikingjelly.activation_based import functional, neuron
 
-from seamount.frontends import spikingjelly_neurons
+from seamount.frontends import spikingjelly_layers, spikingjelly_neurons
 from seamount.frontends.conventions import PRESETS
 from seamount.frontends.framework import Framework, NeuronWriter
+from seamount.frontends.spikingjelly_layers import LAYERS, MULTI_STEP_ALONE
 
 NEURONS: dict[type, NeuronWriter] = {
     neuron.IFNode: spikingjelly_neurons.integrate_and_fire,
@@ -21,23 +21,6 @@ NEURONS: dict[type, NeuronWriter] = {
     neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
     neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
 }
-
-LAYERS: dict[type, type] = {
-    layer.Linear: nn.Linear,
-    layer.Conv1d: nn.Conv1d,
-    layer.Conv2d: nn.Conv2d,
-    layer.BatchNorm1d: nn.BatchNorm1d,
-    layer.BatchNorm2d: nn.BatchNorm2d,
-    layer.ThresholdDependentBatchNorm1d: nn.BatchNorm1d,
-    layer.ThresholdDependentBatchNorm2d: nn.BatchNorm2d,
-    layer.AvgPool1d: nn.AvgPool1d,
-    layer.AvgPool2d: nn.AvgPool2d,
-    layer.AdaptiveAvgPool2d: nn.AdaptiveAvgPool2d,
-    layer.Flatten: nn.Flatten,
-    layer.Dropout: nn.Dropout,
-    layer.Dropout2d: nn.Dropout2d,
-}
-"""Stateless layers -> the torch.nn class that they act as, in either step mode."""
 
 CONTAINERS = frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"})
 
@@ -48,7 +31,9 @@ _PARALLEL = "each step sees several steps of input at once, which no neuron of N
 _INNER = "connections inside the layer that follow a rule of their own have no counterpart in NIR"
 _ONLINE = "a copy for online learning; its trained weights belong to the plain class"
 _MAX = "a maximum is not linear; use an average pool or a strided convolution, and train again"
-_PER_STEP = "a scale that differs between steps has no counterpart in NIR"
+_GATE = "a product of activations has no counterpart in NIR"
+_THREE = "NIR has layers of one and two dimensions"
+_COUNT = "counts of spikes over several steps have no counterpart in NIR"
 REFUSED = {
     "KLIFNode": "scaling and rectifying the membrane before it is compared has no counterpart in NIR",
     "QIFNode": "a quadratic membrane has no counterpart in NIR",
@@ -70,11 +55,36 @@ REFUSED = {
     **dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _MAX),
     **dict.fromkeys(
         (
-            "BatchNormThroughTime1d", "BatchNormThroughTime2d", "BatchNormThroughTime3d",
-            "TemporalEffectiveBatchNorm1d", "TemporalEffectiveBatchNorm2d", "TemporalEffectiveBatchNorm3d",
+            "QKAttention", "TokenQKAttention", "ChannelQKAttention", "SpikingSelfAttention", "SpikeDrivenSelfAttention",
+            "TemporalWiseAttention", "MultiDimensionalAttention",
         ),
-        _PER_STEP,
+        _GATE,
     ),
+    **dict.fromkeys(
+        (
+            "Conv3d", "ConvTranspose3d", "AvgPool3d", "AdaptiveAvgPool3d", "BatchNorm3d", "MaxUnpool3d",
+            "ThresholdDependentBatchNorm3d", "TemporalEffectiveBatchNorm3d", "BatchNormThroughTime3d",
+        ),
+        _THREE,
+    ),
+    **dict.fromkeys(
+        ("ConvTranspose1d", "ConvTranspose2d", "Upsample", "MaxUnpool1d", "MaxUnpool2d"),
+        "a transposed convolution has no counterpart in NIR",
+    ),
+    **dict.fromkeys(("SimpleIFNode", "SimpleLIFNode"), "a plain copy for teaching; use IFNode or LIFNode"),
+    **dict.fromkeys(("TemporalBinSum", "SpikeCountToBinary"), _COUNT),
+    **dict.fromkeys(("TLastSeqToANNContainer", "TLastMultiStepContainer"), "time is its last axis; put time first"),
+    **dict.fromkeys(("GradwithTrace", "SpikeTraceOp", "OTTTSequential"), _ONLINE),
+    "FewSpikeNode": "thresholds and weights that differ between steps have no counterpart in NIR",
+    "MPBNLIFNode": "a batch norm of the membrane has no counterpart in NIR",
+    "HGNode": _ANALOG,
+    "FlexSN": "a neuron of your own making cannot be looked into",
+    "ActivationAwareIFNode": "a threshold that follows the input has no counterpart in NIR",
+    "OutlierAwareThresholdNode": "a threshold that follows the input has no counterpart in NIR",
+    "Delay": "a layer that delays is not traced; keep the spikes of the step before in forward",
+    "DropConnectLinear": "weights drawn at random have no counterpart; use a Linear with its trained weights",
+    "NeuNorm": "a scale that follows the activity has no counterpart in NIR; use a batch norm",
+    "PrintShapeModule": "it prints while it runs; leave it out",
     "SynapseFilter": "a filtered synapse without neuron has no counterpart in NIR; use a CUBALIFNode",
     "VotingLayer": "it averages neurons of one class; leave it out, or use a Linear of equal weights",
     "ElementWiseRecurrentContainer": "it feeds a function of its own back; write the recurrence in forward",
@@ -92,7 +102,7 @@ def versions() -> dict[str, str]:
 def multi_step(module: torch.nn.Module) -> bool:
     """Whether a neuron or wrapped layer takes (T, N, *shape)."""
     several = type(module) in NEURONS or type(module) in LAYERS
-    alone = type(module).__name__.startswith("ThresholdDependentBatchNorm")
+    alone = type(module).__name__.startswith(MULTI_STEP_ALONE)
     return alone or (several and getattr(module, "step_mode", "s") == "m")
 
 
@@ -104,5 +114,5 @@ def reset(model: torch.nn.Module) -> None:
 FRAMEWORK = Framework(
     "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
     multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
-    reset=reset, networks=("spikingjelly.activation_based.model.",),
+    reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
 )  # fmt: skip

@@ -88,7 +88,9 @@ class _Writer:
         if node.kind == "membrane":
             return self.framework.membranes[type(node.module)].writer(name, node.module, node.in_shape)
         kind, loops = self.framework.kind(node.module), self.framework.loops(node.module)
-        return layers.write_layer(name, node.module, node.in_shape, node.lead, kind, loops)
+        plain = self.framework.plain(node.module)
+        assert not isinstance(plain, str), "objected to before tracing"
+        return layers.write_layer(name, plain, node.in_shape, node.lead, kind, loops)
 
     def _terms(self, refs: tuple[Ref, ...]) -> list[Ref]:
         terms = []

@@ -15,6 +15,7 @@ from seamount.compiler.cli.compile_command import compile_model
 from seamount.compiler.cli.diff_command import diff
 from seamount.compiler.cli.energy_command import costs, energy
 from seamount.compiler.cli.export_command import export
+from seamount.compiler.cli.import_command import check_import
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.ranges_command import ranges
@@ -45,6 +46,7 @@ app = typer.Typer(
 app.command("compile")(_guarded(compile_model))
 app.command("run")(_guarded(run))
 app.command("check")(_guarded(check))
+app.command("check-import")(_guarded(check_import))
 app.command("diff")(_guarded(diff))
 app.command("export-lava")(_guarded(export))
 app.command("inspect")(_guarded(inspect))

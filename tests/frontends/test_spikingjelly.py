@@ -251,11 +251,8 @@ def test_stored_membranes_change_nothing(tmp_path):
 LAYERS = {
     "MaxPool2d": (layer.MaxPool2d(2), "a maximum is not linear"),
     "GroupNorm": (layer.GroupNorm(2, 6), "its scale follows each input"),
-    "BatchNormThroughTime2d": (layer.BatchNormThroughTime2d(5, 6), "differs between steps"),
-    "TemporalEffectiveBatchNorm2d": (layer.TemporalEffectiveBatchNorm2d(5, 6), "differs between steps"),
     "SynapseFilter": (layer.SynapseFilter(), "use a CUBALIFNode"),
     "VotingLayer": (layer.VotingLayer(2), "averages neurons of one class"),
-    "WSConv2d": (layer.WSConv2d(6, 6, 3), "WSConv2d has no counterpart"),
     "MaxPool2d of torch": (nn.MaxPool2d(2), "MaxPool2d cannot be carried over"),
     "LinearRecurrentContainer": (layer.LinearRecurrentContainer(neuron.IFNode(), 6, 6), "through a concatenation"),
     "Dropout in training": (layer.Dropout().train(), "drops activations at random"),
