@@ -2,8 +2,9 @@
 # make test    the test suite, with the tests against Lava
 # make lint    ruff and mypy
 # make lava    the separate environment for Lava (Python 3.10)
+# make neurobench  the separate environment for NeuroBench, and the comparison of counts with it
 # make wheel   build the wheel and try it in an empty environment
-# make clean   remove what was built;  make distclean: the two environments as well
+# make clean   remove what was built;  make distclean: the environments as well
 #
 # PYTHON and LAVA_PYTHON choose the interpreters; PIP_ARGS is passed to pip; PYTEST_ARGS to pytest.
 
@@ -14,13 +15,14 @@ SHELL := bash
 
 VENV := .venv
 LAVA := .venv-lava
+NEUROBENCH := .venv-neurobench
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 PYTEST_WORKERS ?= 2
 DEMO := digits-conv
 
-.PHONY: help demo test lint lava wheel clean distclean
+.PHONY: help demo test lint lava neurobench wheel clean distclean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -40,6 +42,9 @@ lint: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 
 lava: $(LAVA)/.stamp-lava
+
+neurobench: $(VENV)/.stamp-dev $(NEUROBENCH)/.stamp-neurobench
+	$(BIN)/python -m pytest -m slow tests/report/test_neurobench.py
 
 wheel: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest -m slow tests/test_packaging.py
@@ -66,9 +71,17 @@ $(LAVA)/.stamp-lava: constraints-lava.txt | $(LAVA)/bin/python
 	$(LAVA)/bin/python -c 'import lava.magma.core.run_configs'
 	touch $@
 
+$(NEUROBENCH)/bin/python:
+	@python="$$(.ci/find-python -o "$(PYTHON)" 3.11 3.12 3.13)"; "$$python" -m venv $(NEUROBENCH)
+
+$(NEUROBENCH)/.stamp-neurobench: constraints-neurobench.txt | $(NEUROBENCH)/bin/python
+	$(NEUROBENCH)/bin/python -m pip install --quiet $(PIP_ARGS) -c constraints-neurobench.txt neurobench torch
+	$(NEUROBENCH)/bin/python -c 'import neurobench.metrics.workload'
+	touch $@
+
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find compiler frontends backends models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(LAVA)
+	rm -rf $(VENV) $(LAVA) $(NEUROBENCH)

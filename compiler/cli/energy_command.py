@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from seamount.backends.registry import costs_of, list_costs, load_backend, load_costs, load_system, load_target
+from seamount.backends.registry import (
+    costs_of,
+    list_costs,
+    list_targets,
+    load_backend,
+    load_costs,
+    load_system,
+    load_target,
+)
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.batches import Batches
@@ -109,6 +117,8 @@ def _placed(artifact: Artifact, counts: EventCounts, system: str | None) -> tupl
 
     Raises DoesNotFit for a system that was named; one chip that is too small only leaves the placement out.
     """
+    if chip_of(artifact) not in list_targets():
+        return None, f"not placed: no shipped target is named {chip_of(artifact)}"
     target = load_target(chip_of(artifact))
     if system is not None:
         found = place(artifact.program, target, load_system(system), counts)

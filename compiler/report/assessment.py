@@ -67,6 +67,8 @@ def tree(found: Assessment) -> Tree:
         "steps": run.steps,
         "lines": [line_tree(line) for line in run.lines],
         "dynamic_pj": estimate_tree(run.dynamic),
+        "fixed_pj": estimate_tree(run.fixed),
+        "growing_pj": estimate_tree(run.growing),
         "static": None if run.static is None else line_tree(run.static),
         "energy_pj": estimate_tree(run.energy),
         "energy_delay_pj_ns": None if run.energy_delay is None else estimate_tree(run.energy_delay),

@@ -61,6 +61,16 @@ class Costs:
         return total(line.energy for line in self.lines)
 
     @property
+    def growing(self) -> Estimate:
+        """The part of `dynamic` that grows with the spike rate of the network, at most in proportion."""
+        return total(line.energy for line in self.lines if line.count.by_rate)
+
+    @property
+    def fixed(self) -> Estimate:
+        """The rest of it: neuron updates, and what the input does."""
+        return total(line.energy for line in self.lines if not line.count.by_rate)
+
+    @property
     def energy(self) -> Estimate:
         """Dynamic and static together."""
         return self.dynamic if self.static is None else self.dynamic + self.static.energy

@@ -3,7 +3,7 @@
     step >= barrier + max over cores of (synaptic events x time each + neurons x time each)
 
 Events per core are means over the steps and samples of a run, so a step with a burst takes longer. Messages on the way
-are not in it. Without a placement a step takes between the barrier alone and one core per population.
+are not in it. Without a placement a step takes between the barrier alone and everything on one core.
 """
 
 from __future__ import annotations
@@ -51,11 +51,10 @@ def delay(program: Program, counts: EventCounts, costs: CostSet, placement: Plac
     barrier = _between(("barrier_least", "barrier_most"), costs)
     work = {p.name: _work(program, p, counts) for p in program.populations}
     if placement is None:
-        busiest = max((_core([(p, np.arange(p.size))], work, costs) for p in program.populations), key=_top)
-        step = Estimate(
-            Interval(barrier.known.low, barrier.known.high + busiest.known.high), barrier.missing + busiest.missing
-        )
-        text = "no placement: from the barrier alone to one core per population"
+        alone = _core([(p, np.arange(p.size)) for p in program.populations], work, costs)
+        ends = Interval(barrier.known.low, barrier.known.high + alone.known.high)
+        step = Estimate(ends, barrier.missing + alone.missing)
+        text = "no placement: from the barrier alone to everything on one core"
         return Delay(_once(step), counts.steps, program.depth, None, text)
     cores: dict[int, list[tuple[Population, NDArray[np.int64]]]] = {}
     for part in placement.slices:

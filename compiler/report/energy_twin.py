@@ -150,18 +150,26 @@ def compare(run: Costs, ann: Estimate, rate: float) -> Comparison:
 
 
 def _crossing_rate(run: Costs, ann: Interval, rate: float) -> tuple[Interval | None, str]:
-    """The rate at which energy = fixed + (what grows with spikes) x rate / measured rate equals that of the ANN."""
-    fixed = total(line.energy for line in run.lines if not line.count.by_rate).bounds
-    growing = total(line.energy for line in run.lines if line.count.by_rate).bounds
+    """The rate at which energy = fixed + (what grows with spikes) x rate / measured rate equals that of the ANN.
+
+    A count that is an interval may grow less than the rate (weights kept for several events), so the upper end goes
+    without its share.
+    """
+    fixed, growing = run.fixed.bounds, run.growing.bounds
     if rate == 0 or growing.high == 0:
         return None, "no spike was sent, or none costs anything: the rate does not enter"
     if ann.high <= fixed.low:
         return None, "neuron updates and input alone cost more than the ANN"
     low = max(0.0, ann.low - fixed.high) / growing.high if math.isfinite(fixed.high) else 0.0
-    high = _divided(ann.high - fixed.low, growing.low)
+    surely = sum(x.energy.known.low for x in run.lines if x.count.by_rate and _exact(x))
+    high = _divided(ann.high - fixed.low, surely)
     if low * rate > 1:
         return None, "the SNN costs less even with a spike of every neuron in every step"
     return Interval(low * rate, high * rate), ""
+
+
+def _exact(line: Line) -> bool:
+    return line.count.number is not None and line.count.number.low == line.count.number.high
 
 
 def _quotient(a: Interval, b: Interval) -> Interval | None:

@@ -128,6 +128,9 @@ def test_a_network_too_large_for_one_chip_is_priced_without_a_placement(place: P
     manifest = {**run.artifact.manifest, "target": {"chip": "loihi1"}}
     placement, remark = _placed(replace(run.artifact, manifest=manifest), run.counts, None)
     assert placement is None and remark.startswith("not placed, it does not fit one chip of loihi1: input 'input'")
+    manifest["target"] = {"chip": "mine"}
+    placement, remark = _placed(replace(run.artifact, manifest=manifest), run.counts, None)
+    assert placement is None and remark == "not placed: no shipped target is named mine"
 
 
 def test_costs_lists_sets_and_shows_one() -> None:

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from seamount.backends.registry import list_costs, load_costs
 from seamount.backends.simulator.reference import ReferenceSimulator
+from seamount.compiler.cost_set import Coefficient
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout, synapses
 from seamount.compiler.report.energy import Costs, price, price_run
 from seamount.compiler.report.energy_counts import Count, mean_rate
 from seamount.compiler.report.energy_twin import FORMATS, activation_bits, compare, twin
 from seamount.compiler.report.interval import Estimate, Interval
+from seamount.compiler.target import Quantity
 from tests.program_samples import i32, population, small_program
 from tests.program_strategies import cases
 
@@ -116,9 +118,11 @@ def costing(low, high, fixed=0.0):
     """A run with one event that grows with the rate and one that does not, of given costs."""
     base = load_costs("45nm-fp32")
     counts = (
-        Count("a", "q", ("accumulate",), Interval(low / 0.9, high / 0.9), "test", by_rate=True),
+        Count("a", "q", ("event",), Interval.at(1.0), "test", by_rate=True),
         Count("b", "q", ("accumulate",), Interval.at(fixed / 0.9), "test"),
     )
+    ends = (Quantity(x, "pJ", "test") for x in (low, high))
+    base = replace(base, energy={**base.energy, "event": Coefficient(*ends)})
     return Costs(base, 1, 4, price(counts, base), None, None, Estimate(), ())
 
 
@@ -145,6 +149,15 @@ def test_every_crossing_of_numbers_inside_lies_inside(a, b, fixed, c, d):
                 assert found.crossing_rate.low * (1 - 1e-9) <= 0.001 * factor <= found.crossing_rate.high * (1 + 1e-9)
             if factor > 1e-9 and found.crossing_rate is None:
                 assert found.why.startswith("the SNN costs less") and 0.001 * factor > 1
+
+
+def test_a_count_that_may_grow_less_than_the_rate_leaves_the_upper_end_open():
+    base = load_costs("45nm-fp32")
+    kept = Count("weight read", "q", ("accumulate",), Interval(1.0, 4.0), "test", by_rate=True)
+    run = Costs(base, 1, 4, price((kept,), base), None, None, Estimate(), ())
+    found = compare(run, Estimate(Interval.at(0.9)), 0.1)
+    assert found.crossing_rate is not None
+    assert found.crossing_rate.low == pytest.approx(0.1 * 0.9 / 3.6) and found.crossing_rate.high == math.inf
 
 
 def test_what_cannot_be_compared():
