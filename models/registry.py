@@ -8,6 +8,8 @@ from seamount.compiler.errors import InputError, Problem
 from seamount.models.card import Card, Recipe
 
 _DIGITS = "Optical Recognition of Handwritten Digits (Alpaydin, Kaynak), UCI repository, CC BY 4.0"
+_FASHION = "Fashion-MNIST (Xiao, Rasul, Vollgraf, arXiv:1708.07747), MIT, (c) 2017 Zalando SE"
+_BRAILLE = "Braille letters (Mueller-Cleve et al. 2022, doi:10.3389/fnins.2022.951164), CC BY 4.0"
 _OWN = "written and trained for Seamount"
 
 _CARDS = (
@@ -81,11 +83,62 @@ _CARDS = (
         readout="mean",
         layers="16C5 (stride 2)-BN-LIF-32C3-BN-LIF-AP2-64C3-BN-LIF-FC10",
         origin=_OWN,
-        data_licence="Fashion-MNIST (Xiao, Rasul, Vollgraf, arXiv:1708.07747), MIT, (c) 2017 Zalando SE",
+        data_licence=_FASHION,
         parameters=55034,
         accuracy=0.9219,
         recipe=Recipe(epochs=16, batch=128, rate=8e-3, flip=True, shift_px=1),
         golden=2,
+    ),
+    Card(
+        name="nmnist-conv",
+        module="seamount.models.networks.nmnist_conv",
+        data="nmnist",
+        shape=(2, 34, 34),
+        steps=8,
+        encoding="sequence",
+        readout="mean",
+        layers="16C5 (stride 2)-BN-LIF-32C3 (stride 2)-BN-LIF-64C3 (stride 2)-BN-LIF-FC10, reset by subtraction",
+        origin=_OWN,
+        data_licence="N-MNIST (Orchard et al. 2015, doi:10.3389/fnins.2015.00437), CC BY-SA 4.0",
+        parameters=40074,
+        accuracy=77 / 80,
+        recipe=Recipe(epochs=80, batch=32, rate=5e-3, shift_px=2),
+        framework="spikingjelly",
+        high=13.0,
+    ),
+    Card(
+        name="braille-recurrent",
+        module="seamount.models.networks.recurrent:braille",
+        data="braille",
+        shape=(24,),
+        steps=52,
+        encoding="sequence",
+        readout="last",
+        layers="recurrent LIF 128-FC27-LI, a beta per neuron",
+        origin=_OWN,
+        data_licence=_BRAILLE,
+        parameters=23195,
+        accuracy=589 / 864,
+        recipe=Recipe(epochs=30, batch=64, rate=5e-3, per_step=0.0),
+        framework="snntorch",
+        high=11.0,
+    ),
+    Card(
+        name="braille-7-recurrent",
+        module="seamount.models.networks.recurrent:braille_seven",
+        data="braille-7",
+        shape=(24,),
+        steps=26,
+        encoding="sequence",
+        readout="last",
+        layers="recurrent LIF 64-FC7-LI, a beta per neuron",
+        origin=_OWN,
+        data_licence=_BRAILLE,
+        parameters=6215,
+        accuracy=186 / 224,
+        recipe=Recipe(epochs=60, batch=32, rate=5e-3, per_step=0.0),
+        framework="snntorch",
+        high=11.0,
     ),
 )
 

@@ -1,0 +1,64 @@
+"""The shipped networks as integers: within a point of their float accuracy on the whole test split, exact in Lava."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from seamount.compiler.errors import InputError
+from seamount.models.data.datasets import BINNED, load
+from seamount.models.registry import CARDS, card
+from tests.backends.lava_support import lava_python
+from tests.cli.running import call
+
+LARGE = {"fashion-mnist-conv"}
+NAMES = [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in CARDS]
+RECORDED = [n for n in CARDS if not n.startswith("digits")]
+
+
+def need_data(name: str) -> None:
+    chosen = card(name)
+    try:
+        load(chosen.data, limit=1, steps=chosen.steps if chosen.data in BINNED else None)
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+def compiled(name: str, place: Path, *options: str) -> Path:
+    """The artifact, calibrated on training data where the data are recorded ones."""
+    need_data(name)
+    calibrate = ["--calibrate", card(name).data] if name in RECORDED else []
+    ran = call(["compile", str(card(name).weights), "-o", str(place / "net"), "-q", *calibrate, *options])
+    assert ran.code == 0, ran.out + ran.err
+    return place / "net"
+
+
+def run(net: Path, name: str, *options: str) -> dict[str, Any]:
+    ran = call(["run", str(net), "--data", card(name).data, "--json", str(net / "run.json"), *options])
+    assert ran.code == 0, ran.out + ran.err
+    summary: dict[str, Any] = json.loads((net / "run.json").read_text())
+    return summary
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_integers_keep_the_accuracy(name: str, tmp_path: Path) -> None:
+    summary = run(compiled(name, tmp_path), name)
+    assert summary["unfinished"] == 0 and summary["float_accuracy"] == pytest.approx(card(name).accuracy)
+    assert summary["accuracy"] >= card(name).accuracy - 0.01
+    assert summary["clipped_inputs"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+@pytest.mark.parametrize("name", RECORDED)
+def test_lava_agrees_on_five_samples(name: str, tmp_path: Path) -> None:
+    net, few = compiled(name, tmp_path), ("--limit", "5")
+    in_lava = run(net, name, *few, "--backend", "lava", "--lava-python", str(lava_python()), "--processes", "1")
+    simulated = run(net, name, *few)
+    for key in ("predictions", "scores", "spikes_per_sample", "synops_per_projection"):
+        assert in_lava[key] == simulated[key], key
