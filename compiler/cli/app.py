@@ -16,6 +16,7 @@ from seamount.compiler.cli.diff_command import diff
 from seamount.compiler.cli.energy_command import costs, energy
 from seamount.compiler.cli.export_command import export
 from seamount.compiler.cli.import_command import check_import
+from seamount.compiler.cli.fit_command import fit
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.ranges_command import ranges
@@ -54,6 +55,7 @@ app.command("ranges")(_guarded(ranges))
 app.command("energy")(_guarded(energy))
 app.command("costs")(_guarded(costs))
 app.command("train")(_guarded(train))
+app.command("fit")(_guarded(fit))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))
 

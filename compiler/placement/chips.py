@@ -22,8 +22,9 @@ MANY, ROUNDS, ROUNDS_MANY = 256, 200, 40
 
 @dataclass(frozen=True, eq=False)
 class Capacity:
-    """amounts: (cores, kinds) what each core takes: one core, its neurons, its stored synapses. room: of a chip."""
+    """kinds: cores, neurons, synapses. amounts: (cores, kinds) what each core takes of them. room: of a chip."""
 
+    kinds: tuple[str, ...]
     amounts: Ints
     room: Ints
 

@@ -84,33 +84,33 @@ def plan(program: Program, target: Target, system: System | None = None, neurons
 
 def _capacity(cores: list[CoreLoad], mesh: Mesh, target: Target) -> Capacity:
     """One core each, its neurons and stored synapses; numbers without a published limit take no room."""
-    room, amounts = [mesh.chip_cores], [np.ones(len(cores), np.int64)]
-    for name, path in (("neurons", "chip.neurons"), ("stored", "chip.synapses")):
-        limit = target.value(path)
+    kinds, room, amounts = ["cores"], [mesh.chip_cores], [np.ones(len(cores), np.int64)]
+    for what, name in (("neurons", "neurons"), ("synapses", "stored")):
+        limit = target.value(f"chip.{what}")
         if isinstance(limit, int):
+            kinds.append(what)
             room.append(limit)
             amounts.append(np.array([core.numbers()[name] for core in cores], np.int64))
-    return Capacity(np.stack(amounts, axis=1), np.array(room, np.int64))
+    return Capacity(tuple(kinds), np.stack(amounts, axis=1), np.array(room, np.int64))
 
 
 def _beyond(capacity: Capacity, chips: int, target: Target, system: System) -> Iterator[Excess]:
     """Limits of the system as a whole: cores, neurons and synapses on all of its chips, and what it states itself."""
     available = system.limit("system.chips")
     where, found = f"system '{system.name}'", False
-    names = [("system.cores_per_chip", "cores")]
-    names += [(path, path.partition(".")[2]) for path in ("chip.neurons", "chip.synapses") if target.value(path)]
-    for (path, what), needed, room in zip(
-        names, capacity.amounts.sum(axis=0).tolist(), capacity.room.tolist(), strict=True
-    ):
-        if needed > available * room:
-            cite = system.cite(path) if path.startswith("system.") else target.cite(path)
-            cite += f", times {available} chips" if available > 1 else ""
-            found = True
-            yield Excess(where, system.name, path, what, needed, available * room, cite)
+    needs = dict(zip(capacity.kinds, capacity.amounts.sum(axis=0).tolist(), strict=True))
+    room = dict(zip(capacity.kinds, capacity.room.tolist(), strict=True))
+    for what, needed in needs.items():
+        path = f"chip.{what}"
+        cite = system.cite("system.cores_per_chip") if what == "cores" and available > 1 else target.cite(path)
         stated = system.quantities.get(f"system.{what}")
-        if available > 1 and stated and isinstance(stated.value, int) and needed > stated.value:
+        if needed > available * room[what]:
             found = True
-            cite = system.cite(f"system.{what}")
-            yield Excess(where, system.name, f"system.{what}", what, needed, stated.value, cite)
+            cite += f", times {available} chips" if available > 1 else ""
+            yield Excess(where, system.name, path, what, needed, available * room[what], cite)
+        elif available > 1 and stated and isinstance(stated.value, int) and needed > stated.value:
+            found = True
+            path = f"system.{what}"
+            yield Excess(where, system.name, path, what, needed, stated.value, system.cite(path))
     if chips > available and not found:
         yield Excess(where, system.name, "system.chips", "chips", chips, available, system.cite("system.chips"))
