@@ -37,12 +37,19 @@ def strips(x: Ints, y: Ints) -> Iterator[Ints]:
 
 
 def arrange(
-    flow: Floats, x: Ints, y: Ints, rounds: int, outside: Floats | None = None, start: Ints | None = None
+    flow: Floats,
+    x: Ints,
+    y: Ints,
+    rounds: int,
+    outside: Floats | None = None,
+    start: Ints | None = None,
+    tries: int = 1,
 ) -> Ints:
     """Place of each node, the cheapest found.
 
     flow: (n, n) symmetric weights, zero diagonal. x, y: the places, at least n. rounds: of swaps, at most. outside:
     (n, places) cost of each node at each place, beside the flow. start: places to try to begin with, beside strips.
+    tries: how many of the best starts are followed to their end.
     """
     n, m = flow.shape[0], x.size
     full = np.zeros((m, m))
@@ -55,7 +62,8 @@ def arrange(
     if start is not None:
         starts.append(np.concatenate([start, np.setdiff1d(np.arange(m), start)]))
     costs = [cost(full, between, linear, start) for start in starts]
-    return swap(full, between, linear, starts[int(np.argmin(costs))], rounds)[:n]
+    ends = [swap(full, between, linear, starts[k], rounds) for k in np.argsort(costs, kind="stable")[:tries]]
+    return min(ends, key=lambda end: cost(full, between, linear, end))[:n]
 
 
 def cost(flow: Floats, between: Floats, linear: Floats, place: Ints) -> float:

@@ -1,21 +1,25 @@
 """Cores to chips: parts of the graph of cores that fit a chip and exchange few messages.
 
-Two partitions are made and the better one is kept: cores in their order, chip after chip, which suits layered
-networks; and, where pymetis is installed, multilevel k-way partitioning (Karypis, Kumar, SIAM J. Sci. Comput. 20(1),
-1998), mended where it overfills a chip. Chips are then arranged on their grid (compiler/placement/arrange.py).
+Several partitions are made: chip after chip is filled along the orders of compiler/placement/orders.py, and, where
+pymetis is installed, multilevel k-way partitioning (Karypis, Kumar, SIAM J. Sci. Comput. 20(1), 1998), mended where it
+overfills a chip. The best few by the hops of their messages between chips in a row are arranged on the grid of chips
+(compiler/placement/arrange.py), and the one that needs the fewest hops then is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from seamount.compiler.placement.arrange import arrange, cost, distances
+from seamount.compiler.placement.arrange import Floats, arrange, cost, distances
 from seamount.compiler.placement.blocks import Ints
 from seamount.compiler.placement.graph import CoreGraph
 from seamount.compiler.placement.placement import Mesh
 
+TRIED = 2
+"""Fillings of chips that are arranged on the grid, beside that of METIS."""
 MANY, ROUNDS, ROUNDS_MANY = 256, 200, 40
 """Rounds of swaps: fewer where more chips than MANY make a round slow."""
 
@@ -29,16 +33,17 @@ class Capacity:
     room: Ints
 
 
-def in_order(capacity: Capacity) -> Ints:
-    """Chip of each core: the next chip begins when one is full."""
-    found: list[int] = []
+def in_order(capacity: Capacity, order: Ints | None = None) -> Ints:
+    """Chip of each core: the next chip begins when one is full. order: in which cores are taken."""
+    order = np.arange(len(capacity.amounts)) if order is None else order
+    found = np.zeros(len(order), np.int64)
     chip, left = 0, capacity.room.copy()
-    for amount in capacity.amounts:
-        if found and (amount > left).any():
+    for place, core in enumerate(order.tolist()):
+        if place and (capacity.amounts[core] > left).any():
             chip, left = chip + 1, capacity.room.copy()
-        left -= amount
-        found.append(chip)
-    return np.array(found, np.int64)
+        left -= capacity.amounts[core]
+        found[core] = chip
+    return found
 
 
 def by_metis(graph: CoreGraph, capacity: Capacity, chips: int) -> Ints | None:
@@ -82,41 +87,49 @@ def _pull(graph: CoreGraph, chip: Ints, core: int, chips: int) -> Ints:
     return np.bincount(chip[graph.other[row]], graph.weight[row], chips).astype(np.int64)
 
 
-def to_chips(graph: CoreGraph, capacity: Capacity, mesh: Mesh) -> Ints:
-    """Chip of each core, as its number in the grid."""
-    first = in_order(capacity)
-    chips = int(first.max(initial=0)) + 1
+def to_chips(graph: CoreGraph, capacity: Capacity, mesh: Mesh, orders: Iterable[Ints]) -> Ints:
+    """Chip of each core, as its number in the grid. orders: of cores to fill chips along, the first as they come."""
+    ways = [in_order(capacity, order) for order in orders]
+    chips = int(ways[0].max(initial=0)) + 1
     if chips == 1:
-        return first
-    ways = [first]
+        return ways[0]
+    ways = [way for way in ways if int(way.max()) < chips]
+    costs = [_messages(graph, way, chips) for way in ways]
+    along = [float((flow * np.abs(np.subtract.outer(np.arange(chips), np.arange(chips)))).sum()) for flow in costs]
+    best = [ways[k] for k in np.argsort(along, kind="stable")[:TRIED]]
     other = by_metis(graph, capacity, chips)
     if other is not None:
-        ways.append(other)
-    placed = [_on_grid(graph, way, chips, mesh) for way in ways]
+        best.append(_renumbered(other, best[0], chips))
+    placed = [_on_grid(graph, way, chips, mesh) for way in best]
     return min(placed, key=lambda found: found[0])[1]
+
+
+def _messages(graph: CoreGraph, chip: Ints, chips: int) -> Floats:
+    """Messages between every two chips."""
+    pairs = chip[graph.row] * chips + chip[graph.other]
+    flow = np.bincount(pairs, graph.weight, chips * chips).astype(np.float64).reshape(chips, chips)
+    np.fill_diagonal(flow, 0)
+    return flow
 
 
 def _on_grid(graph: CoreGraph, chip: Ints, chips: int, mesh: Mesh) -> tuple[float, Ints]:
     """(hops between chips times messages, grid place of each core's chip)."""
-    order = np.argsort(_mean_place(chip, chips), kind="stable")
-    rank = np.empty(chips, np.int64)
-    rank[order] = np.arange(chips)
-    part = rank[chip]
-    pairs = part[graph.row] * chips + part[graph.other]
-    flow = np.bincount(pairs, graph.weight, chips * chips).astype(np.float64).reshape(chips, chips)
-    np.fill_diagonal(flow, 0)
+    flow = _messages(graph, chip, chips)
     x, y = _corner(chips, mesh)
     wide, high = x * mesh.tile_columns, y * mesh.tile_rows
     place = arrange(flow, wide, high, ROUNDS if chips <= MANY else ROUNDS_MANY)
     between = distances(wide, high)
     total = cost(flow, between[np.ix_(place, place)], np.zeros((chips, chips)), np.arange(chips))
-    return total, (y * mesh.chip_columns + x)[place][part]
+    return total, (y * mesh.chip_columns + x)[place][chip]
 
 
-def _mean_place(chip: Ints, chips: int) -> Ints:
-    """Average number of each chip's cores, times 1024; so the order of chips follows the layers."""
+def _renumbered(chip: Ints, like: Ints, chips: int) -> Ints:
+    """Parts numbered by where their cores lie on average in another partition, so that neighbours stay neighbours."""
     count = np.maximum(np.bincount(chip, minlength=chips), 1)
-    return np.asarray(np.bincount(chip, np.arange(chip.size), chips) * 1024 // count, np.int64)
+    mean = np.bincount(chip, like, chips) / count
+    rank = np.empty(chips, np.int64)
+    rank[np.argsort(mean, kind="stable")] = np.arange(chips)
+    return rank[chip]
 
 
 def _corner(chips: int, mesh: Mesh) -> tuple[Ints, Ints]:

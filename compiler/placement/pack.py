@@ -97,7 +97,7 @@ def _pieces(program: Program, slices: Slices, coding: Coding) -> Iterator[Piece]
     added = np.stack([loads[name] for name in ADDED], axis=1).tolist()
     words, sizes = loads["list_words"].tolist(), loads["neurons"].tolist()
     known: dict[Key, frozenset[Key]] = {}
-    for k in range(slices.blocks.count):
+    for k in _place_by_place(slices):
         names = tuple(slices.memory[q].encoding[k] for q in into)
         key = (sizes[k], names)
         if key not in known:
@@ -105,6 +105,12 @@ def _pieces(program: Program, slices: Slices, coding: Coding) -> Iterator[Piece]
                 format_of(q, name, sizes[k], coding) for q, name in zip(into.values(), names, strict=True)
             )
         yield Piece(p.name, k, tuple(added[k]), words[k], slices.slots, known[key], decays[k], thresholds[k])
+
+
+def _place_by_place(slices: Slices) -> list[int]:
+    """Slices row by row, column by column, all channels of a place together: they have the same sources."""
+    numbers = np.arange(slices.blocks.count).reshape(slices.blocks.parts)
+    return [int(k) for k in np.moveaxis(numbers, 0, -1).reshape(-1)]
 
 
 def format_of(q: Projection, encoding: str, neurons: int, coding: Coding) -> Key:

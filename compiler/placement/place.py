@@ -11,6 +11,7 @@ from seamount.compiler.execution import EventCounts
 from seamount.compiler.placement.blocks import Ints
 from seamount.compiler.placement.chips import to_chips
 from seamount.compiler.placement.graph import CoreEdges, core_edges, core_graph
+from seamount.compiler.placement.orders import orders
 from seamount.compiler.placement.placement import CoreSlice, Load, Placement
 from seamount.compiler.placement.plan import DoesNotFit, Plan, plan
 from seamount.compiler.placement.route import hops, links, lower_bound
@@ -42,7 +43,8 @@ def place_plan(made: Plan, traffic: EventCounts | None = None) -> Placement:
         raise DoesNotFit([e.problem("see 'seamount fit', which tries remedies") for e in made.excesses])
     edges = core_edges(made.network, made.partition, made.cores, _sent(made.program, traffic))
     graph = core_graph(len(made.cores), edges)
-    core = to_cores(graph, to_chips(graph, made.capacity, made.mesh), made.mesh)
+    chip = to_chips(graph, made.capacity, made.mesh, orders(made.cores, made.partition.slices))
+    core = to_cores(graph, chip, made.mesh)
     return assemble(made, edges, core, traffic is not None)
 
 

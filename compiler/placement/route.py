@@ -56,13 +56,22 @@ def lower_bound(graph: CoreGraph, mesh: Mesh) -> int:
 
     A core's tile holds tile_cores - 1 others at distance 0, the tiles around it so many at distance 1, and so on. At
     best its partners lie there in the order of the messages they exchange, around the tile in the middle of the mesh,
-    from which every distance reaches the most tiles. Half the sum over all cores bounds the total, as each pair is
-    counted from both of its ends. Not all cores can have this at once, so the bound is seldom reached.
+    from which every distance reaches the most tiles. Each pair of cores is divided between its two ends, and the
+    bound is the sum over all cores of their parts; any division bounds the total. Three are tried and the greatest
+    sum is taken: halves, all to the end with more partners, all to the end with more messages. Not all cores can
+    have their best at once, so the bound is seldom reached.
     """
-    order = np.lexsort((-graph.weight, graph.row))
-    rank = np.arange(graph.weight.size) - np.repeat(graph.indptr[:-1], np.diff(graph.indptr))
-    nearest = _nearest(mesh, int(rank.max(initial=-1)) + 1)
-    return (int((graph.weight[order] * nearest[rank]).sum()) + 1) // 2
+    row, other = graph.row, graph.other
+    partners = np.diff(graph.indptr)
+    messages = np.bincount(row, graph.weight, graph.count)
+    nearest = _nearest(mesh, int(partners.max(initial=0)))
+    rank = np.arange(row.size) - np.repeat(graph.indptr[:-1], partners)
+    best = 0
+    for size in (np.zeros(graph.count), partners, messages):
+        twice = graph.weight * (1 + np.sign(size[row] - size[other]).astype(np.int64))
+        order = np.lexsort((-twice, row))
+        best = max(best, int((twice[order] * nearest[rank]).sum()))
+    return (best + 1) // 2
 
 
 def _nearest(mesh: Mesh, count: int) -> Ints:

@@ -10,6 +10,8 @@ from seamount.compiler.placement.graph import CoreGraph
 from seamount.compiler.placement.placement import Mesh
 
 ROUNDS = 200
+TRIES = 8
+"""Starts that are followed to their end where only one chip is in use."""
 FEW = 64
 """Systems of at most so many chips in use are gone through a second time."""
 
@@ -21,12 +23,13 @@ def to_cores(graph: CoreGraph, chip: Ints, mesh: Mesh) -> Ints:
     for c, nodes in members.items():
         core[nodes] = c * mesh.chip_cores + np.arange(nodes.size)
     sweeps = 1 if len(members) == 1 or len(members) > FEW else 2
+    tries = TRIES if len(members) == 1 else 1
     for _ in range(sweeps):
         for c, nodes in members.items():
             slots = c * mesh.chip_cores + np.arange(mesh.chip_cores, dtype=np.int64)
             x, y = mesh.tiles(slots)
             flow, outside = _around(graph, nodes, core, x, y, mesh)
-            core[nodes] = slots[arrange(flow, x, y, ROUNDS, outside, core[nodes] - slots[0])]
+            core[nodes] = slots[arrange(flow, x, y, ROUNDS, outside, core[nodes] - slots[0], tries)]
     return core
 
 

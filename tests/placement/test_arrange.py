@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from seamount.compiler.placement.arrange import cost, distances, gains, strips
 from seamount.compiler.placement.chips import Capacity, by_metis, in_order, to_chips
 from seamount.compiler.placement.graph import CoreEdges, CoreGraph, core_graph
+from seamount.compiler.placement.orders import hilbert
 from seamount.compiler.placement.placement import Mesh
 from seamount.compiler.placement.route import hops, lower_bound
 from seamount.compiler.placement.spread import to_cores
@@ -60,7 +61,16 @@ def test_an_arrangement_lies_between_the_bound_and_the_worst(seed: int) -> None:
     every = [hops(edges, np.array(p), mesh).hops for p in permutations(range(6))]
     found = hops(edges, to_cores(graph, np.zeros(6, np.int64), mesh), mesh).hops
     assert lower_bound(graph, mesh) <= min(every) <= found <= max(every)
-    assert found <= 1.15 * min(every)
+
+
+def test_arrangements_of_few_cores_are_nearly_the_best() -> None:
+    """Six cores on six tiles, twenty random graphs: together within 3 % of the best of all arrangements."""
+    mesh, found, best = Mesh(1, 3, 2, 6, 1, 1), 0, 0
+    for seed in range(20):
+        edges, graph = random_graph(np.random.default_rng(seed), 6)
+        best += min(hops(edges, np.array(p), mesh).hops for p in permutations(range(6)))
+        found += hops(edges, to_cores(graph, np.zeros(6, np.int64), mesh), mesh).hops
+    assert best <= found <= 1.03 * best
 
 
 def test_a_chain_is_laid_out_along_the_mesh() -> None:
@@ -69,6 +79,16 @@ def test_a_chain_is_laid_out_along_the_mesh() -> None:
     mesh = Mesh(1, 4, 3, 12, 1, 1)
     core = to_cores(core_graph(n, {"q": edges}), np.zeros(n, np.int64), mesh)
     assert hops(edges, core, mesh).hops == n - 1
+
+
+@pytest.mark.parametrize("level", [1, 2, 4])
+def test_the_hilbert_curve_goes_through_every_place_in_single_steps(level: int) -> None:
+    side = 2**level
+    at = np.stack(np.divmod(np.arange(side * side), side), axis=1)
+    number = hilbert(at, level)
+    assert sorted(number.tolist()) == list(range(side * side))
+    path = at[np.argsort(number)]
+    assert (np.abs(np.diff(path, axis=0)).sum(axis=1) == 1).all()
 
 
 def two_cliques(n: int) -> tuple[CoreEdges, CoreGraph]:
@@ -88,7 +108,7 @@ def test_metis_finds_what_order_cannot() -> None:
     assert len(set(in_order(capacity)[::2].tolist())) == 2
     chip = by_metis(graph, capacity, 2)
     assert chip is not None and len(set(chip[::2].tolist())) == len(set(chip[1::2].tolist())) == 1
-    placed = to_chips(graph, capacity, Mesh(4, 2, 1, 8, 2, 1))
+    placed = to_chips(graph, capacity, Mesh(4, 2, 1, 8, 2, 1), [np.arange(16)])
     assert len(set(placed[::2].tolist())) == 1
 
 
@@ -97,7 +117,7 @@ def test_without_metis_cores_stay_in_order(monkeypatch: pytest.MonkeyPatch) -> N
     _, graph = two_cliques(16)
     capacity = Capacity(("cores",), np.ones((16, 1), np.int64), np.array([8]))
     assert by_metis(graph, capacity, 2) is None
-    assert to_chips(graph, capacity, Mesh(4, 2, 1, 8, 2, 1)).tolist() == [0] * 8 + [1] * 8
+    assert to_chips(graph, capacity, Mesh(4, 2, 1, 8, 2, 1), [np.arange(16)]).tolist() == [0] * 8 + [1] * 8
 
 
 @given(st.integers(0, 10_000))
