@@ -15,8 +15,8 @@ from seamount.compiler.cli.compile_command import compile_model
 from seamount.compiler.cli.diff_command import diff
 from seamount.compiler.cli.energy_command import costs, energy
 from seamount.compiler.cli.export_command import export
-from seamount.compiler.cli.import_command import check_import
 from seamount.compiler.cli.fit_command import fit
+from seamount.compiler.cli.import_command import check_import
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.ranges_command import ranges
