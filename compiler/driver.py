@@ -21,7 +21,7 @@ from seamount.compiler.ir.ops import Input, IntLIF, Output
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options, canonical, quantizing
 from seamount.compiler.program.lower import lower
-from seamount.compiler.program.needs import chip_needs
+from seamount.compiler.program.needs import chip_needs, restless
 from seamount.compiler.program.program import Program
 from seamount.compiler.target import Target
 
@@ -67,7 +67,7 @@ def compile_graph(
     Raises CompileError with every reason why the target cannot represent the network.
     """
     options, about = options or Options(), about or About()
-    raise_all(CompileError, _unstorable_bits(options, target))
+    raise_all(CompileError, [*_unstorable_bits(options, target), *_contradictions(options)])
     graph = replace(graph, steps=options.steps or graph.steps)
     ran: list[str] = []
 
@@ -81,7 +81,7 @@ def compile_graph(
     pipeline = quantizing(target, options, activity)
     known = tuple(ran)  # the canonical passes leave a folded graph as it is, and are not reported again
     quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result))
-    program = lower(quantized, options.delay_max(target))
+    program = lower(quantized, options.delay_max(target), options.slow_down)
     raise_all(CompileError, unsupported(program, target))
     rows = precision(folded, quantized)
     manifest = _manifest(program, quantized, target, options, about, ran, rows)
@@ -106,7 +106,25 @@ def unsupported(program: Program, target: Target) -> list[Problem]:
                 limit = target.cite(f"features.{wants[need]}")
                 remedy = "compile for a target that can (see 'seamount targets'), or train without it"
                 problems.append(Problem(f"population '{p.name}'", f"needs {need}", remedy, limit))
+    if not target.supports("skip_updates"):
+        limit = target.cite("features.skip_updates")
+        for name, why in restless(program).items():
+            found = (
+                f"has {why}, and so would not rest between the steps of a network slowed down {program.slow_down} times"
+            )
+            remedy = "use neurons without memory, leak and bias, reset to zero, or compile for a target that can"
+            problems.append(Problem(f"population '{name}'", found, remedy, limit))
     return problems
+
+
+def _contradictions(options: Options) -> list[Problem]:
+    """Options that exclude each other."""
+    if options.slow_down < 1:
+        return [Problem("slow-down", f"is {options.slow_down}", "give a whole number of at least 1")]
+    if options.slow_down > 1 and not options.balance_delays:
+        found = "is asked for without balanced delays, and then messages would arrive between the network's steps"
+        return [Problem("slow-down", found, "leave out one of the two")]
+    return []
 
 
 def _unstorable_bits(options: Options, target: Target) -> list[Problem]:
@@ -172,6 +190,7 @@ def _manifest(
             "layer_bits": dict(options.layer_bits),
             "max_delay": options.max_delay,
             "balance_delays": options.balance_delays,
+            "slow_down": options.slow_down,
         },
         "steps": program.steps,
         "passes": ran,

@@ -23,6 +23,7 @@ class Options:
 
     weight_bits: 1..8, for all layers; layer_bits: exceptions by layer name. steps: default steps per sample.
     max_delay: longest delay to use, None for the chip's own limit. balance_delays: off for experiments only.
+    slow_down: steps of the chip for each step of the network, more than 1 where a loop is too long otherwise.
     """
 
     weight_bits: int = 8
@@ -30,6 +31,7 @@ class Options:
     steps: int | None = None
     max_delay: int | None = None
     balance_delays: bool = True
+    slow_down: int = 1
 
     def delay_max(self, target: Target) -> int:
         """Longest delay that a projection may have."""
@@ -66,6 +68,7 @@ def quantizing(target: Target, options: Options, activity: Activity | None) -> P
     balance = BalanceDelays(
         delay_max=options.delay_max(target),
         balance=options.balance_delays,
+        slow_down=options.slow_down,
         relay_bits=min(target.weight_widths),
         accumulators=accumulators if isinstance(accumulators, int) else None,
     )

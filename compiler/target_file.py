@@ -70,6 +70,7 @@ FIELDS: dict[str, tuple[str, Kind]] = {
     "features.reset_subtract": ("flag", "flag"),
     "features.initial_v": ("flag", "flag"),
     "features.lower_clamp": ("flag", "flag"),
+    "features.skip_updates": ("flag", "flag"),
 }
 """Path -> unit and kind. Only a "range" (two ends, both included) may be negative."""
 

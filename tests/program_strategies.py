@@ -53,6 +53,8 @@ FEATURES = KINDS | MICROCODE | {
     "silent_readout", # the last population never fires
 }  # fmt: skip
 STOCK = FEATURES - MICROCODE
+SLOW = frozenset({"slow_down"})
+"""2 or 3 steps of the chip for each of the network, and loops that need them; drawn only where it is asked for."""
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 GRADED = [(0, 255), (-128, 127), (-3, 5), (0, 1000), (2, 9)]
@@ -66,7 +68,8 @@ def programs(
     max_populations: int = 4,
 ) -> Program:
     """A program that the verifier accepts, with features from `allow`, all of `force` among them."""
-    assert force <= allow <= FEATURES, (force - allow, allow - FEATURES)
+    allow |= force & SLOW
+    assert force <= allow <= FEATURES | SLOW, (force - allow, allow - FEATURES)
     return _Draft(draw, allow, force).program(max_populations)
 
 
@@ -116,6 +119,7 @@ class _Draft:
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         self.nodes: list[_Node] = []
         self.projections: list[Projection] = []
+        self.slow_down = self.integer(2, 3) if self.wants("slow_down") else 1
 
     def wants(self, feature: str) -> bool:
         """Whether this program shall have the feature, at this place."""
@@ -141,7 +145,7 @@ class _Draft:
         if self.wants("recurrent"):
             self.add_loops(populations)
         bare = tuple(self.bare(node) for node in populations)
-        program = Program(inputs, bare, tuple(self.projections), (), self.integer(1, 6))
+        program = Program(inputs, bare, tuple(self.projections), (), self.integer(1, 6), self.slow_down)
         program = self.fit_exponents(program)
         program = replace(program, populations=tuple(self.parameters(program, p) for p in program.populations))
         return replace(self.fit_exponents(program), readouts=self.readouts(populations))
@@ -242,7 +246,9 @@ class _Draft:
             low, high = -8, -1
         elif self.wants("exponent"):
             low, high = 1, 7
-        lag = 1 + delay + source.offset - target.offset
+        least = 1 + source.offset - target.offset
+        lag = -(-(least + delay) // self.slow_down)
+        delay = self.slow_down * lag - least
         name = f"{source.name}->{target.name}#{len(self.projections)}"
         connection = connect(lambda shape: self.weights(shape, bits, mode, density))
         exponent = self.integer(low, high) if (low, high) != (0, 1) else 0

@@ -20,6 +20,8 @@ from seamount.compiler.program.program import Program
 class Recorded:
     """Added to a neuron model: its registers are copied after each step when the process has a recorder."""
 
+    fired: Any = 0
+
     def spiking_activation(self: Any) -> Any:
         """The stock comparison, kept for the recorder."""
         self.fired = super().spiking_activation()

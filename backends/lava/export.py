@@ -68,6 +68,7 @@ def readme(artifact: Artifact, folder: str) -> str:
         answers="N, T" if each else "N",
         axis=2 if each else 1,
         depth=program.depth,
+        slowed=_slowed(program.slow_down),
         codes=_codes(artifact),
         needs=_needs(program),
     )
@@ -98,6 +99,15 @@ def _ports(program: Program) -> str:
 
 def _over(rule: str) -> str:
     return "one per step" if rule == "each" else f"{rule} over the steps"
+
+
+def _slowed(slow_down: int) -> str:
+    if slow_down == 1:
+        return ""
+    return (
+        f"\n- This network is slowed down {slow_down} times: each of these steps takes {slow_down} of the run, so that "
+        f"T above means {slow_down} T. Send in the first of them and nothing in the others, as `net.stream` does."
+    )
 
 
 def _codes(artifact: Artifact) -> str:

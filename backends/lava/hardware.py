@@ -91,7 +91,7 @@ def _run(program: Program, messages: Messages, record: frozenset[str], counted: 
 def _recorded(net: Net, p: Any, samples: int, sink: Any, probes: Mapping[Any, Any]) -> Recorder:
     """What sink and probes saw of a population, in its own time."""
     kept = {register: series for (name, register), series in probes.items() if name == p.name}
-    recorder = Recorder(p.shape, samples * net.steps, p.offset, frozenset(kept))
+    recorder = Recorder(p.shape, samples * net.steps, p.offset, frozenset(kept), net.slow)
     recorder.spikes[:] = _rows(net, p, samples, sink.data.get()[..., STEPS_OUT:])
     for register, series in kept.items():
         values = np.asarray(series.time_series).reshape(*p.shape, -1)

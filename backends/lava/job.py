@@ -40,11 +40,13 @@ def run_job(
     check(program)
     samples, steps = check_request(program, messages, record)
     recorders = {
-        p.name: Recorder(p.shape, samples * steps, p.offset, registers_needed(program, record)[p.name])
+        p.name: Recorder(
+            p.shape, samples * steps, p.offset, registers_needed(program, record)[p.name], program.slow_down
+        )
         for p in program.populations
     }
     network = Network(program, messages, recorders)
-    total = samples * steps + program.depth
+    total = program.duration(samples, steps)
     try:
         _start(network, total)
         _watch(network, recorders, total, progress)

@@ -25,11 +25,11 @@ class Recorder:
     """Registers of one population in its own time: row 0 is the first step of its first window.
 
     shape: of the population. rows: samples x steps. offset: of the population.
-    keep: which of "u" and "v" to record beside the spikes.
+    keep: which of "u" and "v" to record beside the spikes. slow_down: steps of the chip for one of the population.
     """
 
-    def __init__(self, shape: Shape, rows: int, offset: int, keep: frozenset[str]) -> None:
-        self.rows, self.offset = rows, offset
+    def __init__(self, shape: Shape, rows: int, offset: int, keep: frozenset[str], slow_down: int = 1) -> None:
+        self.rows, self.offset, self.slow_down = rows, offset, slow_down
         self.spikes: NDArray[np.int8] = shared((rows, *shape), np.int8)
         self.registers: dict[str, NDArray[np.int32]] = {r: shared((rows, *shape), np.int32) for r in keep}
         self._clock: NDArray[np.int64] = shared((1,), np.int64)
@@ -41,8 +41,8 @@ class Recorder:
 
     def write(self, time_step: int, s: NDArray[Any], u: NDArray[Any], v: NDArray[Any]) -> None:
         """Keep what the registers hold after Lava's step `time_step` (1, 2, ...)."""
-        row = time_step - 1 - self.offset
-        if 0 <= row < self.rows:
+        row, rest = divmod(time_step - 1 - self.offset, self.slow_down)
+        if not rest and 0 <= row < self.rows:
             self.spikes[row] = s
             for name, value in (("u", u), ("v", v)):
                 if name in self.registers:

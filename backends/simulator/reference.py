@@ -74,9 +74,9 @@ class ReferenceSimulator:
         check(program)
         samples, steps = check_request(program, messages, record)
         stream = _Stream(program, samples, steps)
-        for sigma in range(samples * steps + program.depth):
+        for sigma in range(program.duration(samples, steps)):
             stream.advance(sigma, messages)
-            done = (sigma + 1 - program.depth) / steps
+            done = (sigma + 1 - program.depth) / (steps * program.slow_down)
             if progress is not None and done > 0 and done == int(done):
                 progress(int(done), samples)
         return stream.trace(record)
@@ -87,6 +87,7 @@ class _Stream:
 
     def __init__(self, program: Program, samples: int, steps: int) -> None:
         self.program, self.samples, self.steps = program, samples, steps
+        self.slow_down = program.slow_down
         self.synapses = {
             q.name: synapses(q.connection, program.shapes[q.source], program.shapes[q.target])
             for q in program.projections
@@ -106,11 +107,13 @@ class _Stream:
     def advance(self, sigma: int, messages: Mapping[str, NDArray[np.integer]]) -> None:
         """One physical step: the host sends, every population takes what arrives now, updates, and sends."""
         for port in self.program.inputs:
-            sample, t = divmod(sigma, self.steps)
-            if sample < self.samples:
+            sample, t, between = self.local(port.name, sigma)
+            if sample < self.samples and not between:
                 self.send(port.name, sigma, messages[port.name][sample, t].astype(np.int64))
         for p in self.program.populations:
-            sample, t = divmod(sigma - p.offset, self.steps)
+            sample, t, between = self.local(p.name, sigma)
+            if between:
+                continue  # registers rest, nothing is sent
             if t == 0 and sample >= 0:
                 self.u[p.name], self.v[p.name] = np.zeros(p.shape, np.int64), _initial_v(p)
             s, u, v = step(p, self.u[p.name], self.v[p.name], self.arriving(p, sigma))
@@ -120,9 +123,14 @@ class _Stream:
                     self.series[p.name, register][sample, t] = value
             self.send(p.name, sigma, s)
 
+    def local(self, name: str, sigma: int) -> tuple[int, int, int]:
+        """(sample, own step, steps of the chip since it began) of a port or population in a physical step."""
+        sample, since = divmod(sigma - self.program.offsets[name], self.steps * self.slow_down)
+        return sample, *divmod(since, self.slow_down)
+
     def send(self, source: str, sigma: int, s: Wide) -> None:
         """Put messages under way; those outside a sample, or that would arrive in another one, are dropped."""
-        sample, t = divmod(sigma - self.program.offsets[source], self.steps)
+        sample, t, _ = self.local(source, sigma)
         if not 0 <= sample < self.samples:
             return
         self.spikes[source][t] += np.count_nonzero(s)
@@ -130,7 +138,7 @@ class _Stream:
         for q in self.program.projections:
             if q.source == source:
                 arrival = sigma + 1 + q.delay
-                if (arrival - self.program.offsets[q.target]) // self.steps == sample:
+                if self.local(q.target, arrival)[0] == sample:
                     self.under_way[q.name, arrival] = s
 
     def arriving(self, p: Population, sigma: int) -> Wide:
@@ -153,7 +161,7 @@ class _Stream:
     def count(self, q: Projection, s: Wide, sigma: int) -> None:
         """Synaptic operations of the messages s that arrive now, in the source's step in which they were sent."""
         _, pre, _ = self.synapses[q.name]
-        t = (sigma - 1 - q.delay - self.program.offsets[q.source]) % self.steps
+        _, t, _ = self.local(q.source, sigma - 1 - q.delay)
         self.synops[q.name][t] += np.count_nonzero(s[pre])
 
     def trace(self, record: frozenset[str]) -> Trace:

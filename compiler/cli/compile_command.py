@@ -43,6 +43,7 @@ def compile_model(
     ] = None,
     max_delay: o.MaxDelay = None,
     no_balance_delays: o.NoBalance = False,
+    slow_down: o.SlowDown = 1,
     calibrate: Annotated[
         str | None, typer.Option(metavar="NAME", help="Data whose train split sets scales; names as for run --data.")
     ] = None,
@@ -67,7 +68,7 @@ def compile_model(
     if stop_after is not None and stop_after not in PASSES:
         known = ", ".join(("import", *PASSES))
         raise InputError(Problem(f"--stop-after {stop_after}", "there is no such pass", f"one of {known}"))
-    wanted = Options(weight_bits, _layer_bits(bits or []), steps, max_delay, not no_balance_delays)
+    wanted = Options(weight_bits, _layer_bits(bits or []), steps, max_delay, not no_balance_delays, slow_down)
     samples = calibration(source, calibrate, calibration_samples, data_folder, steps)
     with progress("compile", quiet) as tick:
         stages = _Stages(stop_after, tick)

@@ -32,6 +32,7 @@ def inspect(
     assume: o.Assume = None,
     max_delay: o.MaxDelay = None,
     no_balance_delays: o.NoBalance = False,
+    slow_down: o.SlowDown = 1,
 ) -> None:
     """Print a model's graph after any pass, or an artifact's integer program."""
     if path.is_dir():
@@ -40,9 +41,8 @@ def inspect(
         out.print(f"artifact of {about['model']['name']} for {about['target']['name']}, seamount {about['seamount']}")
         text = program_text(artifact.program) + _remarks(artifact.manifest["notes"])
     else:
-        text = _stage(
-            path, after, target, assume or [], Options(max_delay=max_delay, balance_delays=not no_balance_delays)
-        )
+        options = Options(max_delay=max_delay, balance_delays=not no_balance_delays, slow_down=slow_down)
+        text = _stage(path, after, target, assume or [], options)
     out.print(text, markup=False, soft_wrap=True, end="")
 
 
@@ -56,7 +56,7 @@ def _stage(path: Path, after: str, target: str, assume: list[str], options: Opti
     pipeline = quantizing(chosen, options, None)
     if after == "program":
         graph = pipeline(source.graph)
-        return program_text(lower(graph, options.delay_max(chosen))) + _remarks(graph.notes)
+        return program_text(lower(graph, options.delay_max(chosen), options.slow_down)) + _remarks(graph.notes)
     return to_text(pipeline.until(after)(source.graph))
 
 

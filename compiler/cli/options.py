@@ -37,6 +37,9 @@ NoBalance = Annotated[
     bool,
     typer.Option("--no-balance-delays", help="Experiment: let short paths arrive early. Not the trained network."),
 ]
+SlowDown = Annotated[
+    int, typer.Option(min=1, metavar="K", help="Take K steps of the chip for each of the network; for long loops.")
+]
 TargetName = Annotated[str, typer.Option("--target", "-t", help="A name from 'seamount targets', or a .toml file.")]
 RunFolder = Annotated[
     Path | None,

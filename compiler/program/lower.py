@@ -14,13 +14,13 @@ from seamount.compiler.program import program as p
 from seamount.compiler.program.verify import check
 
 
-def lower(graph: Graph, delay_max: int) -> p.Program:
-    """The integer program of a quantized graph.
+def lower(graph: Graph, delay_max: int, slow_down: int = 1) -> p.Program:
+    """The integer program of a quantized graph. slow_down: steps of the chip for each step of the graph.
 
     Offsets and delays follow from analysis/delays.py. Raises CompileError when a path would need a longer delay
     than the chip has, or a loop is longer than its lag; ContractError when the result breaks the program's rules.
     """
-    when = timing(graph, delay_max=delay_max)
+    when = timing(graph, slow_down, delay_max)
     raise_all(CompileError, _long_delays(graph, when, delay_max))
     program = p.Program(
         inputs=tuple(_port(n) for n in graph.inputs),
@@ -28,6 +28,7 @@ def lower(graph: Graph, delay_max: int) -> p.Program:
         projections=tuple(_projection(graph, path, when) for path in paths(graph)),
         readouts=tuple(_readout(graph, n) for n in graph.outputs),
         steps=graph.steps,
+        slow_down=slow_down,
     )
     check(program)
     return program

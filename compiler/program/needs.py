@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from seamount.compiler.program.bounds import sum_bound
-from seamount.compiler.program.program import Conv, Program, Projection
+from seamount.compiler.program.program import DECAY_ONE, Conv, Population, Program, Projection
 
 CONV_LIMIT = 2**23
 """Lava's Conv wraps its sums at 24 bits; below this bound no sum gets there."""
@@ -24,9 +26,33 @@ class Need:
     what: str
 
 
+def unrest(p: Population) -> tuple[str, ...]:
+    """Why a stock neuron would not rest in a step without input: what would change v, or make it fire again.
+
+    Empty for du = 4095, dv = 0, no bias and a hard reset: then u is 0, v stays, and v <= 64 vth (docs/semantics.md).
+    """
+    found = {
+        "synaptic memory": np.any(p.du != DECAY_ONE - 1),
+        "a leak": np.any(p.dv != 0),
+        "a bias": np.any(p.bias_mant != 0),
+        "reset by subtraction": p.fires and p.reset == "subtract",
+    }
+    return tuple(what for what, is_so in found.items() if is_so)
+
+
+def restless(program: Program) -> dict[str, str]:
+    """Population -> why it must be kept from updating between the steps of a network that is slowed down."""
+    if program.slow_down == 1:
+        return {}
+    return {p.name: ", ".join(unrest(p)) for p in program.populations if unrest(p)}
+
+
 def chip_needs(program: Program) -> tuple[Need, ...]:
     """Everything in the program that stock Loihi microcode, or stock Lava's process, does not do on a chip."""
     needs = [Need(f"population '{p.name}'", f"microcode: {n}") for p in program.populations for n in p.needs_microcode]
+    for name, why in restless(program).items():
+        what = f"microcode: updates in one of {program.slow_down} steps only, because of {why}"
+        needs.append(Need(f"population '{name}'", what))
     for p in program.populations:
         for name in ("du", "dv"):
             if (getattr(p, name) > 4095).any():

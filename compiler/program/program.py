@@ -126,7 +126,8 @@ class Projection:
 
     A message of step t reaches the target at step t + 1 + delay, as (connection . s) * 2**weight_exp, weight_exp in
     -8..7 (negative: floor of the sum, as Lava's CPU model). bits and sign_mode say on which grid the weights lie.
-    lag: steps of the trained network by which the target sees the source late; 0 feed-forward, >= 1 recurrent.
+    lag: steps of the trained network by which the target sees the source late; 0 feed-forward, >= 1 recurrent. In
+    steps of the chip: slow_down * lag = 1 + delay + offset(source) - offset(target).
     Messages that would reach the target in another sample than the one they were sent in are dropped.
     """
 
@@ -157,13 +158,18 @@ class Readout:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """An integer network. Populations are in update order; `steps` is the default length of a sample."""
+    """An integer network. Populations are in update order; `steps` is the default length of a sample.
+
+    slow_down: steps of the chip for each step of the trained network. Populations update, and the host sends, in the
+    first of them; in the others registers rest and nothing is sent.
+    """
 
     inputs: tuple[InputPort, ...]
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     readouts: tuple[Readout, ...]
     steps: int
+    slow_down: int = 1
 
     @cached_property
     def shapes(self) -> Mapping[str, Shape]:
@@ -179,6 +185,10 @@ class Program:
     def depth(self) -> int:
         """Steps between the first input of a sample and the last population's first."""
         return max((p.offset for p in self.populations), default=0)
+
+    def duration(self, samples: int, steps: int) -> int:
+        """Steps of the chip for so many samples of `steps` steps each, up to the last population's last."""
+        return samples * steps * self.slow_down + self.depth
 
     def population(self, name: str) -> Population:
         for p in self.populations:

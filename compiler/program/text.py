@@ -31,7 +31,7 @@ INLINE = 8
 def to_text(program: Program) -> str:
     """The program, ending in a line feed."""
     blocks = [
-        f"program: {program.steps} steps per sample, depth {program.depth}",
+        f"program: {program.steps} steps per sample, depth {program.depth}{_slowed(program.slow_down)}",
         *(_input(port) for port in program.inputs),
         *(_population(p) for p in program.populations),
         *(_projection(q) for q in program.projections),
@@ -49,6 +49,10 @@ def array_text(array: NDArray[np.integer]) -> str:
         return str(values.tolist()).replace(" ", "")
     digest = hashlib.sha256(np.ascontiguousarray(values, "<i4").tobytes()).hexdigest()[:12]
     return f"{_shape(values.shape)} {int(values.min())}..{int(values.max())} sha256:{digest}"
+
+
+def _slowed(slow_down: int) -> str:
+    return f", {slow_down} steps of the chip for each" if slow_down > 1 else ""
 
 
 def _input(port: InputPort) -> str:

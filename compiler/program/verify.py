@@ -185,15 +185,20 @@ def exponents_and_delays(program: Program) -> Iterator[Problem]:
 
 
 def time_is_consistent(program: Program) -> Iterator[Problem]:
-    """Offsets are at least 1; a stored lag is 1 + delay + offset(source) - offset(target), and not negative."""
+    """Offsets are at least 1; slow_down * lag is 1 + delay + offset(source) - offset(target), and not negative."""
+    slow_down = program.slow_down
+    if slow_down < 1:
+        yield Problem("program", f"is slowed down {slow_down} times", BUG, "slow_down >= 1")
+        return
     for p in program.populations:
         if p.offset < 1:
             yield Problem(f"population '{p.name}'", f"has offset {p.offset}", BUG, "offset >= 1")
     for q in program.projections:
         lag = 1 + q.delay + program.offsets[q.source] - program.offsets[q.target]
-        if lag != q.lag or lag < 0:
+        if lag != slow_down * q.lag or lag < 0:
             found = f"has lag {q.lag}; its delay and the offsets of its ends give {lag}"
-            yield _at(q, found, "lag = 1 + delay + offset(source) - offset(target) >= 0")
+            times = f", {slow_down} for each step of the network" if slow_down > 1 else ""
+            yield _at(q, found + times, "slow_down * lag = 1 + delay + offset(source) - offset(target) >= 0")
 
 
 def update_order(program: Program) -> Iterator[Problem]:

@@ -17,12 +17,18 @@ from hypothesis import strategies as st
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.execution import Trace
+from seamount.compiler.passes.balance_delays import BalanceDelays
+from seamount.compiler.passes.quantize import Quantize
+from seamount.compiler.pipelines import canonical
+from seamount.compiler.program.lower import lower
 from seamount.compiler.program.program import V_MAX, Conv, Dense, Program, Projection, Readout
 from seamount.compiler.program.verify import check
+from tests import strategies
 from tests.backends.lava_support import ALL, Case
 from tests.backends.test_lava_constructs import network
+from tests.lowered import messages_of
 from tests.program_samples import i32, population
-from tests.program_strategies import FEATURES, STOCK, cases, messages
+from tests.program_strategies import FEATURES, SLOW, STOCK, cases, messages
 
 Cases = st.SearchStrategy[Case]
 QUIET = FEATURES - {"loud"}
@@ -176,6 +182,28 @@ def biased(low: int, high: int) -> Cases:
     ).filter(valid).filter(lambda c: any((p.bias_mant != 0).any() for p in c[0].populations))  # fmt: skip
 
 
+def resting(case: Case) -> Case:
+    """With neurons that need no gate when the network is slowed down (compiler/program/needs.py, unrest)."""
+    plain = {"du": i32(4095), "dv": i32(0), "bias_mant": i32(0), "bias_exp": 0}
+    return replace(case[0], populations=tuple(replace(p, **plain) for p in case[0].populations)), case[1]
+
+
+def branched(balance: BalanceDelays) -> Cases:
+    """Programs of random graphs with branches, loops and lags, for which the pass did something."""
+
+    def lowered(case: Any) -> tuple[int, Case]:
+        graph, x = case
+        before = Quantize()(canonical()(graph))
+        after = balance(before)
+        changed = set(after.edges) != set(before.edges)
+        return changed, (lower(after, balance.delay_max), messages_of(before, x))
+
+    graphs = strategies.cases(
+        allow=strategies.FEATURES - {"graded"}, force=frozenset({"residual", "recurrent", "delay"})
+    )
+    return graphs.map(lowered).filter(lambda found: bool(found[0])).map(lambda found: found[1]).filter(valid)
+
+
 CONNECTIONS: dict[str, Cases] = {
     "dense": having("dense"),
     "sparse": having("sparse"),
@@ -205,6 +233,11 @@ TIME: dict[str, Cases] = {
     "delays": having("delay"),
     "recurrent with delays": having("recurrent", "delay"),
     "T = 1": short(),
+    "relays beyond the longest delay": branched(BalanceDelays(delay_max=1)),
+    "delays not balanced": branched(BalanceDelays(balance=False)),
+    "slowed down": having("slow_down"),
+    "slowed down, with loops": having("slow_down", "recurrent"),
+    "slowed down, neurons that rest": cases(allow=STOCK, force=SLOW).map(resting).filter(valid),
     "silent input": cases().map(silent),
     "readouts: s, u, v by each rule": cases().map(all_readouts),
 }

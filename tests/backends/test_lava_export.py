@@ -236,7 +236,7 @@ def test_the_script_stands_alone() -> None:
     modules = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     modules |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert {m.split(".")[0] for m in modules} - set(sys.stdlib_module_names) == {"numpy", "lava", "scipy"}
-    assert len(text.splitlines()) < 370
+    assert len(text.splitlines()) < 400
 
 
 def test_the_readme_names_ports_and_needs(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@
 
 A message that is sent in step t of sample n (step n * T + t of the run, from 0) reaches a population of offset k at
 step n * T + t + k; there u and v are reset at the first step of each sample. So samples follow each other gapless.
+A network that is slowed down K times takes K steps of the run for each of these; in the others its registers rest.
 All values are integers, all models fixed-point; those of populations and synapses compute as stock Lava does.
 """
 
@@ -49,14 +50,15 @@ SIGN_MODES = {"mixed": SignMode.MIXED, "excitatory": SignMode.EXCITATORY, "inhib
 
 
 class ExtendedLIF(LIFReset):
-    """LIFReset, and what it lacks: reset by subtraction, a lower clamp of v, an initial v, registers as ports.
+    """LIFReset, and what it lacks: reset by subtraction, a lower clamp of v, an initial v, registers as ports, rest.
 
-    `population` says which of them. u_out and v_out send u and v after each step.
+    `population` says which of them. u_out and v_out send u and v after each step. every: (K, step of the first update):
+    updates in every K-th step only, in the others registers rest, and what arrives is not looked at.
     """
 
-    def __init__(self, *, population: Any, **parameters: Any) -> None:
+    def __init__(self, *, population: Any, every: tuple[int, int], **parameters: Any) -> None:
         super().__init__(**parameters)
-        self.proc_params["population"] = population
+        self.proc_params["population"], self.proc_params["every"] = population, every
         self.u_out = OutPort(shape=population.shape)
         self.v_out = OutPort(shape=population.shape)
 
@@ -84,8 +86,13 @@ class PyExtendedLifModel(PyLifResetModelBitAcc):
         self.v[:] = np.maximum(self.v, population.v_min)
 
     def run_spk(self) -> None:
-        """One step, then the registers."""
-        super().run_spk()
+        """One step, or rest; then the registers."""
+        every, first = self.proc_params["every"]
+        if (self.time_step - 1 - first) % every:
+            self.a_in.recv()
+            self.s_out.send(np.zeros(self.v.shape, np.int32))
+        else:
+            super().run_spk()
         self.u_out.send(self.u)
         self.v_out.send(self.v)
 
@@ -129,8 +136,11 @@ for stock, model in SYNAPSES.items():
     MODELS[GATED[stock]] = type(f"PyGated{stock.__name__}Model", bases, {"implements_process": GATED[stock]})
 
 
-def neurons(p: Any, steps: int, start: int, registers: bool) -> Any:
-    """A population. LIFReset resets before step t when t % interval == offset; Lava counts steps from 1."""
+def neurons(p: Any, steps: int, slow: int, start: int, registers: bool) -> Any:
+    """A population. LIFReset resets before step t when t % interval == offset; Lava counts steps from 1.
+
+    steps: of the run for each sample, `slow` of them for one of the network.
+    """
     vth, reset = (
         NEVER if p.vth is None else plain(p.vth),
         {"reset_interval": steps, "reset_offset": start + p.offset + 1},
@@ -138,7 +148,14 @@ def neurons(p: Any, steps: int, start: int, registers: bool) -> Any:
     bias = {"bias_mant": p.bias_mant, "bias_exp": p.bias_exp}
     parameters = {"shape": p.shape, "name": p.name, "du": plain(p.du), "dv": plain(p.dv), "vth": vth, **bias, **reset}
     stock = p.reset == "zero" and p.v_min <= -(2**23 - 1) and not np.any(p.v_init)
-    return LIFReset(**parameters) if stock and not registers else ExtendedLIF(population=p, **parameters)
+    if stock and not registers and (slow == 1 or rests(p)):
+        return LIFReset(**parameters)
+    return ExtendedLIF(population=p, every=(slow, start + p.offset), **parameters)
+
+
+def rests(p: Any) -> bool:
+    """Whether a stock neuron keeps v and sends nothing in a step without input; its u is forgotten anyway."""
+    return not (np.any(p.du != 4095) or np.any(p.dv != 0) or np.any(p.bias_mant != 0))
 
 
 def plain(value: Any) -> Any:
@@ -199,16 +216,19 @@ class Net:
 
     def __init__(self, program: Any, steps: int, start: int = 0, registers: Any = (), codes: Any = None) -> None:
         self.program, self.steps, self.start, self.codes = program, steps, start, codes
+        self.slow: int = program.slow_down
         nodes = (*program.inputs, *program.populations)
         self.shapes = {n.name: n.shape for n in nodes}
         self.offsets = {n.name: getattr(n, "offset", 0) for n in nodes}
         self.depth = max(self.offsets.values())
         bits = {p.name: bits_of_messages(p) for p in program.inputs}
         self.inputs = {p.name: InPort(shape=p.shape) for p in program.inputs}
-        self.populations = {p.name: neurons(p, steps, start, p.name in registers) for p in program.populations}
+        self.populations = {
+            p.name: neurons(p, steps * self.slow, self.slow, start, p.name in registers) for p in program.populations
+        }
         self.projections: dict[str, Any] = {}
         for q in program.projections:
-            gate = start + self.offsets[q.target], steps, q.lag
+            gate = start + self.offsets[q.target], steps * self.slow, q.lag * self.slow
             self.projections[q.name] = process = synapses(q, self.shapes, bits.get(q.source, 0), gate)
             self._connect(q.source, process, q.target)
         ports = {"s": "s_out", "u": "u_out", "v": "v_out"}
@@ -245,11 +265,13 @@ class Net:
 
     def run_length(self, samples: int) -> int:
         """Steps until the last population has finished the last sample."""
-        return self.start + samples * self.steps + self.depth
+        return self.start + samples * self.steps * self.slow + self.depth
 
     def stream(self, messages: Any) -> Any:
         """Messages (N, T, *shape) as data of a RingBuffer source, (*shape, steps): gapless, then silence."""
-        flow = np.reshape(messages, (-1, *np.shape(messages)[2:])).astype(np.int32)
+        sent = np.reshape(messages, (-1, *np.shape(messages)[2:]))
+        flow = np.zeros((len(sent) * self.slow, *sent.shape[1:]), np.int32)
+        flow[:: self.slow] = sent
         silent = [np.zeros((n, *flow.shape[1:]), np.int32) for n in (self.start, self.depth)]
         return np.ascontiguousarray(np.moveaxis(np.concatenate([silent[0], flow, silent[1]]), 0, -1))
 
@@ -257,7 +279,7 @@ class Net:
         """What a RingBuffer sink recorded of a population or output, (*shape, steps), as (N, T, *shape)."""
         readers = {r.name: r.population for r in self.program.readouts}
         begin = self.start + self.offsets[readers.get(name, name)]
-        flow = np.moveaxis(np.asarray(recorded), -1, 0)[begin:].astype(np.int64)
+        flow = np.moveaxis(np.asarray(recorded), -1, 0)[begin :: self.slow].astype(np.int64)
         samples = len(flow) // self.steps
         return flow[: samples * self.steps].reshape(samples, self.steps, *flow.shape[1:])
 
