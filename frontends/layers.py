@@ -135,7 +135,6 @@ _RECURRENT = "use a recurrent layer of spiking neurons (norse LIFRecurrentCell, 
 _REMEDIES = {
     "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
-    "MaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
     "Softmax": "leave it out of the saved module: the largest output stays the largest",
     "LogSoftmax": "leave it out of the saved module: the largest output stays the largest",

@@ -90,12 +90,28 @@ def _adaptive1d(name: str, module: nn.AdaptiveAvgPool1d, shape: Shape) -> Part:
     return _avg1d(name, nn.AvgPool1d(shape[-1] // wanted), shape)
 
 
+def _max2d(name: str, module: nn.MaxPool2d, shape: Shape) -> Part:
+    """The maximum of spikes is whether there is any: their sum, compared with 1/2 by neurons that keep nothing.
+
+    NIR has no maximum. Exact for spikes only, which to_nir checks.
+    """
+    kernel, stride, padding = _pair(module.kernel_size), _pair(module.stride), _pair(module.padding)
+    _check_window(name, module, shape, kernel, stride)
+    inner = f"{name}.sum"
+    positions = [(n + 2 * p - k) // s + 1 for n, k, s, p in zip(shape[-2:], kernel, stride, padding, strict=True)]
+    half = np.full((*shape[:-2], *positions), 0.5, np.float64)
+    return chain(
+        (inner, nir.SumPool2d(np.array(kernel), np.array(stride), np.array(padding))), (name, nir.Threshold(half))
+    )
+
+
 POOLS: dict[type, Callable[[str, Any, Shape], Part]] = {
     nn.AvgPool1d: _avg1d,
     nn.AvgPool2d: _avg2d,
     nn.LPPool2d: _sum2d,
     nn.AdaptiveAvgPool1d: _adaptive1d,
     nn.AdaptiveAvgPool2d: _adaptive2d,
+    nn.MaxPool2d: _max2d,
 }
 """torch.nn class -> writer. LPPool2d with norm_type=1 is the sum pool of norse's NIR import."""
 
@@ -103,6 +119,9 @@ POOLS: dict[type, Callable[[str, Any, Shape], Part]] = {
 def pool_objections(where: str, module: nn.Module) -> list[Problem]:
     """What speaks against a pooling layer before it is run."""
     problems = []
+    if isinstance(module, nn.MaxPool2d) and (_pair(module.dilation) != (1, 1) or module.return_indices):
+        found = "has a dilation or returns indices"
+        problems.append(Problem(where, found, "use windows without gaps, and their maxima alone"))
     if isinstance(module, nn.LPPool2d) and module.norm_type != 1:
         found = f"a pool with norm_type={module.norm_type} is not linear"
         problems.append(Problem(where, found, "use norm_type=1 (a sum) or AvgPool2d"))

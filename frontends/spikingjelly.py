@@ -52,7 +52,7 @@ REFUSED = {
     **dict.fromkeys(("NoisyCUBALIFNode", "NoisyNonSpikingIFNode", "NoisyILCCUBALIFNode"), _NOISE),
     **dict.fromkeys(("ILCIFNode", "ILCLIFNode", "ILCCUBALIFNode"), _INNER),
     **dict.fromkeys(("OTTTLIFNode", "SLTTLIFNode", "DSRIFNode", "DSRLIFNode"), _ONLINE),
-    **dict.fromkeys(("MaxPool1d", "MaxPool2d", "MaxPool3d"), _MAX),
+    **dict.fromkeys(("MaxPool1d", "MaxPool3d"), _MAX),
     **dict.fromkeys(
         (
             "QKAttention", "TokenQKAttention", "ChannelQKAttention", "SpikingSelfAttention", "SpikeDrivenSelfAttention",

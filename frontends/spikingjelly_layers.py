@@ -32,6 +32,7 @@ LAYERS: dict[type, type] = {
     layer.AvgPool2d: nn.AvgPool2d,
     layer.AdaptiveAvgPool1d: nn.AdaptiveAvgPool1d,
     layer.AdaptiveAvgPool2d: nn.AdaptiveAvgPool2d,
+    layer.MaxPool2d: nn.MaxPool2d,
     layer.Flatten: nn.Flatten,
     layer.Dropout: nn.Dropout,
     layer.Dropout2d: nn.Dropout2d,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import nir
 import numpy as np
+from torch import nn
 
 from seamount.compiler.errors import ImportRefused, Problem, raise_all
 from seamount.frontends import layers
@@ -14,6 +15,9 @@ from seamount.frontends.conventions import Conventions
 from seamount.frontends.framework import Framework
 from seamount.frontends.parts import Part, single
 from seamount.frontends.traced import Ref, Traced, TracedNode
+
+SPIKING = (nir.LIF, nir.CubaLIF, nir.IF, nir.Threshold)
+"""Nodes that send 0 or 1."""
 
 
 @dataclass(eq=False)
@@ -50,6 +54,7 @@ class _Writer:
                     self.parts[n] = self._write(self.traced.nodes[n])
                 except ImportRefused as refused:
                     self.problems += refused.problems
+        self.problems += [problem for n in numbers for problem in self._analog_maximum(self.traced.nodes[n])]
         raise_all(ImportRefused, dict.fromkeys(self.problems))
         for n in numbers:
             if n in self.parts and self.traced.nodes[n].refs:
@@ -91,6 +96,18 @@ class _Writer:
         plain = self.framework.plain(node.module)
         assert not isinstance(plain, str), "objected to before tracing"
         return layers.write_layer(name, plain, node.in_shape, node.lead, kind, loops)
+
+    def _analog_maximum(self, node: TracedNode) -> list[Problem]:
+        """A maximum over anything but the spikes of one layer is no OR, and has no counterpart."""
+        if node.kind != "layer" or self.framework.kind(node.module) is not nn.MaxPool2d:
+            return []
+        terms = self._terms(node.refs)
+        ends = [self.parts[t.node] for t in terms if t.node in self.parts]
+        if len(terms) == 1 and all(isinstance(part.nodes[part.exit], SPIKING) for part in ends):
+            return []
+        found = "takes the maximum of values other than the spikes of one neuron layer"
+        remedy = "put it behind the neuron layer, or use torch.nn.AvgPool2d or a strided convolution, and train again"
+        return [Problem(f"layer '{node.name}'", found, remedy, "of spikes, a maximum is an OR; neurons add")]
 
     def _terms(self, refs: tuple[Ref, ...]) -> list[Ref]:
         terms = []

@@ -148,7 +148,7 @@ def membrane_edited_between_steps(folder: Path) -> object:
 def max_pooling(folder: Path) -> object:
     from spikingjelly.activation_based import neuron
 
-    model = layered(nn.Conv2d(1, 2, 3), neuron.IFNode(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+    model = layered(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), neuron.IFNode(), nn.Flatten(), nn.Linear(8, 3))
     return attempt(model, folder, sample=spikes(N, T, 1, 6, 6))
 
 

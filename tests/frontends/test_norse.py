@@ -317,7 +317,7 @@ def test_what_would_be_lost_is_refused(name, tmp_path):
 
 MODULES = {
     "ReLU": (nn.ReLU(), "torch.nn.ReLU cannot be carried over", "leave it out"),
-    "MaxPool2d": (nn.MaxPool2d(2), "MaxPool2d", "AvgPool2d"),
+    "MaxPool1d": (nn.MaxPool1d(2), "MaxPool1d", "average pool"),
     "LayerNorm": (nn.LayerNorm(12), "LayerNorm", "batch norm"),
     "LSTM": (nn.LSTM(12, 12), "LSTM", "LIFRecurrentCell"),
     "Embedding": (nn.Embedding(3, 3), "Embedding", "supported layers: Adaptive"),

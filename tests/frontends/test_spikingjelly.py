@@ -249,11 +249,11 @@ def test_stored_membranes_change_nothing(tmp_path):
 
 
 LAYERS = {
-    "MaxPool2d": (layer.MaxPool2d(2), "a maximum is not linear"),
+    "MaxPool1d": (layer.MaxPool1d(2), "a maximum is not linear"),
     "GroupNorm": (layer.GroupNorm(2, 6), "its scale follows each input"),
     "SynapseFilter": (layer.SynapseFilter(), "use a CUBALIFNode"),
     "VotingLayer": (layer.VotingLayer(2), "averages neurons of one class"),
-    "MaxPool2d of torch": (nn.MaxPool2d(2), "MaxPool2d cannot be carried over"),
+    "MaxPool1d of torch": (nn.MaxPool1d(2), "MaxPool1d cannot be carried over"),
     "LinearRecurrentContainer": (layer.LinearRecurrentContainer(neuron.IFNode(), 6, 6), "through a concatenation"),
     "Dropout in training": (layer.Dropout().train(), "drops activations at random"),
     "BatchNorm in training": (layer.BatchNorm2d(6).train(), "normalises by the batch"),
@@ -274,7 +274,7 @@ def test_layers_that_are_refused(name, tmp_path):
 
 def test_all_refusals_at_once(tmp_path):
     model = nn.Sequential(
-        layer.Conv2d(2, 6, 3), neuron.KLIFNode(), layer.MaxPool2d(2), neuron.QIFNode(), lif(v_threshold=float("inf")),
+        layer.Conv2d(2, 6, 3), neuron.KLIFNode(), layer.MaxPool1d(2), neuron.QIFNode(), lif(v_threshold=float("inf")),
         layer.Dropout(),
     )  # fmt: skip
     with pytest.raises(ImportRefused) as error:
