@@ -88,13 +88,16 @@ def encoding(q: Projection) -> str:
 
 
 def chip_counts(program: Program, counts: EventCounts, placement: Placement | None) -> Iterator[Count]:
-    """Events of the model "events". The way of messages from the host to the mesh is not published, and not in it."""
+    """Events of the model "events". The way of messages from the host to the mesh is not published, and not in it.
+
+    Neurons are looked at in every step of the chip, also between the steps of a network that is slowed down.
+    """
     n = counts.samples
     for q in program.projections:
         number = Interval.at(counts.synop_totals[q.name] / n)
         yield Count("synaptic operation", q.name, (encoding(q),), number, COUNTED, q.source not in ports(program))
     for p in program.populations:
-        number = Interval.at(counts.updates[p.name] / n)
+        number = Interval.at(counts.updates[p.name] * program.slow_down / n)
         costs = ("neuron_inactive", "neuron_active")
         yield Count("neuron update, active or not", p.name, costs, number, COUNTED)
     for p in program.populations:

@@ -25,7 +25,8 @@ from seamount.compiler.report.interval import Estimate, Interval
 
 @dataclass(frozen=True)
 class Delay:
-    """Times in ns. step_ns: of one step. inference_ns: from the first input of a sample to its last output.
+    """Times in ns. step_ns: of one step of the chip. steps: of the chip, for a sample. inference_ns: from the first
+    input of a sample to its last output.
 
     core: the busiest one, None without a placement. basis: how the step was bounded.
     """
@@ -55,7 +56,7 @@ def delay(program: Program, counts: EventCounts, costs: CostSet, placement: Plac
         ends = Interval(barrier.known.low, barrier.known.high + alone.known.high)
         step = Estimate(ends, barrier.missing + alone.missing)
         text = "no placement: from the barrier alone to everything on one core"
-        return Delay(_once(step), counts.steps, program.depth, None, text)
+        return Delay(_once(step), counts.steps * program.slow_down, program.depth, None, text)
     cores: dict[int, list[tuple[Population, NDArray[np.int64]]]] = {}
     for part in placement.slices:
         cores.setdefault(part.core, []).append((program.population(part.population), part.indices()))
@@ -64,7 +65,7 @@ def delay(program: Program, counts: EventCounts, costs: CostSet, placement: Plac
     low = max(t.known.low for t in times.values())
     step = barrier + Estimate(Interval(low, max(low, times[slowest].known.high)), times[slowest].missing)
     text = f"barrier and busiest core of {len(cores)}, mean over steps"
-    return Delay(_once(step), counts.steps, program.depth, slowest, text)
+    return Delay(_once(step), counts.steps * program.slow_down, program.depth, slowest, text)
 
 
 def static_count(placement: Placement | None, when: Delay) -> Count:
@@ -80,10 +81,12 @@ def static_count(placement: Placement | None, when: Delay) -> Count:
 
 
 def _work(program: Program, p: Population, counts: EventCounts) -> dict[str, NDArray[np.float64]]:
-    """Cost -> synaptic events per neuron and step, mean. Messages dropped at the end of a sample are in it."""
+    """Cost -> synaptic events per neuron and step of the chip, mean; also of messages dropped at a sample's end."""
     found: dict[str, NDArray[np.float64]] = {}
     for q in program.into(p.name):
-        events = events_per_target(program, q, counts.sent[q.source]) / (counts.samples * counts.steps)
+        events = events_per_target(program, q, counts.sent[q.source]) / (
+            counts.samples * counts.steps * program.slow_down
+        )
         found[encoding(q)] = found.get(encoding(q), np.zeros(p.size)) + events
     return found
 

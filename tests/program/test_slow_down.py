@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamount.backends.registry import load_target
+from seamount.backends.registry import load_costs, load_target
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.driver import compile_graph
@@ -22,6 +22,8 @@ from seamount.compiler.pipelines import Options, canonical
 from seamount.compiler.program.needs import chip_needs, restless, unrest
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout
 from seamount.compiler.program.verify import check
+from seamount.compiler.report.energy_counts import chip_counts
+from seamount.compiler.report.energy_time import delay
 from tests.lowered import assert_lowered, messages_of
 from tests.passing import graph_of, li, lif
 from tests.program_samples import i32, population
@@ -170,6 +172,21 @@ def test_what_keeps_a_neuron_from_resting(changed, why) -> None:
     gated = ReferenceSimulator().run(program, x, ALL)
     free = ReferenceSimulator().run(*ungated(program, x), ALL)
     assert np.array_equal(free.v["p"][:, ::2], gated.v["p"]) == (why is None)
+
+
+def test_the_chip_takes_its_time_and_looks_at_every_neuron() -> None:
+    """Twice as slow: twice the steps and neuron updates, the same synaptic events."""
+    graph = long_loop()
+    costs, x = load_costs("sanafe"), samples_for(graph, 0, 2, 5)
+    found = {}
+    for k in (3, 6):
+        made = compiled(graph, slow_down=k)
+        counts = VectorizedSimulator().run(made.artifact.program, messages_of(made.quantized, x)).counts
+        lines = chip_counts(made.artifact.program, counts, None)
+        updates = [c.number.low for c in lines if c.event.startswith("neuron update") and c.number is not None]
+        found[k] = delay(made.artifact.program, counts, costs, None).steps, sum(updates), counts
+    assert (found[3][0], found[6][0]) == (15, 30) and found[6][1] == 2 * found[3][1]
+    assert found[3][2].differences(found[6][2]) == []
 
 
 # programs
