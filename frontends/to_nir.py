@@ -107,7 +107,9 @@ class _Writer:
             return []
         found = "takes the maximum of values other than the spikes of one neuron layer"
         remedy = "put it behind the neuron layer, or use torch.nn.AvgPool2d or a strided convolution, and train again"
-        return [Problem(f"layer '{node.name}'", found, remedy, "of spikes, a maximum is an OR; neurons add")]
+        return [
+            Problem(f"layer '{node.name}' (MaxPool2d)", found, remedy, "of spikes, a maximum is an OR; neurons add")
+        ]
 
     def _terms(self, refs: tuple[Ref, ...]) -> list[Ref]:
         terms = []

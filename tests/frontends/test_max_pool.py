@@ -101,7 +101,7 @@ def test_maxima_of_other_values_are_refused(what: str, tmp_path) -> None:
     with pytest.raises(ImportRefused) as error:
         save(Before(what).eval(), tmp_path / "m.pt", sample=spikes(4, 5, 2, 8, 8), readout="sum")
     assert str(error.value) == (
-        "layer 'pool': takes the maximum of values other than the spikes of one neuron layer\n"
+        "layer 'pool' (MaxPool2d): takes the maximum of values other than the spikes of one neuron layer\n"
         "  limit:  of spikes, a maximum is an OR; neurons add\n"
         "  remedy: put it behind the neuron layer, or use torch.nn.AvgPool2d or a strided convolution, and train again"
     )
