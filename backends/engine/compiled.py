@@ -27,6 +27,11 @@ def compiled(function: F) -> F:
     return cast(F, _njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
+def inlined(function: F) -> F:
+    """As `compiled`, for a function that only chooses what to call: handing it all tables would take longer than it."""
+    return cast(F, _njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(function))
+
+
 def entry(function: F) -> F:
     """The function as machine code that Python can call, with all that it calls. Runs without the GIL."""
     folder = cache_folder()

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from seamount.backends.engine.compiled import compiled, entry
+from seamount.backends.engine.compiled import compiled, entry, inlined
 from seamount.backends.engine.neurons import start, update
 from seamount.backends.engine.spread import follow, follow_values, spread, spread_values
-from seamount.backends.engine.vectors import bits_of, count_bits, lowest_bit
+from seamount.backends.engine.vectors import LANES, add_bytes, bits_of, clear_lanes, copy_lanes, count_bits, lowest_bit
 
 ONE = np.uint64(1)
 
@@ -38,7 +38,7 @@ def run_samples(tables: Any, work: Any, answers: Any, ports: Any, values: Any, s
                 remember(tables.nodes[tables.populations[k].node], work, answers)
 
 
-@compiled
+@inlined
 def collect(p: Any, tables: Any, work: Any, answers: Any, ports: Any, values: Any, t: int) -> None:
     """Everything that arrives in step t; before the first step (t = -1) what will arrive in all of them."""
     for i in range(p.first_in, p.last_in):
@@ -57,7 +57,7 @@ def collect(p: Any, tables: Any, work: Any, answers: Any, ports: Any, values: An
                 answers.synops[i, later] += events
 
 
-@compiled
+@inlined
 def advance(p: Any, tables: Any, work: Any, answers: Any, sample: int, t: int) -> None:
     """One step of one population, once its sums are complete."""
     node = tables.nodes[p.node]
@@ -74,17 +74,17 @@ def advance(p: Any, tables: Any, work: Any, answers: Any, sample: int, t: int) -
         record(node, work, answers, sample, t)
 
 
-@compiled
+@inlined
 def clear(p: Any, work: Any) -> None:
     """No sums yet."""
-    for j in range(p.low, p.high):
+    for j in range(p.low, p.high, LANES):
         if p.narrow:
-            work.sums16[j] = 0
+            clear_lanes(work.sums16, j)
         else:
-            work.sums32[j] = 0
+            clear_lanes(work.sums32, j)
 
 
-@compiled
+@inlined
 def refill(p: Any, work: Any, first: bool) -> None:
     """Sums as they are before a step: what arrives in all of them, or nothing."""
     if p.narrow:
@@ -95,18 +95,19 @@ def refill(p: Any, work: Any, first: bool) -> None:
 
 @compiled
 def refill_with(sums: Any, rest: Any, low: int, high: int, lasting: int, first: bool) -> None:
-    if lasting and first:
-        for j in range(low, high):
-            rest[j] = sums[j]
-    elif lasting:
-        for j in range(low, high):
-            sums[j] = rest[j]
+    """As `refill`; a stretch of sums is whole vectors long."""
+    if not lasting:
+        for j in range(low, high, LANES):
+            clear_lanes(sums, j)
+    elif first:
+        for j in range(low, high, LANES):
+            copy_lanes(rest, j, sums, j)
     else:
-        for j in range(low, high):
-            sums[j] = 0
+        for j in range(low, high, LANES):
+            copy_lanes(sums, j, rest, j)
 
 
-@compiled
+@inlined
 def deliver(q: Any, tables: Any, work: Any, ports: Any, values: Any, t: int) -> int:
     """Add what a source sent in its step t to the sums of the target."""
     node = tables.nodes[q.source]
@@ -130,7 +131,7 @@ def deliver(q: Any, tables: Any, work: Any, ports: Any, values: Any, t: int) -> 
     return deliver_spikes(q, node, words, at, tables, work.sums32, work.fired)
 
 
-@compiled
+@inlined
 def deliver_spikes(q: Any, node: Any, words: Any, at: int, tables: Any, sums: Any, index: Any) -> int:
     if q.list:
         return follow(q, node, words, at, tables.list_starts, tables.list_targets, tables.list_weights, sums, index)
@@ -162,17 +163,19 @@ def send(node: Any, flags: Any, words: Any, recent: Any, t: int) -> int:
         bits: Any = bits_of(flags, w * 64)
         words[at + w] = bits
         total += count_bits(bits)
-    for j in range(node.rows * node.words * 64):
-        recent[node.lane + j] = np.uint8(recent[node.lane + j] + flags[j])
+        if bits:
+            add_bytes(recent, node.lane + w * 64, flags, w * 64)
     return total
 
 
 @compiled
 def remember(node: Any, work: Any, answers: Any) -> None:
     """Add the spikes of the last steps, counted in bytes, to the totals."""
-    recent, sent = work.recent, answers.sent
-    for j in range(node.lane, node.lane + node.rows * node.words * 64):
+    first, n = node.lane, node.rows * node.words * 64
+    recent, sent = work.recent[first : first + n], answers.sent[first : first + n]
+    for j in range(n):
         sent[j] += recent[j]
+    for j in range(n):
         recent[j] = 0
 
 

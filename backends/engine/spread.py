@@ -35,22 +35,20 @@ def add_pixel(
     runs: Any, first: int, last: int, base: int, sums: Any, weights: Any, row: int, n: int, rows: Any
 ) -> None:
     """Add n rows of weights (1, 2 or 4, at rows[row:row+n]) to all runs of a pixel."""
-    r0 = rows[row]
-    r1, r2, r3 = r0, r0, r0
-    if n > 1:
-        r1 = rows[row + 1]
-    if n > 2:
-        r2, r3 = rows[row + 2], rows[row + 3]
     for k in range(first, last):
-        to, of = base + runs[k, 0], runs[k, 1]
-        for j in range(0, runs[k, 2], LANES):
-            w = of + j
-            if n == 4:
-                add_four(sums, to + j, weights, r0 + w, r1 + w, r2 + w, r3 + w)
-            elif n == 2:
-                add_two(sums, to + j, weights, r0 + w, r1 + w, r0, r0)
-            else:
-                add_one(sums, to + j, weights, r0 + w, r0, r0, r0)
+        to, of, length = base + runs[k, 0], runs[k, 1], runs[k, 2]
+        r0 = rows[row] + of
+        if n == 4:
+            r1, r2, r3 = rows[row + 1] + of, rows[row + 2] + of, rows[row + 3] + of
+            for j in range(0, length, LANES):
+                add_four(sums, to + j, weights, r0 + j, r1 + j, r2 + j, r3 + j)
+        elif n == 2:
+            r1 = rows[row + 1] + of
+            for j in range(0, length, LANES):
+                add_two(sums, to + j, weights, r0 + j, r1 + j, r0, r0)
+        else:
+            for j in range(0, length, LANES):
+                add_one(sums, to + j, weights, r0 + j, r0, r0, r0)
 
 
 @compiled

@@ -82,6 +82,50 @@ def add_times(typing: Any, sums: Any, i: Any, weights: Any, row: Any, factor: An
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def add_bytes(typing: Any, sums: Any, i: Any, bytes_: Any, j: Any) -> Any:
+    """sums[i:i+64] += bytes[j:j+64], modulo 256."""
+    signature = types.void(sums, types.int64, bytes_, types.int64)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _vector(context, builder, sig.args[0], args[0], args[1], WORD)
+        more = _load(builder, _vector(context, builder, sig.args[2], args[2], args[3], WORD), sig.args[2])
+        builder.store(builder.add(_load(builder, place, sig.args[0]), more), place).align = 1
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def copy_lanes(typing: Any, to: Any, i: Any, of: Any, j: Any) -> Any:
+    """to[i:i+32] = of[j:j+32], of one type."""
+    signature = types.void(to, types.int64, of, types.int64)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = sig.args[0]
+        values = _load(builder, _vector(context, builder, kind, args[2], args[3], LANES), kind)
+        place = _vector(context, builder, kind, args[0], args[1], LANES)
+        builder.store(values, place).align = kind.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def clear_lanes(typing: Any, to: Any, i: Any) -> Any:
+    """to[i:i+32] = 0."""
+    signature = types.void(to, types.int64)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = sig.args[0]
+        place = _vector(context, builder, kind, args[0], args[1], LANES)
+        nothing = ir.Constant(ir.VectorType(ir.IntType(kind.dtype.bitwidth), LANES), None)
+        builder.store(nothing, place).align = kind.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def bits_of(typing: Any, flags: Any, i: Any) -> Any:
     """64 bytes from index i on as a word: bit k is set where byte k is not 0."""
     signature = types.uint64(flags, types.int64)
