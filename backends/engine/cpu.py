@@ -16,8 +16,8 @@ from seamount.backends.engine.network import pack, place_values, run_samples
 from seamount.backends.engine.plan import Plan, plan
 from seamount.backends.engine.tables import Answers, Tables, Work, aligned
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, join_counts
-from seamount.compiler.program.program import InputPort, Program
+from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, join_counts, readout_shape
+from seamount.compiler.program.program import InputPort, Program, Readout
 from seamount.compiler.program.verify import check
 
 CHUNK_BYTES = 2**27
@@ -99,7 +99,7 @@ class _Job:
                 p.name: np.empty((self.samples, self.steps, *p.shape), dtype) for p in program.populations
             }
         for r in program.readouts:
-            self.readout[r.name] = np.empty((self.samples, *program.shapes[r.population]), np.int64)
+            self.readout[r.name] = np.empty(readout_shape(program, r, self.samples, self.steps), np.int64)
 
     def fitted(self) -> tuple[Tables, int, int, int]:
         """Tables for these messages; words and values of the ports, and words of the populations, per sample."""
@@ -124,7 +124,9 @@ class _Job:
             p["rest"] = int(projections["constant"][p["first_in"] : p["last_in"]].any())
         if "u" in self.record:
             populations["memory"] = 1
-        fitted = tables._replace(nodes=nodes, populations=populations, projections=projections)
+        readouts, lengths = tables.readouts.copy(), [self.places_read(r) for r in self.plan.read]
+        readouts["start"] = np.cumsum([0, *lengths])[:-1]
+        fitted = tables._replace(nodes=nodes, populations=populations, projections=projections, readouts=readouts)
         return fitted, port_words, port_values, words
 
     def samples_at_a_time(self, threads: int) -> int:
@@ -132,6 +134,10 @@ class _Job:
         each = 8 * self.port_words + 4 * self.port_values + kept + 1
         share = -(-self.samples // threads)
         return max(1, min(share, CHUNK_SAMPLES, CHUNK_BYTES // each))
+
+    def places_read(self, r: Readout) -> int:
+        """Answers of one sample, padded places included."""
+        return self.plan.layouts[r.population].places * (self.steps if r.rule == "each" else 1)
 
     @property
     def places(self) -> int:
@@ -150,7 +156,7 @@ class _Job:
         return self.counts(answers, n)
 
     def answers(self, n: int) -> Answers:
-        places, read = self.places, sum(self.plan.layouts[r.population].places for r in self.plan.program.readouts)
+        places, read = self.places, sum(self.places_read(r) for r in self.plan.read)
         kept = [(n if what in self.record else 0, self.steps, places) for what in ("spikes", "u", "v")]
         return Answers(
             spikes=np.zeros((len(self.plan.node), self.steps), np.int64),
@@ -202,11 +208,11 @@ class _Job:
 
     def keep(self, answers: Answers, first: int, last: int) -> None:
         """Put readouts and recordings in place, in the order of the shapes."""
-        program = self.plan.program
-        for r in program.readouts:
-            layout, start = self.plan.layouts[r.population], self.plan.read[r.name]
-            chosen = answers.readout[:, start + layout.place]
-            self.readout[r.name][first:last] = chosen.reshape(-1, *program.shapes[r.population])
+        for r, record in zip(self.plan.read, self.tables.readouts, strict=True):
+            layout, out = self.plan.layouts[r.population], self.readout[r.name]
+            whole = answers.readout[:, record["start"] :][:, : self.places_read(r)]
+            chosen = whole.reshape(last - first, -1, layout.places)[..., layout.place]
+            out[first:last] = chosen.reshape(last - first, *out.shape[1:])
         for what, series in (("spikes", answers.s), ("u", answers.u), ("v", answers.v)):
             for name, out in self.recorded.get(what, {}).items():
                 out[first:last] = series[:, :, self.own_places(name)].reshape(-1, *out.shape[1:])

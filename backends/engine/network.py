@@ -181,20 +181,20 @@ def remember(node: Any, work: Any, answers: Any) -> None:
 
 @compiled
 def read(r: Any, node: Any, work: Any, out: Any, t: int) -> None:
-    """What the host reads in one step. rule 0 sum, 1 max, 2 last."""
+    """What the host reads in one step. rule 0 sum, 1 max, 2 last, 3 each."""
     n = node.rows * node.words * 64
+    start = r.start + t * n if r.rule == 3 else r.start
     for j in range(n):
         x = np.int64(work.flags[j])
         if r.register == 1:
             x = np.int64(work.u[node.lane + j])
         elif r.register == 2:
             x = np.int64(work.v[node.lane + j])
-        now = out[r.start + j]
         if r.rule == 0 and t > 0:
-            x += now
+            x += out[start + j]
         elif r.rule == 1 and t > 0:
-            x = max(x, now)
-        out[r.start + j] = x
+            x = max(x, out[start + j])
+        out[start + j] = x
 
 
 @compiled

@@ -25,16 +25,21 @@ from seamount.compiler.program.program import (
     Population,
     Program,
     Projection,
+    Readout,
     Sparse,
 )
 
 REGISTER = {"s": 0, "u": 1, "v": 2}
-RULE = {"sum": 0, "mean": 0, "max": 1, "last": 2}
+RULE = {"sum": 0, "mean": 0, "max": 1, "last": 2, "each": 3}
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Tables of a program and what else a run needs. `sums`: length of the int16 and the int32 sums of a thread."""
+    """Tables of a program and what else a run needs.
+
+    node: port or population -> its record. order, read: populations and readouts as their records are sorted.
+    sums: length of the int16 and of the int32 sums of a thread.
+    """
 
     program: Program
     tables: Tables
@@ -42,7 +47,7 @@ class Plan:
     node: dict[str, int]
     order: tuple[str, ...]
     sums: tuple[int, int]
-    read: dict[str, int]
+    read: tuple[Readout, ...]
 
 
 def plan(program: Program) -> Plan:
@@ -225,19 +230,15 @@ class _Builder:
 
     # readouts
 
-    def readouts(self) -> tuple[NDArray[Any], dict[str, int]]:
-        """Records sorted by population, entered in the populations, and where each one's answers begin."""
-        records: list[dict[str, int]] = []
-        read, start = {}, 0
+    def readouts(self) -> tuple[NDArray[Any], tuple[Readout, ...]]:
+        """Records sorted by population and entered in the populations; where answers begin is set for each run."""
+        read: list[Readout] = []
         for name, p in zip(self.order, self.populations, strict=True):
-            p["first_read"] = len(records)
-            for r in self.program.readouts:
-                if r.population == name:
-                    read[r.name] = start
-                    records.append({"register": REGISTER[r.register], "rule": RULE[r.rule], "start": start})
-                    start += self.layouts[name].places
-            p["last_read"] = len(records)
-        return _records(READOUT, records), read
+            p["first_read"] = len(read)
+            read += [r for r in self.program.readouts if r.population == name]
+            p["last_read"] = len(read)
+        records = [{"register": REGISTER[r.register], "rule": RULE[r.rule]} for r in read]
+        return _records(READOUT, records), tuple(read)
 
 
 def _records(kind: np.dtype[Any], rows: Sequence[dict[str, int]]) -> NDArray[Any]:

@@ -57,7 +57,7 @@ PROJECTION = _record(
 """A projection, sorted by target."""
 
 READOUT = _record("register", "rule", "start")
-"""register 0 s, 1 u, 2 v; rule 0 sum, 1 max, 2 last; start: among the answers of a sample."""
+"""register 0 s, 1 u, 2 v; rule 0 sum, 1 max, 2 last, 3 each; start: among the answers of a sample."""
 
 GROUP = _record("first", "last")
 """Populations that advance step by step together."""
