@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,7 +31,7 @@ from seamount.compiler.placement.placement import Placement
 from seamount.compiler.placement.plan import DoesNotFit
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report import energy_text as text
-from seamount.compiler.report.assessment import Assessment, assess, tree
+from seamount.compiler.report.assessment import Assessment, assess, estimate_tree, tree
 from seamount.compiler.report.energy import Costs, Line
 from seamount.compiler.report.energy_twin import FORMATS, Format
 from seamount.compiler.report.run_folder import RUN_FILE, load_run
@@ -137,19 +138,46 @@ def chip_of(artifact: Artifact) -> str:
     return str(artifact.manifest["target"]["chip"])
 
 
-def summary(artifact: Artifact, counts: EventCounts) -> Iterator[str]:
-    """Energy in two lines: on the chip, and beside the ANN."""
+@dataclass(frozen=True, eq=False)
+class Brief:
+    """The energy of a run in short: by the costs of its chip, if there are any, and beside the ANN."""
+
+    chip: str
+    own: Assessment | None
+    compared: Assessment
+
+    def lines(self) -> Iterator[str]:
+        """Two lines of text."""
+        if self.own is not None:
+            dynamic = self.own.run.dynamic
+            more = "; 'seamount energy --set loihi1' applies Loihi 1's constants" if dynamic.unknown else ""
+            missing = f" ({_first(dynamic.missing)}{more})" if dynamic.missing else ""
+            yield f"energy per inference on {self.chip}: {text.energy(dynamic)}{missing}"
+        form = FORMATS[0]
+        snn, ann = text.energy(self.compared.run.dynamic), text.energy(self.compared.twins[form].energy)
+        beside = text.verdict(self.compared.comparisons[form], form).partition(": ")[2]
+        yield f"in {COMPARED}: SNN {snn}, {form} ANN {ann}: {beside}"
+
+    def tree(self) -> dict[str, Any]:
+        """The same for JSON; energies in pJ."""
+        form = FORMATS[0]
+        own = None if self.own is None else estimate_tree(self.own.run.dynamic)
+        return {
+            "chip": self.chip,
+            "on_chip_pj": own,
+            "compared_in": COMPARED,
+            "snn_pj": estimate_tree(self.compared.run.dynamic),
+            f"ann_{form}_pj": estimate_tree(self.compared.twins[form].energy),
+            "verdict": self.compared.comparisons[form].verdict,
+        }
+
+
+def brief(artifact: Artifact, counts: EventCounts) -> Brief:
+    """The energy of a run in short, without a placement."""
     chip = chip_of(artifact)
     costs = costs_of(chip)
-    if costs is not None:
-        run = assess(artifact, counts, costs, chip).run
-        more = "; 'seamount energy --set loihi1' applies Loihi 1's constants" if run.dynamic.unknown else ""
-        missing = f" ({_first(run.dynamic.missing)}{more})" if run.dynamic.missing else ""
-        yield f"energy per inference on {chip}: {text.energy(run.dynamic)}{missing}"
-    found = assess(artifact, counts, load_costs(COMPARED), chip)
-    twin, ours = found.twins[FORMATS[0]], found.run.dynamic
-    beside = text.verdict(found.comparisons[FORMATS[0]], FORMATS[0]).partition(": ")[2]
-    yield f"in {COMPARED}: SNN {text.energy(ours)}, {FORMATS[0]} ANN {text.energy(twin.energy)}: {beside}"
+    own = None if costs is None else assess(artifact, counts, costs, chip)
+    return Brief(chip, own, assess(artifact, counts, load_costs(COMPARED), chip))
 
 
 def _first(missing: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
 from seamount.compiler.cli.batches import Batches, LavaOptions
 from seamount.compiler.cli.console import out, percent, progress, write_json
-from seamount.compiler.cli.energy_command import summary as energy_lines
+from seamount.compiler.cli.energy_command import Brief, brief
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.encoding import clipped, predictions, scores, share_right
@@ -135,6 +135,7 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
     counts = join_counts([t.counts for t in runs])
     answers = predictions(readout, artifact.outputs[0].rule)
     _check_labels(readout.shape[answers.ndim :], labels)
+    cost = brief(artifact, counts)
     summary: dict[str, Any] = {
         "accuracy": share_right(answers, labels),
         "float_accuracy": artifact.manifest["model"]["float_accuracy"],
@@ -147,12 +148,13 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
         "synops_per_projection": {k: v / counts.samples for k, v in counts.synop_totals.items()},
         "spikes_per_sample": {k: v / counts.samples for k, v in counts.spike_totals.items()},
         "neuron_updates_per_sample": sum(counts.updates.values()) / counts.samples,
+        "energy": cost.tree(),
         "clipped_inputs": outside,
         "predictions": answers.tolist(),
         "scores": scores(artifact.outputs[0], readout, steps).reshape(*answers.shape, -1).round(6).tolist(),
     }
     if not quiet:
-        _print(artifact, counts, summary)
+        _print(artifact, counts, summary, cost)
     if stopped is not None:
         show.warn(f"stopped early: {len(labels)} of {len(data.y)} samples had finished")
     return _Ran(counts, readouts, labels, summary, stopped)
@@ -165,7 +167,7 @@ def _check_labels(outputs: tuple[int, ...], labels: Any) -> None:
         raise InputError(Problem("data", found, "use the data the model was trained on"))
 
 
-def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any]) -> None:
+def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any], cost: Brief) -> None:
     show.activity(artifact.program, counts)
     stated = summary["float_accuracy"]
     comparable = stated is not None and summary["steps"] == artifact.steps
@@ -173,7 +175,7 @@ def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any]) -> 
     out.print(
         f"accuracy {percent(summary['accuracy'])} on {summary['samples']} samples, T = {summary['steps']}{beside}"
     )
-    for line in energy_lines(artifact, counts):
+    for line in cost.lines():
         out.print(line, markup=False, soft_wrap=True)
     rate = summary["samples"] / max(summary["seconds"], 1e-9)
     out.print(f"{summary['backend']}: {summary['seconds']:.2f} s, {rate:,.0f} samples/s")

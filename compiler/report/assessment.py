@@ -67,6 +67,7 @@ def tree(found: Assessment) -> Tree:
         "steps": run.steps,
         "lines": [line_tree(line) for line in run.lines],
         "dynamic_pj": estimate_tree(run.dynamic),
+        "places_pj": {where: estimate_tree(value) for where, value in run.places.items()},
         "fixed_pj": estimate_tree(run.fixed),
         "growing_pj": estimate_tree(run.growing),
         "static": None if run.static is None else line_tree(run.static),

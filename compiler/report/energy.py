@@ -61,6 +61,14 @@ class Costs:
         return total(line.energy for line in self.lines)
 
     @property
+    def places(self) -> dict[str, Estimate]:
+        """Dynamic energy by projection or population."""
+        found: dict[str, Estimate] = {}
+        for line in self.lines:
+            found[line.count.where] = found.get(line.count.where, Estimate()) + line.energy
+        return found
+
+    @property
     def growing(self) -> Estimate:
         """The part of `dynamic` that grows with the spike rate of the network, at most in proportion."""
         return total(line.energy for line in self.lines if line.count.by_rate)
@@ -165,12 +173,12 @@ def _product_of_bits(bits: tuple[int, int], costs: CostSet) -> Coefficient:
     """A multiply-accumulate of a x w bits.
 
     At least: 8 x 8 bits scaled by a w / 64, and an 8-bit addition. At most: an 8-bit unit. The scaling is an
-    inference; it holds between the 8 and 32 bits that are listed (0.2 and 3.1 pJ).
+    inference; it holds between the 8 and 32 bits that are listed (0.2 and 3.1 pJ). Without a multiplication to scale,
+    the 8-bit unit does it.
     """
     multiply, add, whole = costs.energy["multiply_int8"], costs.energy["add_int8"], costs.energy["mac_int8"]
-    for cost in (multiply, add, whole):
-        if not cost.known:
-            return cost
+    if not (multiply.known and add.known and whole.known):
+        return whole
     share = min(1.0, bits[0] * bits[1] / 64)
     least = min(multiply.ends[0] * share + add.ends[0], whole.ends[1])
     rule = f"multiplication of {bits[0]} x {bits[1]} bits, scaled from 8 x 8 by the product of the widths (inference)"

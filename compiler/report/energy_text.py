@@ -76,13 +76,16 @@ def crossing(found: Comparison) -> str:
     """At which spike rate and number of steps both cost the same."""
     if found.verdict == "unknown":
         return ""
-    rate = f"none ({found.why})" if found.crossing_rate is None else _between(found.crossing_rate)
-    steps = "none" if found.crossing_steps is None else _between(found.crossing_steps)
-    return f"same cost at a spike rate of {rate} per neuron and step (measured {found.rate:.3g}), or at {steps} steps"
+    if found.crossing_rate is None:
+        rate = f"no spike rate makes the cost the same: {found.why}"
+    else:
+        measured = f"per neuron and step; measured {found.rate:.3g}"
+        rate = f"same cost at a spike rate of {_between(found.crossing_rate)} ({measured})"
+    return rate if found.crossing_steps is None else f"{rate}; at {_between(found.crossing_steps)} steps"
 
 
 def _between(values: Interval) -> str:
     if math.isinf(values.high):
-        return f"at least {values.low:.3g}"
+        return f"{values.low:.3g} or more" if values.low > 0 else "0 or more"
     low, high = f"{values.low:.3g}", f"{values.high:.3g}"
     return low if low == high else f"{low} .. {high}"

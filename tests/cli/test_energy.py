@@ -47,6 +47,17 @@ def test_a_run_ends_with_its_energy_in_two_lines(place: Path) -> None:
     assert "cannot tell, the intervals overlap" in said
 
 
+def test_and_as_json(place: Path) -> None:
+    file = place / "brief.json"
+    call(["run", str(place / "artifact"), "--data", "digits", "--json", str(file), "-q"])
+    found = json.loads(file.read_text())["energy"]
+    assert found["chip"] == "loihi2" and found["on_chip_pj"]["unknown"]
+    assert found["compared_in"] == "45nm-memory" and found["verdict"] == "cannot tell"
+    _, tree = asked(place)
+    assert found["snn_pj"] == tree["sets"][1]["dynamic_pj"]
+    assert found["ann_bit-matched_pj"] == tree["sets"][1]["ann"]["bit-matched"]["energy_pj"]
+
+
 def test_without_a_set_the_chip_and_45_nm_with_memory(place: Path) -> None:
     text, tree = asked(place)
     assert [one["set"] for one in tree["sets"]] == ["loihi2", "45nm-memory"]
@@ -57,6 +68,10 @@ def test_without_a_set_the_chip_and_45_nm_with_memory(place: Path) -> None:
     assert 0 < memory["dynamic_pj"]["low"] < memory["dynamic_pj"]["high"]
     assert memory["ann"]["bit-matched"]["verdict"] in ("SNN cheaper", "ANN cheaper", "cannot tell")
     assert memory["dynamic_pj"]["low"] == pytest.approx(sum(line["energy_pj"]["low"] for line in memory["lines"]))
+    for end in ("low", "high"):
+        assert memory["dynamic_pj"][end] == pytest.approx(sum(p[end] for p in memory["places_pj"].values()))
+        parts = memory["fixed_pj"][end] + memory["growing_pj"][end]
+        assert memory["dynamic_pj"][end] == pytest.approx(parts)
 
 
 def test_every_number_has_a_source(place: Path) -> None:

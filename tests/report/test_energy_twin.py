@@ -56,6 +56,8 @@ def test_formats_are_priced_from_the_same_set():
     found = twin(program, 4, load_costs("45nm-fp32"), "float32")
     assert found.energy.bounds.low == pytest.approx(4.6 * found.macs) == found.energy.bounds.high
     assert twin(program, 4, load_costs("45nm-fp32"), "bit-matched").energy.unknown
+    gpu = twin(program, 4, load_costs("gpu-a100"), "bit-matched")
+    assert gpu.energy.bounds == twin(program, 4, load_costs("gpu-a100"), "int8").energy.bounds, "the 8-bit unit does it"
     assert twin(program, 4, load_costs("loihi1"), "int8").energy.missing == (
         "multiply-accumulate: the set loihi1 prices none",
     )
