@@ -1,6 +1,6 @@
 """Time of a step: the busiest core, then the barrier that waits for it.
 
-    step >= barrier + max over cores of (synaptic events x time each + neurons x time each)
+    step >= barrier + max over cores of (synaptic events x time each + neurons x time each + spikes x time each)
 
 Events per core are means over the steps and samples of a run, so a step with a burst takes longer. Messages on the way
 are not in it. Without a placement a step takes between the barrier alone and everything on one core.
@@ -74,19 +74,21 @@ def static_count(placement: Placement | None, when: Delay) -> Count:
         missing = "number of chips, from a placement on cores"
         return Count("idle chip, ns", "chips", ("static_per_chip",), None, "", missing=missing)
     number = when.throughput_ns * float(placement.chips)
-    if number.missing:
+    if number.unknown:
         return Count("idle chip, ns", "chips", ("static_per_chip",), None, "", missing=", ".join(number.missing))
     basis = f"{placement.chips} chip{'s' * (placement.chips > 1)} times the time of {when.steps} steps"
-    return Count("idle chip, ns", "chips", ("static_per_chip",), number.known, basis)
+    return Count("idle chip, ns", "chips", ("static_per_chip",), number.bounds, basis)
 
 
 def _work(program: Program, p: Population, counts: EventCounts) -> dict[str, NDArray[np.float64]]:
-    """Cost -> synaptic events per neuron and step of the chip, mean; also of messages dropped at a sample's end."""
-    found: dict[str, NDArray[np.float64]] = {}
+    """Cost -> synaptic events, and spikes, per neuron and step of the chip, mean.
+
+    Messages dropped at the end of a sample are in it.
+    """
+    each = counts.samples * counts.steps * program.slow_down
+    found = {"spike": counts.sent[p.name] / each} if p.fires else {}
     for q in program.into(p.name):
-        events = events_per_target(program, q, counts.sent[q.source]) / (
-            counts.samples * counts.steps * program.slow_down
-        )
+        events = events_per_target(program, q, counts.sent[q.source]) / each
         found[encoding(q)] = found.get(encoding(q), np.zeros(p.size)) + events
     return found
 

@@ -17,7 +17,7 @@ from seamount.compiler.cost_set import MEMORIES
 from seamount.compiler.execution import join_counts
 from seamount.compiler.placement.placement import CoreSlice, Links, Load, Mesh, Placement, Traffic
 from seamount.compiler.program.fan_out import events_per_target, fan_out
-from seamount.compiler.program.program import Conv, Dense, synapses
+from seamount.compiler.program.program import Conv, Dense, Sparse, synapses
 from seamount.compiler.report.energy import memory_cost, price, price_run
 from seamount.compiler.report.energy_counts import Count, chip_counts, operation_counts
 from seamount.compiler.report.energy_time import delay
@@ -248,29 +248,42 @@ def test_a_placement_prices_messages_and_hops():
 
 def test_time_is_that_of_the_busiest_core_by_plain_loops():
     program, counts = small_run()
-    costs = load_costs("davies2018")
+    costs = load_costs("sanafe")
     found = delay(program, counts, costs, placed(program))
     where = {"conv": [0] * 20 + [1] * 12, "loop": [2] * 3, "out": [2] * 2}
     low, high = [0.0] * 3, [0.0] * 3
     for cores in where.values():
         for core in cores:
-            low[core] += 5.3
-            high[core] += 8.4
+            low[core] += 6.0
+            high[core] += 9.7
+    for name in ("conv", "loop"):
+        for neuron, core in enumerate(where[name]):
+            low[core] += 30 * counts.sent[name][neuron] / (counts.samples * counts.steps)
+            high[core] += 30 * counts.sent[name][neuron] / (counts.samples * counts.steps)
     for q in program.projections:
         post, pre, _ = synapses(q.connection, program.shapes[q.source], program.shapes[q.target])
         for target, source in zip(post, pre, strict=True):
-            time = 3.5 * counts.sent[q.source][source] / (counts.samples * counts.steps)
+            each = {Dense: 3.8, Sparse: 4.7, Conv: 3.1}[type(q.connection)]
+            time = each * counts.sent[q.source][source] / (counts.samples * counts.steps)
             low[where[q.target][target]] += time
             high[where[q.target][target]] += time
-    assert found.step_ns.known.low == pytest.approx(113 + max(low))
-    assert found.step_ns.known.high == pytest.approx(465 + max(high))
+    assert found.step_ns.known.low == pytest.approx(600 + max(low))
+    assert found.step_ns.known.high == pytest.approx(1800 + max(high))
     assert found.core == int(np.argmax(high))
-    assert found.inference_ns.known.low == pytest.approx((4 + 3) * (113 + max(low)))
+    assert found.inference_ns.known.low == pytest.approx((4 + 3) * (600 + max(low)))
+
+
+def test_a_time_that_table_2_lacks_leaves_a_lower_bound():
+    program, counts = small_run()
+    run = price_run(program, counts, load_costs("davies2018"), placed(program))
+    assert run.delay is not None and run.delay.step_ns.missing == ("time of spike: not in table 2",)
+    assert run.static is not None and run.static.energy.bounds.low > 0
+    assert run.static.energy.bounds.high == math.inf
 
 
 def test_static_energy_is_chips_times_power_times_time():
     program, counts = small_run()
-    run = price_run(program, counts, load_costs("davies2018"), placed(program))
+    run = price_run(program, counts, load_costs("loihi1"), placed(program))
     assert run.static is not None and run.delay is not None
     assert run.static.energy.known == run.delay.throughput_ns.known * 104.0, "1 mW ns is 1 pJ"
     assert run.energy.known == run.dynamic.known + run.static.energy.known
@@ -280,8 +293,8 @@ def test_static_energy_is_chips_times_power_times_time():
 
 def test_without_a_placement_a_step_lies_between_the_barrier_and_one_core_for_all():
     program, counts = small_run()
-    loose = delay(program, counts, load_costs("davies2018"), None)
-    tight = delay(program, counts, load_costs("davies2018"), placed(program))
+    loose = delay(program, counts, load_costs("loihi1"), None)
+    tight = delay(program, counts, load_costs("loihi1"), placed(program))
     assert loose.step_ns.known.low == 113 and tight.step_ns.known.inside(loose.step_ns.known)
     assert loose.core is None and "no placement" in loose.basis
 
