@@ -50,8 +50,9 @@ Ann = Annotated[str, typer.Option("--ann", metavar="FORMAT", help=f"Show its lin
 
 
 def energy(
-    source: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder that 'seamount run -o' wrote; or an artifact, with --data.")
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders that 'seamount run -o' wrote; or artifacts, with --data."),
     ],
     sets: Sets = None,
     ann: Ann = "",
@@ -68,30 +69,49 @@ def energy(
     """Energy and time of a run as intervals, line by line with sources, beside the equivalent ANN.
 
     Without --set: the costs of the chip it was compiled for, and 45 nm with memory, which also prices the ANN.
+    Several runs are put side by side.
     """
     form = _format(ann)
+    found = []
+    for source in sources:
+        artifact, counts = _run(source, data, split, steps, limit, seed, data_folder, quiet)
+        found.append((source, chip_of(artifact), _assessed(artifact, counts, sets, system)))
+    if not quiet and len(found) == 1:
+        for one in found[0][2]:
+            _show(one, form)
+    elif not quiet:
+        _side_by_side([(source, several) for source, _, several in found], form or FORMATS[0])
+    if json is not None:
+        trees = [{"chip": chip, "sets": [tree(one) for one in several]} for _, chip, several in found]
+        named = [{"run": str(source), **kept} for (source, _, _), kept in zip(found, trees, strict=True)]
+        write_json(json, trees[0] if len(found) == 1 else {"runs": named})
+
+
+def _run(
+    source: Path, data: str | None, split: str, steps: int | None, limit: int | None, seed: int | None,
+    data_folder: Path | None, quiet: bool,
+) -> tuple[Artifact, EventCounts]:  # fmt: skip
+    """An artifact and what it did: read from a run, or run now."""
     if (source / RUN_FILE).is_file():
         if data is not None:
             raise InputError(Problem("--data", f"{source} is a run and has its counts already", "leave it out"))
         run = load_run(source)
-        artifact, counts = run.artifact, run.counts
-    else:
-        artifact = load_artifact(source)
-        if data is None:
-            remedy = "give --data, or a folder that 'seamount run -o' wrote"
-            raise InputError(Problem(str(source), "is an artifact, which has not run", remedy))
-        counts = _counted(artifact, data, split, steps, limit, seed, data_folder, quiet)
+        return run.artifact, run.counts
+    artifact = load_artifact(source)
+    if data is None:
+        remedy = "give --data, or a folder that 'seamount run -o' wrote"
+        raise InputError(Problem(str(source), "is an artifact, which has not run", remedy))
+    return artifact, _counted(artifact, data, split, steps, limit, seed, data_folder, quiet)
+
+
+def _assessed(artifact: Artifact, counts: EventCounts, sets: list[str] | None, system: str | None) -> list[Assessment]:
+    """One assessment per cost set; placed where a set prices what a chip does."""
     chip = chip_of(artifact)
     chosen = _chosen(sets, chip)
     placement, remark = None, ""
     if any(costs.model == "events" for costs in chosen):
         placement, remark = _placed(artifact, counts, system)
-    found = [assess(artifact, counts, costs, chip, placement, remark) for costs in chosen]
-    if not quiet:
-        for one in found:
-            _show(one, form)
-    if json is not None:
-        write_json(json, {"chip": chip, "sets": [tree(one) for one in found]})
+    return [assess(artifact, counts, costs, chip, placement, remark) for costs in chosen]
 
 
 def costs(name: Annotated[str | None, typer.Argument(help="One set, in full.")] = None) -> None:
@@ -246,6 +266,21 @@ def _show(found: Assessment, form: Format | None) -> None:
     for key, reference in sorted(run.costs.sources.items()):
         out.print(f"source {key}: {reference}", markup=False, soft_wrap=True)
     out.print()
+
+
+def _side_by_side(runs: list[tuple[Path, list[Assessment]]], form: Format) -> None:
+    rows = []
+    for source, several in runs:
+        for one in several:
+            when, static = one.run.delay, one.run.static
+            rows.append(
+                (source.name, one.run.costs.name, f"{one.comparisons[form].rate:.3g}", text.energy(one.run.dynamic),
+                 "" if static is None else text.energy(static.energy),
+                 "" if when is None else text.time(when.inference_ns),
+                 text.energy(one.twins[form].energy), one.comparisons[form].verdict)
+            )  # fmt: skip
+    columns = ("run", "set", "spike rate", "dynamic", "static", "time", f"{form} ANN", "verdict")
+    table("energy and time per inference", columns, rows, left=2)
 
 
 def _lines(title: str, lines: tuple[Line, ...]) -> None:

@@ -115,6 +115,21 @@ def test_an_artifact_runs_first(place: Path) -> None:
     )
 
 
+def test_several_runs_side_by_side(place: Path) -> None:
+    short = str(place / "short")
+    assert call(["run", str(place / "artifact"), "--data", "digits", "--steps", "2", "-o", short, "-q"]).code == 0
+    file = place / "several.json"
+    ran = call(["energy", str(place / "run"), short, "--set", "loihi1", "--set", "45nm", "--json", str(file)])
+    text = plain(ran.out)
+    assert ran.code == 0 and "energy and time per inference" in text
+    assert [line.split()[:2] for line in text.splitlines()[2:6]] == [
+        ["run", "loihi1"], ["run", "45nm"], ["short", "loihi1"], ["short", "45nm"],
+    ]  # fmt: skip
+    runs = json.loads(file.read_text())["runs"]
+    energies = [one["sets"][0]["dynamic_pj"]["low"] for one in runs]
+    assert energies[0] > 1.5 * energies[1], "four steps against two"
+
+
 def test_the_same_counts_by_either_way(place: Path) -> None:
     file = place / "direct.json"
     call(["energy", str(place / "artifact"), "--data", "digits", "--set", "45nm", "--json", str(file), "-q"])
