@@ -50,14 +50,18 @@ def timing(graph: Graph, slow_down: int = 1, delay_max: int | None = None) -> Ti
     Where no offsets keep all delays within `delay_max`, the answer is the one without that limit.
     Raises CompileError, naming the cycle, when a loop is longer than its lag.
     """
-    joins = paths(graph)
-    layers = {n.name: isinstance(n.op, Input) for n in graph.nodes if is_neuron(n.op) or isinstance(n.op, Input)}
+    joins, layers = paths(graph), layers_of(graph)
     offsets = None if delay_max is None else smallest_offsets(layers, joins, slow_down, delay_max)
     offsets = offsets or smallest_offsets(layers, joins, slow_down)
     if offsets is None:
         raise CompileError([_too_long(cycle, slow_down) for cycle in _late_cycles(joins, slow_down)])
     offsets |= late_starts(offsets, joins, slow_down)
     return Timing(offsets, {p.weights: _delay(p, offsets, slow_down) for p in joins})
+
+
+def layers_of(graph: Graph) -> dict[str, bool]:
+    """Inputs and neuron layers -> whether it is an input."""
+    return {n.name: isinstance(n.op, Input) for n in graph.nodes if is_neuron(n.op) or isinstance(n.op, Input)}
 
 
 def smallest_offsets(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from seamount.compiler.analysis.delay_costs import carries_payload, price_of_delay, price_of_relays, relays_for
-from seamount.compiler.analysis.delays import Path, Timing, paths, timing
+from seamount.compiler.analysis.delays import Path, Timing, layers_of, paths, smallest_offsets, timing
 from seamount.compiler.analysis.transport import bare_lags
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Edge, Graph
@@ -58,7 +58,16 @@ class BalanceDelays(Pass):
                 )
         now = self._timing(graph)
         costly = [(p, now.delays[p.weights]) for p in paths(graph) if now.delays[p.weights]]
-        return graph.noting(*(price_of_delay(graph, p, delay, self.accumulators) for p, delay in costly))
+        notes = [price_of_delay(graph, p, delay, self.accumulators) for p, delay in costly]
+        return graph.noting(*self._slowness(graph), *notes)
+
+    def _slowness(self, graph: Graph) -> list[str]:
+        """A remark on slowing down, and on less of it where that would do."""
+        if self.slow_down == 1:
+            return []
+        least = next(k for k in range(1, self.slow_down + 1) if smallest_offsets(layers_of(graph), paths(graph), k))
+        enough = "which its loops need" if least == self.slow_down else f"though {least} would do for its loops"
+        return [f"slowed down: each step takes {self.slow_down} of the chip, {enough}"]
 
     def _timing(self, graph: Graph) -> Timing:
         return timing(graph, self.slow_down, self.delay_max)

@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.execution import Trace
+from seamount.compiler.ir.ops import Conv as GraphConv
+from seamount.compiler.ir.ops import Input, Output, Pool, freeze
 from seamount.compiler.passes.balance_delays import BalanceDelays
 from seamount.compiler.passes.quantize import Quantize
 from seamount.compiler.pipelines import canonical
@@ -27,6 +29,7 @@ from tests import strategies
 from tests.backends.lava_support import ALL, Case
 from tests.backends.test_lava_constructs import network
 from tests.lowered import messages_of
+from tests.passing import graph_of, lif
 from tests.program_samples import i32, population
 from tests.program_strategies import FEATURES, SLOW, STOCK, cases, messages
 
@@ -204,6 +207,33 @@ def branched(balance: BalanceDelays) -> Cases:
     return graphs.map(lowered).filter(lambda found: bool(found[0])).map(lambda found: found[1]).filter(valid)
 
 
+@st.composite
+def merged(draw: Any, maximum: bool) -> Case:
+    """Two convolutions with a skip around the second: of spikes that are added, as SEW does, or of their maxima."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    size, channels = draw(st.integers(3, 6)), draw(st.integers(1, 3))
+    ones, kernel = (1, 1), (3, 3) if maximum else square(draw(st.sampled_from([1, 3])))
+    pad = (kernel[0] // 2,) * 2
+
+    def conv() -> GraphConv:
+        return GraphConv(freeze(rng.normal(0.1, 0.4, (channels, channels, *kernel))), None, ones, pad, ones)
+
+    pool = Pool(square(draw(st.integers(2, 3))), square(draw(st.integers(1, 2))), (0, 0), mean=False)
+    nodes: dict[str, Any] = {"x": Input((channels, size, size)), "a": conv(), "s0": lif(), "b": conv(), "s1": lif()}
+    nodes |= {"c": conv(), "s2": lif(), "y": Output()}
+    rows = "x a s0 b s1 c s2 y, s0 c"
+    if maximum:
+        nodes |= {"sum": pool, "or": lif(beta=0.0, threshold=0.5)}
+        rows = "x a s0 sum or b s1 c s2 y, or c"
+    graph = Quantize()(canonical()(graph_of(nodes, rows, draw(st.integers(1, 6)))))
+    x = strategies.samples_for(graph, draw(st.integers(0, 99)), 2, graph.steps)
+    return lower(BalanceDelays()(graph), 62), messages_of(graph, x)
+
+
+def square(n: int) -> tuple[int, int]:
+    return n, n
+
+
 CONNECTIONS: dict[str, Cases] = {
     "dense": having("dense"),
     "sparse": having("sparse"),
@@ -214,6 +244,8 @@ CONNECTIONS: dict[str, Cases] = {
     "convolution, groups": convolutions(lambda c: c.groups > 1),
     "convolution of one axis": having("conv1d"),
     "several inputs into a population": having("residual"),
+    "sums of spikes at a merge": merged(maximum=False),
+    "maxima of spikes": merged(maximum=True),
     "several input ports": having("inputs"),
     "graded input": having("graded"),
     "graded input with sign": having("graded").filter(lambda c: any(port.low < 0 for port in c[0].inputs)),

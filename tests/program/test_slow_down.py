@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seamount.backends.lava.export import readme
 from seamount.backends.registry import load_costs, load_target
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.backends.simulator.vectorized import VectorizedSimulator
-from seamount.compiler.driver import compile_graph
+from seamount.compiler.driver import compile_graph, with_vectors
 from seamount.compiler.errors import CompileError, ContractError
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.interpreter import interpret
@@ -21,6 +22,7 @@ from seamount.compiler.ir.ops import Affine, Input, Output, freeze
 from seamount.compiler.pipelines import Options, canonical
 from seamount.compiler.program.needs import chip_needs, restless, unrest
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout
+from seamount.compiler.program.ranges import analyse
 from seamount.compiler.program.verify import check
 from seamount.compiler.report.energy_counts import chip_counts
 from seamount.compiler.report.energy_time import delay
@@ -59,6 +61,7 @@ def test_spikes_are_those_of_the_trained_loop(slow_down: int, steps: int, neuron
     graph = long_loop(**neuron)
     made = compiled(graph, slow_down=slow_down)
     program, x = made.artifact.program, samples_for(graph, 1, 6, steps)
+    assert ("though 3 would do" if slow_down > 3 else "which its loops need") in made.quantized.notes[0]
     assert program.slow_down == slow_down and bool(restless(program)) == bool(neuron)
     trained = interpret(canonical()(graph), x)
     for simulator in (ReferenceSimulator(), VectorizedSimulator()):
@@ -202,6 +205,30 @@ def test_simulators_agree(case, batch_size: int) -> None:
         for name, values in getattr(expected, part).items():
             np.testing.assert_array_equal(getattr(found, part)[name], values, err_msg=f"{part} of {name}")
     assert expected.counts.differences(found.counts) == []
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(cases(force=SLOW | {"recurrent"}))
+def test_proven_ranges_hold(case) -> None:
+    """At the network's steps, and for neurons that rest also between them."""
+    program, x = case
+    runs = [(program, x)]
+    if not restless(program):
+        runs.append(ungated(program, x))
+    found = analyse(program)
+    for run in runs:
+        trace = ReferenceSimulator().run(*run, ALL)
+        for register, part in (("u", trace.u), ("v", trace.v)):
+            for name, values in part.items():
+                held = found.populations[name].held(register)
+                flat = values.reshape(-1, held.low.size)
+                assert np.all((flat >= held.low) & (flat <= held.high)), (name, register)
+
+
+def test_the_readme_of_an_export_says_so() -> None:
+    made = compiled(long_loop(), slow_down=3)
+    artifact = with_vectors(made.artifact, ReferenceSimulator(), {"x": i32(np.ones((1, 4, 4)))})
+    assert "This network is slowed down 3 times" in readme(artifact, "folder")
 
 
 def test_lags_must_be_whole_steps_of_the_network() -> None:
