@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,6 +21,7 @@ from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.batches import Batches
 from seamount.compiler.cli.console import out, progress, table, write_json
+from seamount.compiler.cli.energy_brief import COMPARED, chip_of, first_of
 from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.cost_set import CostSet
 from seamount.compiler.errors import InputError, Problem
@@ -31,13 +31,10 @@ from seamount.compiler.placement.placement import Placement
 from seamount.compiler.placement.plan import DoesNotFit
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report import energy_text as text
-from seamount.compiler.report.assessment import Assessment, assess, estimate_tree, tree
+from seamount.compiler.report.assessment import Assessment, assess, tree
 from seamount.compiler.report.energy import Costs, Line
 from seamount.compiler.report.energy_twin import FORMATS, Format
 from seamount.compiler.report.run_folder import RUN_FILE, load_run
-
-COMPARED = "45nm-memory"
-"""The set in which a spiking network and its ANN are compared unless others are named."""
 
 Sets = Annotated[
     list[str] | None,
@@ -153,57 +150,6 @@ def _placed(artifact: Artifact, counts: EventCounts, system: str | None) -> tupl
     return found, f"placed on {where} for {target.name}; 'seamount fit' shows where"
 
 
-def chip_of(artifact: Artifact) -> str:
-    """Name of the chip that an artifact was compiled for."""
-    return str(artifact.manifest["target"]["chip"])
-
-
-@dataclass(frozen=True, eq=False)
-class Brief:
-    """The energy of a run in short: by the costs of its chip, if there are any, and beside the ANN."""
-
-    chip: str
-    own: Assessment | None
-    compared: Assessment
-
-    def lines(self) -> Iterator[str]:
-        """Two lines of text."""
-        if self.own is not None:
-            dynamic = self.own.run.dynamic
-            more = "; 'seamount energy --set loihi1' applies Loihi 1's constants" if dynamic.unknown else ""
-            missing = f" ({_first(dynamic.missing)}{more})" if dynamic.missing else ""
-            yield f"energy per inference on {self.chip}: {text.energy(dynamic)}{missing}"
-        form = FORMATS[0]
-        snn, ann = text.energy(self.compared.run.dynamic), text.energy(self.compared.twins[form].energy)
-        beside = text.verdict(self.compared.comparisons[form], form).partition(": ")[2]
-        yield f"in {COMPARED}: SNN {snn}, {form} ANN {ann}: {beside}"
-
-    def tree(self) -> dict[str, Any]:
-        """The same for JSON; energies in pJ."""
-        form = FORMATS[0]
-        own = None if self.own is None else estimate_tree(self.own.run.dynamic)
-        return {
-            "chip": self.chip,
-            "on_chip_pj": own,
-            "compared_in": COMPARED,
-            "snn_pj": estimate_tree(self.compared.run.dynamic),
-            f"ann_{form}_pj": estimate_tree(self.compared.twins[form].energy),
-            "verdict": self.compared.comparisons[form].verdict,
-        }
-
-
-def brief(artifact: Artifact, counts: EventCounts) -> Brief:
-    """The energy of a run in short, without a placement."""
-    chip = chip_of(artifact)
-    costs = costs_of(chip)
-    own = None if costs is None else assess(artifact, counts, costs, chip)
-    return Brief(chip, own, assess(artifact, counts, load_costs(COMPARED), chip))
-
-
-def _first(missing: tuple[str, ...]) -> str:
-    return f"{missing[0]}{f', and {len(missing) - 1} more' if len(missing) > 1 else ''}"
-
-
 def _format(name: str) -> Format | None:
     for form in FORMATS:
         if form == name:
@@ -252,7 +198,7 @@ def _show(found: Assessment, form: Format | None) -> None:
     for name, value in _totals(run).items():
         out.print(f"{name}: {value}", markup=False, soft_wrap=True)
     for name, twin in found.twins.items():
-        rest = f" ({_first(twin.energy.missing)})" if twin.energy.missing else ""
+        rest = f" ({first_of(twin.energy.missing)})" if twin.energy.missing else ""
         out.print(f"ANN {name}, {twin.macs:,} MACs: {text.energy(twin.energy)}{rest}", markup=False, soft_wrap=True)
     chosen = form or FORMATS[0]
     for line in (text.verdict(found.comparisons[chosen], chosen), text.crossing(found.comparisons[chosen])):

@@ -17,7 +17,7 @@ from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
 from seamount.compiler.cli.batches import Batches, LavaOptions
 from seamount.compiler.cli.console import out, percent, progress, write_json
-from seamount.compiler.cli.energy_command import Brief, brief
+from seamount.compiler.cli.energy_brief import Brief, brief
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.sources import load_data, only_input
 from seamount.compiler.encoding import clipped, predictions, scores, share_right
