@@ -4,6 +4,7 @@
 # make lava    the separate environment for Lava (Python 3.10)
 # make neurobench  the separate environment for NeuroBench, and the comparison of counts with it
 # make wheel   build the wheel and try it in an empty environment
+# make extras  each framework alone in a fresh environment, with its frontend tests (EXTRAS=norse for one)
 # make clean   remove what was built;  make distclean: the environments as well
 #
 # PYTHON and LAVA_PYTHON choose the interpreters; PIP_ARGS is passed to pip; PYTEST_ARGS to pytest.
@@ -19,10 +20,11 @@ NEUROBENCH := .venv-neurobench
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+EXTRAS ?=
 PYTEST_WORKERS ?= 2
 DEMO := digits-conv
 
-.PHONY: help demo test lint lava neurobench wheel clean distclean
+.PHONY: help demo test lint lava neurobench wheel extras clean distclean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -48,6 +50,9 @@ neurobench: $(VENV)/.stamp-dev $(NEUROBENCH)/.stamp-neurobench
 
 wheel: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest -m slow tests/test_packaging.py
+
+extras:
+	.ci/extras $(EXTRAS)
 
 $(VENV)/bin/python:
 	@python="$$(.ci/find-python -o "$(PYTHON)" 3.11 3.12 3.13 3.14)"; "$$python" -m venv $(VENV)

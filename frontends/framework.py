@@ -163,6 +163,10 @@ class Framework:
         return problems
 
 
+_INSTALL_ALSO = {"sinabs": " and then pip install --no-deps sinabs, in an environment of its own"}
+"""sinabs 3.1.3 asks for nir <= 1.0.4, which the extra cannot install beside Seamount's."""
+
+
 def find_framework(model: torch.nn.Module, name: str | None = None) -> Framework:
     """The framework of a module's neuron layers. Raises InputError or ImportRefused."""
     if not isinstance(model, torch.nn.Module):
@@ -181,6 +185,7 @@ def find_framework(model: torch.nn.Module, name: str | None = None) -> Framework
         module = import_module(FRAMEWORKS[name])
     except ModuleNotFoundError as error:
         found = f"the package {error.name} is not installed"
-        raise InputError(Problem("framework", found, f"pip install 'seamount[{name}]'")) from None
+        more = _INSTALL_ALSO.get(name, "")
+        raise InputError(Problem("framework", found, f"pip install 'seamount[{name}]'{more}")) from None
     framework: Framework = module.FRAMEWORK
     return framework

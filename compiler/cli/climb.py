@@ -23,7 +23,7 @@ from seamount.compiler.cli.ladder import (
     interpreted,
     layer_agreement,
 )
-from seamount.compiler.cli.sources import Source
+from seamount.compiler.cli.sources import Source, only_input, only_output
 from seamount.compiler.driver import Compiled
 from seamount.compiler.encoding import share_right
 from seamount.compiler.errors import InputError
@@ -56,7 +56,9 @@ class Ladder:
     executed: Executed | None = None
 
     def climb(self, exact_samples: int, lava: str) -> list[Rung]:
-        """All rungs, from the framework down."""
+        """All rungs, from the framework down. Raises InputError for several inputs or outputs."""
+        only_input(self.artifact.inputs)
+        only_output(self.artifact.outputs)
         rungs = self._float_rungs()
         rungs.append(self._integers())
         rungs += self._exact(exact_samples, lava)

@@ -19,7 +19,7 @@ from seamount.compiler.cli.batches import Batches, LavaOptions
 from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.cli.energy_brief import Brief, brief
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
-from seamount.compiler.cli.sources import load_data, only_input
+from seamount.compiler.cli.sources import load_data, only_input, only_output
 from seamount.compiler.encoding import clipped, predictions, scores, share_right
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, EventCounts, join_counts
@@ -75,6 +75,7 @@ def run(
     if data is None:
         summary, stopped = _vectors(loaded, engine, quiet), None
     else:
+        only_output(loaded.outputs)
         batches = Batches(engine, loaded.program, only_input(loaded.inputs), steps or loaded.steps, batch_size)
         samples = load_data(data, split, data_folder, limit, seed, batches.steps)
         ran = _data(loaded, batches, samples, quiet)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.driver import About
-from seamount.compiler.encoding import InputCode, Samples, by_input
+from seamount.compiler.encoding import InputCode, OutputCode, Samples, by_input
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.frontends.conventions import Meaning, parse_assumptions
@@ -115,5 +115,16 @@ def only_input(inputs: Sequence[InputCode]) -> InputCode:
     """The single input of an artifact; data sets feed one."""
     if len(inputs) != 1:
         names = ", ".join(c.port for c in inputs)
-        raise InputError(Problem("data", f"the network has {len(inputs)} inputs ({names})", "run it from Python"))
+        raise InputError(Problem("data", f"the network has {len(inputs)} inputs ({names})", _FROM_PYTHON))
     return inputs[0]
+
+
+def only_output(outputs: Sequence[OutputCode]) -> OutputCode:
+    """The single output of an artifact; labels and answers belong to one."""
+    if len(outputs) != 1:
+        names = ", ".join(c.readout for c in outputs)
+        raise InputError(Problem("data", f"the network has {len(outputs)} outputs ({names})", _FROM_PYTHON))
+    return outputs[0]
+
+
+_FROM_PYTHON = "run it from Python: docs/model-file.md, Several inputs and outputs"
