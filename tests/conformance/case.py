@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import nn
@@ -70,3 +71,12 @@ def sample() -> torch.Tensor:
 def dense() -> nn.Linear:
     """The layer before the neurons."""
     return nn.Linear(INPUTS, NEURONS)
+
+
+def sampled(cases: Mapping[str, Case], every: int = 4) -> list[Any]:
+    """Names as test parameters: refusals, rows on a grid and every fourth of the rest run by default."""
+    import pytest
+
+    accepted = [name for name, case in cases.items() if not case.refused and not case.grid]
+    late = {name for k, name in enumerate(accepted) if k % every}
+    return [pytest.param(name, marks=pytest.mark.slow) if name in late else name for name in cases]

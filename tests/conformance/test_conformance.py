@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed")
 
 from tests.conformance import norse_cases
-from tests.conformance.case import installed
+from tests.conformance.case import installed, sampled
 from tests.conformance.measure import LIVELY, Outcome, measure
 from tests.conformance.report import COLUMNS, FRAMEWORKS, PATH, key, main, row, section
 
@@ -18,7 +18,7 @@ KEYS = len(key(norse_cases.cases()[0]))
 
 
 @pytest.mark.skipif(not installed("norse"), reason="norse is not installed")
-@pytest.mark.parametrize("name", NORSE)
+@pytest.mark.parametrize("name", sampled(NORSE, 3))
 def test_every_norse_neuron(name):
     outcome = measure(NORSE[name])
     assert (outcome.refused, outcome.compared) == ("", 16000)

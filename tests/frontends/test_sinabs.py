@@ -19,7 +19,7 @@ from seamount.compiler.errors import ImportRefused
 from seamount.frontends import save, self_check
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.sinabs import LAYERS, NEURONS, REFUSED
-from tests.conformance.case import sample
+from tests.conformance.case import sample, sampled
 from tests.conformance.measure import LIVELY, measure
 from tests.conformance.sinabs_cases import cases
 from tests.frontends.program import assert_program
@@ -29,7 +29,7 @@ CASES = {case.id: case for case in cases()}
 ONE = {"spike_fn": activation.SingleSpike}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sampled(CASES))
 def test_every_neuron(name):
     case = CASES[name]
     outcome = measure(case)

@@ -18,7 +18,7 @@ from seamount.compiler.errors import CheckFailed, ImportRefused, SeamountError
 from seamount.compiler.ir.ops import LI, LIF
 from seamount.frontends import save, self_check, snntorch_neurons
 from seamount.frontends import snntorch as frontend
-from tests.conformance.case import sample
+from tests.conformance.case import sample, sampled
 from tests.conformance.measure import LIVELY, measure
 from tests.conformance.snntorch_cases import cases, matrix
 from tests.frontends.program import assert_program
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Inhibition is an unstable")
 CASES = {case.id: case for case in cases()}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sampled(CASES))
 def test_every_neuron(name):
     case = CASES[name]
     outcome = measure(case)

@@ -16,7 +16,7 @@ from torch import nn
 from seamount.compiler.errors import ImportRefused, SeamountError
 from seamount.frontends import save, self_check
 from seamount.frontends.spikingjelly import REFUSED
-from tests.conformance.case import sample
+from tests.conformance.case import sample, sampled
 from tests.conformance.measure import LIVELY, measure
 from tests.conformance.spikingjelly_cases import cases
 from tests.frontends.program import assert_program
@@ -25,7 +25,7 @@ from tests.frontends.round_trip import lively, round_trip, spikes
 CASES = {case.id: case for case in cases()}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", sampled(CASES))
 def test_every_neuron(name):
     case = CASES[name]
     outcome = measure(case)
