@@ -16,7 +16,7 @@ from seamount.models.registry import CARDS, card
 from tests.backends.lava_support import lava_python
 from tests.cli.running import call
 
-LARGE = {"fashion-mnist-conv"}
+LARGE = {"fashion-mnist-conv", "fashion-mnist-resnet"}
 NAMES = [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in CARDS]
 RECORDED = [n for n in CARDS if not n.startswith("digits")]
 
@@ -62,3 +62,14 @@ def test_lava_agrees_on_five_samples(name: str, tmp_path: Path) -> None:
     simulated = run(net, name, *few)
     for key in ("predictions", "scores", "spikes_per_sample", "synops_per_projection"):
         assert in_lava[key] == simulated[key], key
+
+
+@pytest.mark.slow
+def test_a_residual_network_needs_its_delays_balanced(tmp_path: Path) -> None:
+    """On 1,000 images: what the skips bring arrives early without balancing."""
+    name, few = "fashion-mnist-resnet", ("--limit", "1000")
+    balanced = run(compiled(name, tmp_path), name, *few)["accuracy"]
+    relayed = run(compiled(name, tmp_path / "relays", "--max-delay", "0"), name, *few)
+    early = run(compiled(name, tmp_path / "early", "--no-balance-delays"), name, *few)["accuracy"]
+    assert relayed["accuracy"] == balanced, "relays carry the same spikes as delays"
+    assert early < balanced - 0.05

@@ -21,7 +21,7 @@ from seamount.models.unroll import unroll  # noqa: E402
 
 DIGITS = [n for n in CARDS if n.startswith("digits")]
 RECORDED = [n for n in CARDS if n not in DIGITS]
-LARGE = {"fashion-mnist-conv"}
+LARGE = {"fashion-mnist-conv", "fashion-mnist-resnet"}
 """Those whose test split takes more than a few seconds."""
 SNNTORCH_DT = 1e-4
 """The step that files of snnTorch count in."""
