@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BACKENDS = {
     "cpu": "seamount.backends.engine.cpu:CpuEngine",
+    "cuda": "seamount.backends.engine.cuda:CudaEngine",
     "lava": "seamount.backends.lava.run:LavaBackend",
     "loihi2": "seamount.backends.lava.run:Loihi2Backend",
     "reference": "seamount.backends.simulator.reference:ReferenceSimulator",

@@ -50,7 +50,7 @@ LIBRARIES = {
         "sinabs",
     },
     "backends": {"numpy"},
-    "backends/engine": {"numpy", "numba", "llvmlite"},
+    "backends/engine": {"numpy", "numba", "llvmlite", "torch", "triton"},
     "backends/lava": {"numpy", "lava", "scipy"},
     "models": {"numpy", "nir", "torch", "norse", "snntorch", "spikingjelly", "sklearn", "h5py", "rich"},
 }

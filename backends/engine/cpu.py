@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.backends.engine.compiled import is_warm
+from seamount.backends.engine.extremes import is_exact
 from seamount.backends.engine.network import pack, place_values, run_samples
 from seamount.backends.engine.plan import Plan, plan
 from seamount.backends.engine.tables import Answers, Tables, Work, aligned
+from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, join_counts, readout_shape
 from seamount.compiler.program.program import InputPort, Program, Readout
 from seamount.compiler.program.verify import check
+
+log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**27
 """Memory for messages and recordings of the samples that a thread takes at a time."""
@@ -44,6 +51,18 @@ class CpuEngine:
         progress: Progress | None = None,
     ) -> Trace:
         """Trace of the messages. Raises InputError for the request; what `check` raises for the program."""
+        if not exact_here():
+            return VectorizedSimulator(threads=self.threads).run(program, messages, record, progress)
+        return self.run_compiled(program, messages, record, progress)
+
+    def run_compiled(
+        self,
+        program: Program,
+        messages: Mapping[str, NDArray[np.integer]],
+        record: frozenset[str] = frozenset(),
+        progress: Progress | None = None,
+    ) -> Trace:
+        """As `run`, whatever the test of this machine has said."""
         prepared = planned(program)
         samples, steps = check_request(program, messages, record)
         job = _Job(prepared, messages, samples, steps, record)
@@ -67,6 +86,32 @@ class CpuEngine:
             raise InputError(Problem("threads", f"are {self.threads}", "give at least 1, or none at all"))
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return self.threads or cores
+
+
+@cache
+def exact_here() -> bool:
+    """Whether this machine's compiled kernels equal the reference at the ends of their numbers; tried once."""
+    if not is_warm():
+        log.warning("first run of this version on this machine: compiling the engine, which takes about 20 seconds")
+    exact = is_exact(_Compiled())
+    if not exact:
+        log.warning("the compiled kernels are not exact on this machine; the vectorized simulator runs instead")
+    return exact
+
+
+class _Compiled:
+    """The engine without its test, for its test."""
+
+    name = "cpu"
+
+    def run(
+        self,
+        program: Program,
+        messages: Mapping[str, NDArray[np.integer]],
+        record: frozenset[str] = frozenset(),
+        progress: Progress | None = None,
+    ) -> Trace:
+        return CpuEngine(threads=1).run_compiled(program, messages, record, progress)
 
 
 def planned(program: Program) -> Plan:

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
+from seamount.backends.engine import cpu
 from seamount.backends.engine.cpu import CpuEngine
+from seamount.backends.engine.extremes import extremes, is_exact
 from seamount.backends.engine.plan import plan
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import InputError
@@ -207,3 +209,34 @@ def test_a_changed_program_is_not_taken_for_the_old_one():
     x = {"x": np.ones((1, 1, 1), np.int32)}
     compare((program, x))
     compare((replace(program, projections=(replace(program.projections[0], weight_exp=3),)), x))
+
+
+def test_the_machine_is_tested_through_every_kernel_that_has_an_end():
+    seen = {path for program in extremes() for path in paths(program)}
+    assert KERNELS - seen == {"summed apart", "groups"}
+    assert cpu.exact_here()
+    assert any((np.abs(v.astype(np.int64)) == V_MAX).any() for v in _extreme_v())
+
+
+def _extreme_v():
+    for program in extremes():
+        port = program.inputs[0]
+        x = np.full((1, program.steps, *port.shape), port.high, np.int32)
+        yield from ReferenceSimulator().run(program, {port.name: x}, ALL).v.values()
+
+
+def test_a_machine_that_errs_is_noticed_and_not_used(monkeypatch, caplog):
+    class Errs:
+        def run(self, program, messages, record):
+            trace = ReferenceSimulator().run(program, messages, record)
+            return replace(trace, v={name: v ^ 1 for name, v in trace.v.items()})
+
+    assert not is_exact(Errs())
+    monkeypatch.setattr(cpu, "is_exact", lambda engine: False)
+    monkeypatch.setattr(CpuEngine, "run_compiled", None)
+    cpu.exact_here.cache_clear()
+    try:
+        compare((small_program(), {"x": np.zeros((2, 4, 1, 4, 4), np.int32)}))
+    finally:
+        cpu.exact_here.cache_clear()
+    assert "the compiled kernels are not exact on this machine; the vectorized simulator runs instead" in caplog.text
