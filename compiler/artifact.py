@@ -3,6 +3,7 @@
     manifest.json   format, target, conventions, passes, encoding, quantization, digests
     program.json    structure of the integer program        arrays.npz    its arrays
     vectors.npz     test vectors: messages and what the program answers
+    analysis.json   weights and thresholds before and after quantization, for the report
 
 Same input, same bytes. Written beside its place and then renamed, so that no half artifact is ever seen.
 Runs on Python 3.10 with numpy alone.
@@ -15,7 +16,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ from seamount.compiler.program.codec import (
 from seamount.compiler.program.program import Program
 
 FORMAT, VERSION = "seamount-artifact", 1
-MANIFEST_FILE, VECTORS_FILE = "manifest.json", "vectors.npz"
-_DIGESTED = (PROGRAM_FILE, ARRAYS_FILE, VECTORS_FILE)
+MANIFEST_FILE, VECTORS_FILE, ANALYSIS_FILE = "manifest.json", "vectors.npz", "analysis.json"
+_DIGESTED = (PROGRAM_FILE, ARRAYS_FILE, VECTORS_FILE, ANALYSIS_FILE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,13 +52,17 @@ class Vectors:
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A program with everything a user needs to run it: how to encode data, how to read the answer, and why."""
+    """A program with everything a user needs to run it: how to encode data, how to read the answer, and why.
+
+    analysis: what only the compiler saw (compiler/analysis/distributions.py); may be empty.
+    """
 
     program: Program
     inputs: tuple[InputCode, ...]
     outputs: tuple[OutputCode, ...]
     manifest: Mapping[str, Any]
     vectors: Vectors
+    analysis: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -117,6 +122,8 @@ def _write(artifact: Artifact, folder: Path) -> None:
     parts: dict[str, Mapping[str, NDArray[Any]]] = {"messages": v.messages, "spikes": v.spikes, "readout": v.readout}
     arrays = {f"{part}:{name}": value for part, group in parts.items() for name, value in group.items()}
     save_arrays(folder / VECTORS_FILE, arrays)
+    analysis = json.dumps(artifact.analysis, sort_keys=True, allow_nan=False) + "\n"
+    (folder / ANALYSIS_FILE).write_text(analysis, encoding="utf-8")
     manifest = {
         "format": FORMAT,
         "version": VERSION,
@@ -168,7 +175,7 @@ def load_artifact(folder: str | Path) -> Artifact:
         outputs = tuple(OutputCode(**tree) for tree in manifest["outputs"])
     except (KeyError, TypeError) as error:
         raise InputError(Problem(where, f"is damaged: {error}", "compile the model again")) from None
-    return Artifact(program, inputs, outputs, manifest, _vectors(folder))
+    return Artifact(program, inputs, outputs, manifest, _vectors(folder), read_json(folder / ANALYSIS_FILE))
 
 
 def _vectors(folder: Path) -> Vectors:

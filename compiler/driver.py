@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler import __version__
 from seamount.compiler.analysis.activity import measure
+from seamount.compiler.analysis.distributions import distributions
 from seamount.compiler.analysis.precision import LayerPrecision, precision
 from seamount.compiler.artifact import Artifact, Vectors
 from seamount.compiler.encoding import InputCode, OutputCode
@@ -19,6 +20,7 @@ from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
 from seamount.compiler.passes.base import Pass, Watcher
+from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, quantizing
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.needs import chip_needs, restless
@@ -70,9 +72,12 @@ def compile_graph(
     raise_all(CompileError, [*_unstorable_bits(options, target), *_contradictions(options)])
     graph = replace(graph, steps=options.steps or graph.steps)
     ran: list[str] = []
+    shaped: list[Graph] = []
 
     def note(p: Pass, result: Graph) -> None:
         ran.append(str(p))
+        if InferShapes.name == p.name:
+            shaped.append(result)
         if watch is not None:
             watch(p, result)
 
@@ -88,7 +93,8 @@ def compile_graph(
     manifest["calibration_samples"] = activity.samples if activity is not None else 0
     inputs = tuple(_input_code(quantized, name, encoding) for name in (i.name for i in program.inputs))
     outputs = tuple(_output_code(quantized, n.name) for n in quantized.outputs)
-    artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}))
+    analysis = distributions(shaped[0], folded, quantized)
+    artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}), analysis)
     return Compiled(artifact, folded, quantized, rows)
 
 

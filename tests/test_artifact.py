@@ -78,7 +78,7 @@ def test_any_program_survives_the_files(program: Program, tmp_path_factory: pyte
     assert content(first) == content(second)
 
 
-@pytest.mark.parametrize("name", ["program.json", "arrays.npz", "vectors.npz"])
+@pytest.mark.parametrize("name", ["program.json", "arrays.npz", "vectors.npz", "analysis.json"])
 def test_changed_or_missing_files_are_found(tmp_path: Path, name: str) -> None:
     save_artifact(small_artifact(), tmp_path / "a")
     path = tmp_path / "a" / name
