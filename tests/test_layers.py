@@ -36,6 +36,7 @@ NEIGHBOURS = {"frontends": set(), "backends": set(), "models": {"frontends"}, "c
 LIBRARIES = {
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/placement": {"numpy", "pymetis"},
+    "compiler/report/page": {"numpy", "jinja2", "markupsafe"},
     "compiler/cli": {"numpy", "networkx", "msgspec", "typer", "rich"},
     "frontends": {
         "numpy",

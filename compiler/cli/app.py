@@ -20,6 +20,7 @@ from seamount.compiler.cli.import_command import check_import
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
 from seamount.compiler.cli.ranges_command import ranges
+from seamount.compiler.cli.report_command import report
 from seamount.compiler.cli.run_command import run
 from seamount.compiler.cli.train_command import train
 
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command("compile")(_guarded(compile_model))
 app.command("run")(_guarded(run))
+app.command("report")(_guarded(report))
 app.command("check")(_guarded(check))
 app.command("check-import")(_guarded(check_import))
 app.command("diff")(_guarded(diff))

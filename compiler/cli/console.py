@@ -100,8 +100,12 @@ def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], N
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Write JSON beside its place, then rename. Raises InputError when that fails."""
-    text = json.dumps(tree, indent=1, sort_keys=True, default=_plain) + "\n"
+    """Write JSON as write_text does."""
+    write_text(path, json.dumps(tree, indent=1, sort_keys=True, default=_plain) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside its place, then rename. Raises InputError when that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -281,3 +281,23 @@ def test_what_cannot_be_kept_is_refused_first(compiled: dict[str, Path], tmp_pat
     ):
         ran = call(args)
         assert ran.code == 2 and found in " ".join(ran.err.split()) and not ran.out, ran.err
+
+
+def test_report_of_a_kept_run(compiled: dict[str, Path], tmp_path: Path) -> None:
+    """The recurrent network, in each format; what the report says is what the run counted."""
+    folder = tmp_path / "run"
+    args = ["run", str(compiled["digits-recurrent"]), "--data", "digits-rows", "--limit", "30", "-o", str(folder)]
+    assert call([*args, "-q"]).code == 0
+    ran = call(["report", str(folder)])
+    assert ran.code == 0 and ran.out.strip() == f"report: {tmp_path / 'run.html'}", ran.err
+    first = (tmp_path / "run.html").read_bytes()
+    assert call(["report", str(folder), "-q"]).code == 0 and (tmp_path / "run.html").read_bytes() == first
+    for suffix in ("md", "json", "csv"):
+        assert call(["report", str(folder), "-o", str(tmp_path / f"r.{suffix}"), "-q"]).code == 0
+    tree, kept = read(tmp_path / "r.json"), load_run(folder)
+    assert {q["name"]: q["synops_per_sample"] * 30 for q in tree["projections"]} == pytest.approx(
+        kept.counts.synop_totals
+    )
+    assert tree["rungs"][-1]["accuracy"] == kept.accuracy
+    ran = call(["report", str(compiled["digits-conv"])])
+    assert ran.code == 2 and "is no run: it has no run.json" in " ".join(ran.err.split())

@@ -1,0 +1,66 @@
+"""seamount report: everything about a run, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from seamount.compiler.cli import options as o
+from seamount.compiler.cli.console import out, progress, write_text
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.program.ranges import analyse
+from seamount.compiler.program.verify import check as check_program
+from seamount.compiler.report.gather import gather
+from seamount.compiler.report.model import Report
+from seamount.compiler.report.plain import as_csv, as_json
+from seamount.compiler.report.run_folder import load_run
+
+Format = Literal["html", "md", "json", "csv"]
+SUFFIXES: dict[str, Format] = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder that 'seamount run -o' or 'seamount check -o' wrote.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File to write; default: RUN.html beside RUN.")
+    ] = None,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="Default: what the file's suffix says, else html.")
+    ] = None,
+    neuron: Annotated[
+        list[str] | None,
+        typer.Option("--neuron", metavar="POPULATION:INDEX", help="Show the membrane of this neuron. Repeatable."),
+    ] = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write a report of a run as one file: accuracy, layers, spikes, weights, warnings, provenance."""
+    chosen: Format = format_ or SUFFIXES.get(output.suffix.lower() if output else "", "html")
+    place = output or run.resolve().with_suffix(f".{chosen}")
+    loaded = load_run(run)
+    check_program(loaded.artifact.program)
+    with progress("range proof", quiet):
+        ranges = analyse(loaded.artifact.program)
+    made = gather(loaded, neuron or (), ranges)
+    write_text(place, rendered(made, chosen))
+    if not quiet:
+        out.print(f"report: {place}", markup=False, soft_wrap=True)
+
+
+def rendered(report: Report, format_: Format) -> str:
+    """The report in a format. Raises InputError when jinja2 is missing and needed."""
+    if format_ == "json":
+        return as_json(report)
+    if format_ == "csv":
+        return as_csv(report)
+    try:
+        from seamount.compiler.report.page.render import as_html, as_markdown
+    except ModuleNotFoundError as error:
+        if error.name not in ("jinja2", "markupsafe"):
+            raise
+        remedy = "pip install 'seamount[report]', or use --format json or csv"
+        raise InputError(
+            Problem(f"--format {format_}", f"needs {error.name}, which is not installed", remedy)
+        ) from None
+    return as_html(report) if format_ == "html" else as_markdown(report)

@@ -1,0 +1,85 @@
+"""Accuracy of every form of a network, with intervals, and which classes are taken for which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from seamount.compiler.report.model import Agreement, Confusion, Rung
+from seamount.compiler.report.run_folder import Run
+
+Z95 = 1.959964
+"""Two-sided 95 % quantile of the normal distribution."""
+MANY_CLASSES = 40
+"""Above this many classes no confusion matrix is made."""
+
+FRAMEWORK, INTEGERS = "framework, as recorded", "integer program"
+MEANINGS = {
+    FRAMEWORK: "accuracy that the training framework gave on its own test data, stored in the model file",
+    "golden trace": "the framework's own spikes on the samples in the model file, against the imported network",
+    "imported graph": "the network as read from the file, computed in floating point",
+    "after folding": "the same after normalization layers and thresholds were folded into weights",
+    "rounded, in float": "weights, thresholds and decays rounded to the chip's codes, arithmetic still in float",
+    INTEGERS: "Loihi's integer arithmetic, in every step as the chip's documentation and Lava have it",
+    "reference simulator": "a second, slow implementation of the same integers, compared entry by entry",
+    "Lava": "Intel's Lava, its fixed-point processes, compared entry by entry",
+}
+
+
+def wilson(right: float, of: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 209, 1927)."""
+    z2 = Z95 * Z95
+    middle = (right + z2 / (2 * of)) / (1 + z2 / of)
+    half = Z95 / (1 + z2 / of) * sqrt(right * (1 - right) / of + z2 / (4 * of * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def rungs(run: Run) -> tuple[Rung, ...]:
+    """What `seamount check` found; after `seamount run`, the stored accuracy and that of the integers."""
+    if run.rungs:
+        return tuple(_rung(tree) for tree in run.rungs)
+    stored = run.artifact.manifest["model"].get("float_accuracy")
+    first = [] if stored is None else [Rung(FRAMEWORK, MEANINGS[FRAMEWORK], 0, stored, None, None, None, None, None)]
+    n = run.counts.samples
+    firing = {p.name for p in run.artifact.program.populations if p.fires}
+    spikes = sum(total for name, total in run.counts.spike_totals.items() if name in firing) / n
+    synops = sum(run.counts.synop_totals.values()) / n
+    low, high = wilson(run.accuracy, n)
+    return (*first, Rung(INTEGERS, MEANINGS[INTEGERS], n, run.accuracy, low, high, None, spikes, synops))
+
+
+def _rung(tree: Mapping[str, Any]) -> Rung:
+    name, samples, accuracy = tree["name"], tree["samples"], tree["accuracy"]
+    meaning = MEANINGS.get(name) or MEANINGS.get(name.rpartition(", ")[2], "")
+    low, high = wilson(accuracy, samples) if samples and accuracy is not None else (None, None)
+    exact = ""
+    if tree["differing"] is not None:
+        exact = f"{tree['differing']:,} of {tree['compared']:,} entries differ from the {tree['exact_with']}"
+    return Rung(
+        name, meaning, samples, accuracy, low, high, tree["agreement"],
+        tree["spikes_per_sample"], tree["synops_per_sample"], exact,
+    )  # fmt: skip
+
+
+def agreement(run: Run) -> tuple[Agreement, ...]:
+    return tuple(Agreement(**tree) for tree in run.layers)
+
+
+def class_names(run: Run) -> tuple[str, ...]:
+    """Names of the classes, or their numbers."""
+    outputs = int(np.prod(next(iter(run.readout.values())).shape[1:]))
+    named = [str(name) for name in run.artifact.manifest["model"].get("classes", ())]
+    return tuple(named) if len(named) == outputs else tuple(map(str, range(outputs)))
+
+
+def confusion(run: Run) -> Confusion | None:
+    """How often each label was given each answer; None for very many classes."""
+    names = class_names(run)
+    if len(names) > MANY_CLASSES:
+        return None
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (run.labels, run.predictions), 1)
+    return Confusion(names, tuple(tuple(int(n) for n in row) for row in counts))

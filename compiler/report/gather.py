@@ -1,0 +1,147 @@
+"""One value with everything a report says, from a run and what was computed about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from seamount.compiler.program.ranges import Ranges, analyse
+from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
+from seamount.compiler.report.layer_rows import population_rows, projection_rows
+from seamount.compiler.report.model import Headline, PopulationRow, Report, Rung
+from seamount.compiler.report.recorded_samples import neurons_named, neurons_to_show, recorded_samples
+from seamount.compiler.report.remarks import remarks
+from seamount.compiler.report.run_folder import Run
+from seamount.compiler.report.words import percent, plural, signed
+
+
+def gather(run: Run, neurons: Sequence[str] = (), ranges: Ranges | None = None) -> Report:
+    """The report of a run. neurons: POPULATION:INDEX of membranes to show; without any, some are chosen.
+
+    Raises InputError for neurons that there are not.
+    """
+    program = run.artifact.program
+    chosen = neurons_named(program, neurons) if neurons else neurons_to_show(run)
+    populations = population_rows(run, ranges or analyse(program))
+    projections, forms = projection_rows(run), rungs(run)
+    return Report(
+        title=str(run.artifact.manifest["model"]["name"]),
+        subtitle=_subtitle(run),
+        sentences=_sentences(run, forms, populations),
+        headlines=_headlines(run, forms, populations),
+        steps=run.counts.steps,
+        samples=run.counts.samples,
+        rungs=forms,
+        agreement=agreement(run),
+        confusion=confusion(run),
+        populations=populations,
+        projections=projections,
+        recorded=recorded_samples(run, chosen),
+        distributions=dict(run.artifact.analysis),
+        energy=None,
+        mapping=None,
+        remarks=tuple(remarks(run, forms, populations, projections)),
+        facts=_facts(run),
+        digests=_digests(run),
+    )
+
+
+def stated_accuracy(run: Run, forms: tuple[Rung, ...]) -> float | None:
+    """Float accuracy to compare with: on the same samples where it was computed, else as recorded."""
+    named = {r.name: r.accuracy for r in forms}
+    if named.get("imported graph") is not None:
+        return named["imported graph"]
+    return named.get(FRAMEWORK) if run.counts.steps == run.artifact.steps else None
+
+
+def _subtitle(run: Run) -> str:
+    target = run.artifact.manifest.get("target", {}).get("name", "unknown target")
+    samples = plural(run.counts.samples, "sample")
+    return f"compiled for {target}, run on {samples} of {run.summary['data']['name']}, {run.counts.steps} steps each"
+
+
+def _sentences(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationRow, ...]) -> tuple[str, ...]:
+    n = run.counts.samples
+    low, high = wilson(run.accuracy, n)
+    found = [
+        f"In Loihi's integers the network answers {percent(run.accuracy)} of {plural(n, 'sample')} correctly. With so "
+        f"many samples, the true share lies between {100 * low:.1f} and {percent(high, 1)} (95 % interval)."
+    ]
+    before = stated_accuracy(run, forms)
+    if before is not None:
+        found.append(_loss(before, run.accuracy, high))
+    sent = sum(p.messages_per_sample for p in populations)
+    synops = sum(run.counts.synop_totals.values()) / n
+    found.append(
+        f"A sample of {plural(run.counts.steps, 'step')} makes it send {sent:,.0f} messages, which cause {synops:,.0f} "
+        "synaptic operations. Both are counted during the exact run, not estimated."
+    )
+    open_ = [p.name for p in populations if p.proven is False]
+    if open_:
+        found.append(f"Not proven free of overflow for every possible input: {', '.join(open_)}.")
+    else:
+        found.append("It is proven that no input, however long, makes a register overflow.")
+    return tuple(found)
+
+
+def _loss(before: float, after: float, high: float) -> str:
+    """In one sentence what conversion cost, and whether the samples suffice to say so."""
+    points = 100 * (after - before)
+    if abs(points) < 0.005:
+        return f"In floating point it reaches {percent(before)} as well: the conversion costs nothing on these samples."
+    verb = "gains" if points > 0 else "loses"
+    chance = ", which may be chance with so few samples" if points > 0 or before <= high else ""
+    return f"In floating point it reaches {percent(before)}: the conversion {verb} {abs(points):.2f} points{chance}."
+
+
+def _headlines(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationRow, ...]) -> tuple[Headline, ...]:
+    n, before = run.counts.samples, stated_accuracy(run, forms)
+    found = [Headline("Accuracy in integers", percent(run.accuracy), f"of {plural(n, 'sample')}", "accuracy")]
+    if before is not None:
+        change = f"{signed(100 * (run.accuracy - before))} points"
+        found.append(Headline("Change by conversion", change, f"from {percent(before)} in floating point", "accuracy"))
+    spikes = sum(p.messages_per_sample for p in populations if p.kind == "neurons")
+    synops = sum(run.counts.synop_totals.values()) / n
+    found.append(Headline("Spikes", f"{spikes:,.0f}", "per sample, all neurons together", "layers"))
+    found.append(
+        Headline("Synaptic operations", f"{synops:,.0f}", "per sample: messages times synapses reached", "layers")
+    )
+    sizes = [p.size for p in run.artifact.program.populations]
+    found.append(Headline("Neurons", f"{sum(sizes):,}", f"in {plural(len(sizes), 'population')}", "layers"))
+    return tuple(found)
+
+
+def _facts(run: Run) -> tuple[tuple[str, str], ...]:
+    manifest, data = run.artifact.manifest, run.summary["data"]
+    model, target, options = manifest["model"], manifest.get("target", {}), manifest.get("options", {})
+    chosen = f"{data['split']} split" if not data["name"].endswith(".npz") else "one file"
+    if data.get("limit"):
+        chosen += f", {data['limit']:,} samples at most"
+        chosen += f", drawn with seed {data['seed']}" if data.get("seed") is not None else ", the first ones"
+    rows: list[tuple[str, Any]] = [
+        ("model", model["name"]),
+        *(
+            (f"trained with: {k}" if k != "framework" else "framework", v)
+            for k, v in model.get("provenance", {}).items()
+        ),
+        ("target", f"{target.get('name', 'not stated')}, description of {target.get('date', 'unknown date')}"),
+        ("weight bits", _bits(options)),
+        ("calibration samples", manifest.get("calibration_samples", "not stated")),
+        ("passes", " → ".join(map(str, manifest.get("passes", ())))),
+        ("conventions", "; ".join(map(str, model.get("conventions", ())))),
+        ("data", f"{data['name']}, {chosen}"),
+        ("backend of the run", run.summary["backend"]),
+        ("seamount", manifest.get("seamount", "not stated")),
+    ]
+    return tuple((name, str(value)) for name, value in rows if value not in ("", None))
+
+
+def _bits(options: Any) -> str:
+    layers = "".join(f", {name} {bits}" for name, bits in options.get("layer_bits", {}).items())
+    return f"{options.get('weight_bits', 'not stated')}{layers}"
+
+
+def _digests(run: Run) -> tuple[tuple[str, str], ...]:
+    artifact = {f"artifact/{name}": digest for name, digest in run.artifact.manifest.get("digests", {}).items()}
+    data = {"data as used": str(run.summary["data"]["digest"])}
+    return tuple(sorted({**run.digests, **artifact, **data}.items()))

@@ -1,0 +1,100 @@
+"""Rows of the layer tables: shapes, registers, activity, proof verdicts; weights, bits, synaptic operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.program.program import Connection, Conv, Dense, InputPort, Population, Shape, Sparse, as_chw
+from seamount.compiler.program.ranges import PopulationRange, Ranges
+from seamount.compiler.report.model import PopulationRow, ProjectionRow
+from seamount.compiler.report.run_folder import Run
+
+
+def population_rows(run: Run, ranges: Ranges) -> tuple[PopulationRow, ...]:
+    """Inputs, then populations in update order."""
+    program = run.artifact.program
+    inputs = [_input_row(run, port) for port in program.inputs]
+    return (*inputs, *(_row(run, p, ranges.populations[p.name]) for p in program.populations))
+
+
+def _input_row(run: Run, port: InputPort) -> PopulationRow:
+    kind = f"input, graded {port.low}..{port.high}" if port.graded else "input, spikes"
+    return PopulationRow(
+        port.name, kind, port.shape, int(np.prod(port.shape, dtype=np.int64)), "", "", "", "",
+        *_activity(run, port.name), None, "",
+    )  # fmt: skip
+
+
+def _row(run: Run, p: Population, proof: PopulationRange) -> PopulationRow:
+    kind = "neurons" if p.fires else "readout, never fires"
+    threshold = "none" if p.vth is None else _span(p.vth)
+    reset = "" if p.vth is None else "to zero" if p.reset == "zero" else f"minus {p.reset_by:,}"
+    return PopulationRow(
+        p.name, kind, p.shape, p.size, _span(p.du), _span(p.dv), threshold, reset,
+        *_activity(run, p.name), proof.proven, _verdict(proof),
+    )  # fmt: skip
+
+
+def _verdict(proof: PopulationRange) -> str:
+    """In few words; the proof covers all inputs and samples of any length."""
+    if proof.proven:
+        return "proven: none"
+    found = []
+    for register, what in (("u", "could wrap"), ("v", "could saturate")):
+        n = int(proof.overflows(register).sum())
+        if n:
+            found.append(f"{register} of {n:,} neurons {what}")
+    return "not proven: " + ", ".join(found)
+
+
+def _activity(run: Run, name: str) -> tuple[float, float, int, int, tuple[float, ...]]:
+    """Messages per sample, rate per neuron and step, silent neurons, neurons that always fire, messages per step."""
+    counts = run.counts
+    sent, possible = counts.sent[name], counts.samples * counts.steps
+    per_step = tuple(float(n) / counts.samples for n in counts.spikes[name])
+    total = counts.spike_totals[name]
+    silent, always = int(np.sum(sent == 0)), int(np.sum(sent == possible))
+    return total / counts.samples, total / (possible * max(1, len(sent))), silent, always, per_step
+
+
+def _span(value: NDArray[np.int32]) -> str:
+    low, high = int(np.min(value)), int(np.max(value))
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def projection_rows(run: Run) -> tuple[ProjectionRow, ...]:
+    """In the order of the program."""
+    program, n = run.artifact.program, run.counts.samples
+    stated: dict[str, Any] = {row["layer"]: row for row in run.artifact.manifest.get("layers", ())}
+    return tuple(
+        ProjectionRow(
+            q.name, q.source, q.target, _kind(q.connection), int(q.connection.weight.size),
+            synapse_count(q.connection, program.shapes[q.source], program.shapes[q.target]),
+            q.bits, q.sign_mode, q.weight_exp, q.delay + q.lag,
+            stated.get(q.name, {}).get("error"), stated.get(q.name, {}).get("clipped"),
+            run.counts.synop_totals[q.name] / n, tuple(float(k) / n for k in run.counts.synops[q.name]),
+        )
+        for q in program.projections
+    )  # fmt: skip
+
+
+def _kind(connection: Connection) -> str:
+    if isinstance(connection, Conv):
+        kernel = "x".join(map(str, connection.weight.shape[2:]))
+        return f"convolution {kernel}" + (f", {connection.groups} groups" if connection.groups > 1 else "")
+    return "dense" if isinstance(connection, Dense) else "sparse"
+
+
+def synapse_count(connection: Connection, source: Shape, target: Shape) -> int:
+    """Pairs of neurons that are joined, borders of convolutions left out."""
+    if isinstance(connection, Dense | Sparse):
+        return int(connection.weight.size)
+    pairs = int(np.prod(connection.weight.shape[:2]))
+    for axis, (size, out) in enumerate(zip(as_chw(source)[1:], as_chw(target)[1:], strict=True)):
+        taps = np.arange(connection.weight.shape[2 + axis]) * connection.dilation[axis]
+        read = np.arange(out)[:, None] * connection.stride[axis] - connection.padding[axis] + taps
+        pairs *= int(np.sum((read >= 0) & (read < size)))
+    return pairs

@@ -1,0 +1,317 @@
+"""The report's numbers against the run, in every format; the same bytes each time; names cannot become markup."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seamount.backends.simulator.vectorized import VectorizedSimulator
+from seamount.compiler.artifact import Artifact, Vectors
+from seamount.compiler.cli.report_command import rendered
+from seamount.compiler.encoding import InputCode, OutputCode, predictions
+from seamount.compiler.errors import InputError
+from seamount.compiler.program.program import Conv, synapses
+from seamount.compiler.report.accuracy import wilson
+from seamount.compiler.report.gather import gather
+from seamount.compiler.report.layer_rows import synapse_count
+from seamount.compiler.report.model import Report
+from seamount.compiler.report.run_folder import Recording, Run, load_run, save_run
+from seamount.compiler.report.words import interval, joules, percent, signed
+from tests.program_samples import i32, small_program
+from tests.report.test_run_folder import small_run
+from tests.test_artifact import small_program as two_layers
+
+HOSTILE = """"><script>alert(1)</script><img src="http://evil.example/x">'`|{{7*7}}"""
+
+
+def run_of(program: Any, samples: int = 6, manifest: dict[str, Any] | None = None) -> Run:
+    """A run of random messages on a program with one port, recorded in part."""
+    port, readout = program.inputs[0], program.readouts[0]
+    code = InputCode(port.name, port.shape, "graded", 1.0, float(port.low), float(port.high), "sequence")
+    about = {"model": {"name": "small", "float_accuracy": 0.5}, "notes": ["assumed"], "chip_needs": [], "layers": []}
+    output = OutputCode(readout.name, 0.5, readout.rule)
+    artifact = Artifact(program, (code,), (output,), {**about, **(manifest or {})}, Vectors({}, {}, {}))
+    drawn = np.random.default_rng(3).integers(port.low, port.high + 1, (samples, program.steps, *port.shape))
+    sent = drawn.astype(np.int32)
+    trace = VectorizedSimulator().run(program, {port.name: sent}, record=frozenset({"spikes", "v"}))
+    few = [{k: x[:2] for k, x in part.items()} for part in ({port.name: sent}, trace.spikes, trace.v)]
+    answers = predictions(trace.readout[readout.name])
+    data = {"name": "random", "split": "test", "limit": None, "seed": None, "digest": "sha256:0"}
+    summary = {"backend": "vectorized", "data": data, "unfinished": 0, "clipped_inputs": 0}
+    return Run(artifact, trace.counts, answers % 2, answers, trace.readout, Recording(*few), summary)
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    return run_of(small_program())
+
+
+@pytest.fixture(scope="module")
+def report(run: Run) -> Report:
+    return gather(run)
+
+
+def test_rows_are_the_counts_of_the_run(run: Run, report: Report) -> None:
+    n, t = run.counts.samples, run.counts.steps
+    assert [p.name for p in report.populations] == ["x", "conv", "loop", "out"]
+    for p in report.populations:
+        sent = run.counts.sent[p.name]
+        assert p.messages_per_sample == sent.sum() / n and p.rate == sent.sum() / (n * t * len(sent))
+        assert p.silent == np.sum(sent == 0) and p.always == np.sum(sent == n * t)
+        assert sum(p.per_step) == pytest.approx(p.messages_per_sample)
+    for q in report.projections:
+        assert q.synops_per_sample == run.counts.synops[q.name].sum() / n
+        own = next(r for r in run.artifact.program.projections if r.name == q.name)
+        shapes = run.artifact.program.shapes
+        assert q.synapses == len(synapses(own.connection, shapes[own.source], shapes[own.target])[0])
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.data())
+def test_synapses_of_convolutions(data: Any) -> None:
+    ends = ((3, 7), (1, 3), (1, 2), (0, 2), (1, 2))
+    drawn = (tuple(data.draw(st.integers(*end)) for _ in range(2)) for end in ends)
+    size, kernel, stride, padding, dilation = drawn
+    out = tuple(
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(size, kernel, stride, padding, dilation, strict=True)
+    )
+    if min(out) < 1:
+        return
+    groups = data.draw(st.integers(1, 2))
+    conv = Conv(i32(np.zeros((4, 2 // groups, *kernel))), stride, padding, dilation, groups)
+    source, target = (2, *size), (4, *out)
+    assert synapse_count(conv, source, target) == len(synapses(conv, source, target)[0])
+
+
+def test_membranes_and_rasters_are_the_recording(run: Run) -> None:
+    made = gather(run, ["loop:2", "conv:17"])
+    first = made.recorded[0]
+    loop, conv = first.membranes[:2]
+    assert loop.v == tuple(run.recording.v["loop"][0, :, 2]) and loop.threshold == 64 * 3
+    assert conv.index == (1, 0, 1) and conv.v == tuple(run.recording.v["conv"][0, :, 1, 0, 1])
+    assert conv.spikes == tuple(np.flatnonzero(run.recording.spikes["conv"][0, :, 1, 0, 1]))
+    by_name = {r.population: r for r in first.rasters}
+    assert set(by_name) == {"x", "conv", "loop"}
+    assert len(by_name["conv"].events) == int(run.recording.spikes["conv"][0].sum())
+
+
+def test_neurons_that_there_are_not(run: Run) -> None:
+    with pytest.raises(InputError) as refused:
+        gather(run, ["loop:3", "nothing:0", "loop"])
+    assert [str(p).splitlines()[0] for p in refused.value.problems] == [
+        "--neuron loop:3: '3' is no neuron of it",
+        "--neuron nothing:0: names no population",
+        "--neuron loop: names no population",
+    ]
+
+
+def test_accuracy_and_confusion(run: Run, report: Report) -> None:
+    assert report.rungs[-1].accuracy == run.accuracy and report.rungs[0].accuracy == 0.5
+    assert report.confusion is not None
+    counts = np.array(report.confusion.counts)
+    assert counts.sum() == 6 and np.trace(counts) / 6 == run.accuracy
+    assert counts[1, 1] == np.sum((run.labels == 1) & (run.predictions == 1))
+
+
+def test_wilson_against_published_values() -> None:
+    """Newcombe, Stat. Med. 17, 857 (1998), table I, method 3: 81 of 263, 15 of 148, 0 of 20, 1 of 29."""
+    table = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0, 0.1611), (1, 29): (0.0061, 0.1718)}
+    for (right, n), expected in table.items():
+        assert wilson(right / n, n) == pytest.approx(expected, abs=5e-5)
+
+
+def test_remarks_name_what_is_wrong() -> None:
+    manifest = {
+        "layers": [{"layer": "x->conv", "error": 0.1, "clipped": 3}],
+        "chip_needs": [{"where": "p", "what": "w"}],
+    }
+    run = run_of(small_program(), manifest=manifest)
+    run = replace(run, summary={**run.summary, "unfinished": 7, "clipped_inputs": 9})
+    run = replace(run, rungs=({**_rung("Lava"), "differing": 2, "compared": 10, "exact_with": "integer program"},))
+    texts = [f"{r.kind} {r.where}: {r.text}" for r in gather(run).remarks]
+    expected = (
+        "warning run: the run stopped early: 7 samples are missing",
+        "warning data: 9 input values lay outside",
+        "warning data: 6 samples: the accuracy is known only",
+        "warning Lava: must be exact, but 2 of 10 entries differ from the integer program",
+        "warning x->conv: 3 of 18 weights lie beyond",
+        "warning p: on a chip it needs w",
+        "note compiler: assumed",
+    )
+    for words in expected:
+        assert any(text.startswith(words) for text in texts), (words, texts)
+    kinds = [text.split()[0] for text in texts]
+    assert kinds == sorted(kinds, reverse=True)
+
+
+def _rung(name: str) -> dict[str, Any]:
+    empty = ("accuracy", "agreement", "spikes_per_sample", "synops_per_sample", "differing")
+    return {"name": name, "samples": 4, **dict.fromkeys(empty), "compared": 0, "exact_with": "", "remark": ""}
+
+
+def test_json_holds_everything(report: Report, run: Run) -> None:
+    tree = json.loads(rendered(report, "json"))
+    assert (tree["format"], tree["version"], tree["title"]) == ("seamount-report", 1, "small")
+    assert tree["projections"][0]["synops_per_sample"] == report.projections[0].synops_per_sample
+    assert [s["membranes"][0]["v"] for s in tree["recorded"]] == [list(s.membranes[0].v) for s in report.recorded]
+
+
+def test_csv_is_tidy_and_unrounded(report: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(rendered(report, "csv"))))
+    assert all(set(row) == {"table", "row", "column", "value"} for row in rows)
+    found = {(r["table"], r["row"], r["column"]): r["value"] for r in rows}
+    assert float(found["populations", "conv", "rate"]) == report.populations[1].rate
+    assert float(found["projections", "loop->out", "SynOps"]) == report.projections[3].synops_per_sample
+
+
+def test_markdown_is_made_of_whole_tables(report: Report) -> None:
+    text = rendered(report, "md")
+    assert text.startswith("# small\n") and "| conv |" in text
+    for block in re.findall(r"(?m)(?:^\|.*\n)+", text):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1, block
+
+
+class Walk(HTMLParser):
+    """Elements with their attributes, and whether every element is closed in order."""
+
+    VOID = frozenset({"meta", "link", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_is_whole_and_loads_nothing(report: Report) -> None:
+    text = rendered(report, "html")
+    walk = Walk(text)
+    ids = [about["id"] for _, about in walk.seen if "id" in about]
+    assert len(ids) == len(set(ids))
+    for tag, about in walk.seen:
+        assert "src" not in about and "style" not in about and not any(k.startswith("on") for k in about), tag
+        href = about.get("href") or ""
+        assert not href or href == "data:," or href[1:] in ids, href
+    assert {"summary", "warnings", "accuracy", "layers", "samples", "provenance"} <= set(ids)
+    assert "://" not in text and len(text) < 3_000_000
+    charts = [about for tag, about in walk.seen if tag == "svg" and about.get("role") == "img"]
+    titles = sum(tag == "desc" for tag, _ in walk.seen)
+    assert len(charts) == titles > 3
+
+
+def hostile_program() -> Any:
+    program = small_program()
+    rename = {"conv": HOSTILE, "loop": "=cmd|' /C calc'!A0"}
+    return replace(
+        program,
+        populations=tuple(replace(p, name=rename.get(p.name, p.name)) for p in program.populations),
+        projections=tuple(
+            replace(q, source=rename.get(q.source, q.source), target=rename.get(q.target, q.target))
+            for q in program.projections
+        ),
+        readouts=(program.readouts[0],),
+    )  # fmt: skip
+
+
+def hostile_report() -> Report:
+    model = {"name": HOSTILE, "float_accuracy": 0.5, "classes": [HOSTILE, "b"], "provenance": {HOSTILE: HOSTILE}}
+    run = run_of(hostile_program(), manifest={"model": model, "notes": [HOSTILE]})
+    return gather(run)
+
+
+def test_hostile_names_stay_text() -> None:
+    plain, hostile = Walk(rendered(gather(run_of(small_program())), "html")), Walk(rendered(hostile_report(), "html"))
+    for tag in ("script", "img", "iframe", "style", "link"):
+        assert sum(t == tag for t, _ in hostile.seen) == sum(t == tag for t, _ in plain.seen), tag
+    assert "{{7*7}}" in rendered(hostile_report(), "html")
+    rows = list(csv.reader(io.StringIO(rendered(hostile_report(), "csv"))))
+    assert not [cell for row in rows for cell in row if cell.startswith("=")]
+    assert "<script" not in re.sub(r"\\<", "", rendered(hostile_report(), "md"))
+
+
+TWICE = """
+import sys
+from seamount.compiler.cli.report_command import rendered
+from seamount.compiler.report.gather import gather
+from seamount.compiler.report.run_folder import load_run
+made = gather(load_run(sys.argv[1]))
+sys.stdout.write("".join(rendered(made, f) for f in ("html", "md", "json", "csv")))
+"""
+
+
+def test_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    run = small_run()
+    data = {"name": "random", "split": "test", "limit": 5, "seed": 1, "digest": "sha256:0"}
+    save_run(replace(run, summary={**run.summary, "data": data}, rungs=()), tmp_path / "run")
+    (tmp_path / "moved").mkdir()
+    outputs = []
+    for seed, folder in (("0", "run"), ("1", "moved/run")):
+        if folder != "run":
+            (tmp_path / "run").rename(tmp_path / folder)
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", TWICE, str(tmp_path / folder)]
+        outputs.append(subprocess.run(command, capture_output=True, check=True, env=environment).stdout)
+    assert outputs[0] == outputs[1] and len(outputs[0]) > 10_000
+    again = gather(load_run(tmp_path / "moved" / "run"))
+    assert "".join(rendered(again, f) for f in ("html", "md", "json", "csv")).encode() == outputs[0]  # type: ignore[arg-type]
+
+
+def test_without_jinja_only_the_formats_that_need_it_are_refused(
+    report: Report, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [m for m in sys.modules if m.startswith(("jinja2", "seamount.compiler.report.page"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert rendered(report, "json") and rendered(report, "csv")
+    for name in ("html", "md"):
+        with pytest.raises(InputError) as refused:
+            rendered(report, name)  # type: ignore[arg-type]
+        assert "needs jinja2, which is not installed" in str(refused.value)
+        assert "pip install 'seamount[report]'" in str(refused.value)
+
+
+def test_a_network_without_recording_or_neurons_that_fire() -> None:
+    program = two_layers()
+    silent = replace(program, populations=tuple(replace(p, vth=None) for p in program.populations))
+    run = replace(run_of(silent), recording=Recording({}, {}, {}))
+    text = rendered(gather(run), "html")
+    assert 'id="samples"' not in text and 'id="layers"' in text
+
+
+def test_one_step_and_many(tmp_path: Path) -> None:
+    for steps in (1, 200):
+        run = run_of(replace(two_layers(), steps=steps))
+        Walk(rendered(gather(run), "html"))
+
+
+def test_words() -> None:
+    assert [joules(x) for x in (0, 0.02, 23.6, 1234.5, 2.5e6, 3e12, 5e15)] == [
+        "0 J", "20 fJ", "23.6 pJ", "1.23 nJ", "2.5 µJ", "3 J", "5,000 J",
+    ]  # fmt: skip
+    assert interval("2.1 µJ", "4 µJ") == "2.1 to 4 µJ" and interval("2 nJ", "4 µJ") == "2 nJ to 4 µJ"
+    assert signed(-0.001) == "0.00" and signed(-1.5) == "−1.50" and percent(None) == ""
