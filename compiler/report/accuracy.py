@@ -70,7 +70,7 @@ def agreement(run: Run) -> tuple[Agreement, ...]:
 
 def class_names(run: Run) -> tuple[str, ...]:
     """Names of the classes, or their numbers."""
-    outputs = int(np.prod(next(iter(run.readout.values())).shape[1:]))
+    outputs = int(np.prod(next(iter(run.readout.values())).shape[run.labels.ndim :]))
     named = [str(name) for name in run.artifact.manifest["model"].get("classes", ())]
     return tuple(named) if len(named) == outputs else tuple(map(str, range(outputs)))
 
@@ -81,5 +81,6 @@ def confusion(run: Run) -> Confusion | None:
     if len(names) > MANY_CLASSES:
         return None
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (run.labels, run.predictions), 1)
+    known = run.labels >= 0  # with an answer per step, steps may have no label
+    np.add.at(counts, (run.labels[known], run.predictions[known]), 1)
     return Confusion(names, tuple(tuple(int(n) for n in row) for row in counts))

@@ -64,15 +64,24 @@ def neurons_to_show(run: Run) -> list[Chosen]:
 def recorded_samples(run: Run, chosen: list[Chosen]) -> tuple[Sample, ...]:
     """Every recorded sample, always with the same neurons."""
     names, code = class_names(run), run.artifact.outputs[0]
-    values = scores(code, run.readout[code.readout], run.counts.steps).reshape(run.counts.samples, -1)
+    values = scores(code, run.readout[code.readout], run.counts.steps)
     samples = []
     for k in range(run.recording.samples):
-        label, answer = int(run.labels[k]), int(run.predictions[k])
-        found = tuple((names[c], round(float(v), 6)) for c, v in enumerate(values[k]))
+        t = _last_labelled(run, k)
+        label, answer = int(run.labels[k][t]), int(run.predictions[k][t])
+        found = tuple((names[c], round(float(v), 6)) for c, v in enumerate(np.ravel(values[k][t])))
         rasters = tuple(_raster(run, k, name, rows) for name, rows in _rows(run.artifact.program))
         membranes = tuple(_membrane(run, k, c) for c in [*chosen, *_outputs(run, label, answer)])
         samples.append(Sample(k, names[label], names[answer], label == answer, found, rasters, membranes))
     return tuple(samples)
+
+
+def _last_labelled(run: Run, k: int) -> Any:
+    """Index of what is shown of a sample: everything, or with an answer per step the last step that has a label."""
+    if run.labels.ndim == 1:
+        return ()
+    known = np.flatnonzero(run.labels[k] >= 0)
+    return int(known[-1]) if known.size else run.counts.steps - 1
 
 
 def _outputs(run: Run, label: int, answer: int) -> list[Chosen]:

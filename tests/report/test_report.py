@@ -49,7 +49,7 @@ def run_of(program: Any, samples: int = 6, manifest: dict[str, Any] | None = Non
     sent = drawn.astype(np.int32)
     trace = VectorizedSimulator().run(program, {port.name: sent}, record=frozenset({"spikes", "v"}))
     few = [{k: x[:2] for k, x in part.items()} for part in ({port.name: sent}, trace.spikes, trace.v)]
-    answers = predictions(trace.readout[readout.name])
+    answers = predictions(trace.readout[readout.name], readout.rule)
     data = {"name": "random", "split": "test", "limit": None, "seed": None, "digest": "sha256:0"}
     summary = {"backend": "vectorized", "data": data, "unfinished": 0, "clipped_inputs": 0}
     return Run(artifact, trace.counts, answers % 2, answers, trace.readout, Recording(*few), summary)
@@ -315,3 +315,19 @@ def test_words() -> None:
     ]  # fmt: skip
     assert interval("2.1 µJ", "4 µJ") == "2.1 to 4 µJ" and interval("2 nJ", "4 µJ") == "2 nJ to 4 µJ"
     assert signed(-0.001) == "0.00" and signed(-1.5) == "−1.50" and percent(None) == ""
+
+
+def test_an_answer_per_step() -> None:
+    """Steps without label count nowhere; a sample shows its last step that has one."""
+    program = replace(small_program(), readouts=(replace(small_program().readouts[0], rule="each"),))
+    run = run_of(program)
+    labels = run.predictions.copy()
+    labels[:, 3] = -1
+    labels[0, 0] = 1 - labels[0, 0]
+    made = gather(replace(run, labels=labels))
+    assert made.confusion is not None and np.array(made.confusion.counts).sum() == 6 * 3
+    assert made.rungs[-1].accuracy == 17 / 18
+    assert made.recorded[0].label == str(labels[0, 2]) == made.recorded[0].answer
+    values = run.readout["y"][0, 2] * 0.5
+    assert [v for _, v in made.recorded[0].scores] == values.tolist()
+    Walk(rendered(made, "html"))
