@@ -6,7 +6,7 @@ FRAMEWORKS.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -137,10 +137,12 @@ class Framework:
         for child, module in model.named_children():
             yield from self.leaves(module, f"{name}.{child}" if name else child)
 
-    def objections(self, model: torch.nn.Module) -> list[Problem]:
-        """Every module that cannot be carried over, known without running it."""
+    def objections(self, model: torch.nn.Module, among: Collection[torch.nn.Module] | None = None) -> list[Problem]:
+        """Every module (of `among`) that cannot be carried over, known without tracing it."""
         problems = []
         for name, module in self.leaves(model):
+            if among is not None and module not in among:
+                continue
             where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
             problems += layers.precision_objections(where, module)
             if self.is_neuron(module):

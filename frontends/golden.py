@@ -109,8 +109,7 @@ def record_golden(
     """
     inputs = {name: _floats(one) for name, one in x.items()}
     recorder = _Recorder(traced, inputs, steps, constant)
-    layers = [traced.nodes[n] for n in traced.reachable() if traced.nodes[n].module is not None]
-    handles = [recorder.watch(node) for node in layers]
+    handles = [recorder.watch(node) for node in _watched(traced)]
     framework.reset(model)
     try:
         with framework.sized(model, len(next(iter(inputs.values()))), steps), torch.no_grad():
@@ -127,6 +126,21 @@ def record_golden(
         for name, rule in rules.items()
     }
     return Golden(alone(inputs), _binary(recorder, written), alone(series), alone(by_rule), labels)
+
+
+def _watched(traced: Traced) -> list[TracedNode]:
+    """Neuron layers, and the layers that make the outputs which the module combines over time; others would only take
+    memory. A layer of weights at several places counts each time, so that its calls cannot be mistaken for steps."""
+    waiting = [out.ref.node for out in traced.outputs.values() if out.rule is not None]
+    wanted: set[int] = set()
+    while waiting:
+        node = traced.nodes[number := waiting.pop()]
+        if node.module is None:
+            waiting += [ref.node for ref in node.refs]
+        else:
+            wanted |= {n for n in traced.reachable() if traced.nodes[n].module is node.module}
+            wanted.add(number)
+    return [traced.nodes[n] for n in traced.reachable() if n in wanted or traced.nodes[n].kind == "neuron"]
 
 
 def _series(traced: Traced, recorder: _Recorder, name: str, out: Returned, outputs: list[Outputs]) -> Floats:

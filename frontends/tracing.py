@@ -68,15 +68,42 @@ def trace(
     """
     samples = 3 if steps == 2 else 2
     few = {name: one[torch.arange(samples) % len(one)] for name, one in x.items()}
-    raise_all(ImportRefused, framework.objections(model))
     guesses = _guesses(framework.whole_leads(model))
     if time is not None:
         guesses = (time,)
     elif constant:
         guesses += ("inside",)
+    if framework.objections(model):
+        called = _called(framework, model, few, steps, constant, guesses)
+        raise_all(ImportRefused, framework.objections(model, called))
     traced = _by_trial(framework, model, few, steps, constant, guesses)
     _check_fresh(framework, model, few, steps, constant, traced)
     return traced
+
+
+def _called(
+    framework: Framework, model: torch.nn.Module, x: Samples, steps: int, constant: bool, guesses: tuple[Time, ...]
+) -> set[torch.nn.Module]:
+    """Layers that run at all: a loss kept in an attribute is no part of the network. All layers when nothing runs."""
+    layers = {module for _, module in framework.leaves(model)}
+    seen: set[torch.nn.Module] = set()
+    handles = [layer.register_forward_pre_hook(lambda module, args: seen.add(module)) for layer in layers]
+    samples = len(next(iter(x.values())))
+    try:
+        for guess in guesses:
+            framework.reset(model)
+            seen.clear()
+            try:
+                with framework.sized(model, samples, steps), torch.no_grad():
+                    drive(model, x, steps, constant, guess)
+                return seen
+            except (InputError, ImportRefused):
+                continue
+    finally:
+        framework.reset(model)
+        for handle in handles:
+            handle.remove()
+    return layers
 
 
 def _guesses(leads: set[Lead]) -> tuple[Time, ...]:

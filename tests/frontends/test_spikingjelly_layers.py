@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+from types import ModuleType
+
 import pytest
 
 pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
@@ -90,6 +94,50 @@ def test_a_layer_after_the_mean_is_refused(tmp_path):
     x = torch.rand(5, 1, 6, 6)
     with pytest.raises(ImportRefused, match="a layer follows the combination over time"):
         save(Means("linear on the mean"), tmp_path / "m.pt", sample=x, steps=7, readout="mean")
+
+
+class Training(nn.Module):
+    """A network that keeps what it was trained with: a loss, and a head that only training called."""
+
+    def __init__(self, uses: bool) -> None:
+        super().__init__()
+        self.a, self.one, self.loss, self.head = nn.Linear(6, 4), neuron.LIFNode(), nn.CrossEntropyLoss(), nn.GELU()
+        self.uses = uses
+        lively(self, 4.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.one(self.a(x))
+        return self.head(y) if self.uses else y
+
+
+def test_layers_that_never_run_are_not_refused(tmp_path):
+    round_trip(Training(False), tmp_path, sample=spikes(4, 9, 6))
+    with pytest.raises(ImportRefused) as refused:
+        save(Training(True), tmp_path / "m.pt", sample=spikes(4, 9, 6), readout="sum")
+    assert [p.where for p in refused.value.problems] == ["layer 'head' (GELU)"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["s", "m"])
+@pytest.mark.parametrize("kind", ["sew_resnet.sew_resnet18", "spiking_resnet.spiking_resnet18"])
+def test_the_packages_own_residual_networks(kind, mode, tmp_path, monkeypatch):
+    """Without their max pool and with a stem for small images; torchvision, which they only load weights with, is
+    left out."""
+    for name in ("torchvision", "torchvision.models", "torchvision.models.utils", "torchvision.models._utils"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules["torchvision.models.utils"].load_state_dict_from_url = None
+    home, _, name = kind.partition(".")
+    more = {"cnf": "ADD"} if "sew" in kind else {}
+    build = getattr(import_module(f"spikingjelly.activation_based.model.{home}"), name)
+    torch.manual_seed(0)
+    model = build(pretrained=False, spiking_neuron=neuron.IFNode, num_classes=10, **more)
+    model.maxpool, model.conv1 = nn.Identity(), layer.Conv2d(3, 64, 3, padding=1, bias=False)
+    functional.set_step_mode(model, mode)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.constant_(module.weight, 1.5)
+            nn.init.constant_(module.bias, 0.2)
+    round_trip(model.eval(), tmp_path, sample=torch.rand(2, 3, 3, 8, 8), readout="mean")
 
 
 class Tied(nn.Module):
