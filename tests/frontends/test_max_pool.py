@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+for framework in ("norse", "snntorch", "spikingjelly"):
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+
 import norse.torch as snn
 import numpy as np
-import pytest
 import snntorch
 import torch
 from spikingjelly.activation_based import layer, neuron
