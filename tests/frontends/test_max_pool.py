@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-for framework in ("norse", "snntorch", "spikingjelly"):
-    pytest.importorskip(framework, reason=f"{framework} is not installed")
+pytest.importorskip("norse", reason="norse is not installed")
+pytest.importorskip("snntorch", reason="snntorch is not installed")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 import norse.torch as snn
 import numpy as np
