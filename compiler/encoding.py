@@ -140,7 +140,9 @@ def share_right(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     if answers.ndim == 2:
         labels = labels[:, : answers.shape[1]]
     known = labels >= 0
-    return float(np.mean(answers[known] == labels[known])) if known.any() else float("nan")
+    if not known.any():
+        raise InputError(Problem("data", "no step that was run has a label", "run more samples or steps"))
+    return float(np.mean(answers[known] == labels[known]))
 
 
 def code_from(tree: Mapping[str, Any]) -> InputCode:

@@ -57,7 +57,8 @@ def test_an_answer_per_step() -> None:
     answers = predictions(readout, "each")
     assert share_right(answers, np.array([[1, 1, 0]])) == 2 / 3
     assert share_right(answers, np.array([[1, -1, -1, 1]])) == 1.0, "steps without label and later ones do not count"
-    assert np.isnan(share_right(answers, np.array([[-1, -1, -1]])))
+    with pytest.raises(InputError, match="no step that was run has a label"):
+        share_right(answers, np.array([[-1, -1, -1, 1]]))
     with pytest.raises(InputError, match="a label per sample, but the network answers once per step"):
         share_right(answers, np.array([1]))
     with pytest.raises(InputError, match="a label per step, but the network answers once per sample"):

@@ -53,6 +53,17 @@ def test_integers_keep_the_accuracy(name: str, tmp_path: Path) -> None:
     assert summary["clipped_inputs"] == 0
 
 
+def test_check_counts_events_in_as_many_bins_as_the_network_has_steps(tmp_path: Path) -> None:
+    """Not in the 13 that the recordings have by default."""
+    need_data("braille-7-recurrent")
+    words = ["check", str(card("braille-7-recurrent").weights), "--data", "braille-7", "--calibrate", "braille-7"]
+    ran = call([*words, "--limit", "40", "--lava", "no", "--json", str(tmp_path / "check.json"), "-q"])
+    assert ran.code == 0, ran.out + ran.err
+    checked = json.loads((tmp_path / "check.json").read_text())
+    assert checked["steps"] == card("braille-7-recurrent").steps == 26
+    assert abs(checked["accuracy_drop"]) <= 5, "two samples of forty"
+
+
 @pytest.mark.slow
 @pytest.mark.lava
 @pytest.mark.parametrize("name", RECORDED)
