@@ -118,13 +118,8 @@ def record_golden(
         framework.reset(model)
         for handle in handles:
             handle.remove()
-    series = {
-        written.outputs[name]: _series(traced, recorder, name, out, outputs) for name, out in traced.outputs.items()
-    }
-    by_rule = {
-        written.outputs[name]: np.ascontiguousarray(reduce_steps(rule, series[written.outputs[name]]), np.float32)
-        for name, rule in rules.items()
-    }
+    series = {name: _series(traced, recorder, name, out, outputs) for name, out in traced.outputs.items()}
+    by_rule = {name: np.ascontiguousarray(reduce_steps(rule, series[name]), np.float32) for name, rule in rules.items()}
     return Golden(alone(inputs), _binary(recorder, written), alone(series), alone(by_rule), labels)
 
 

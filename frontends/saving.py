@@ -112,6 +112,9 @@ def _rules(traced: Traced, readout: Rule | Mapping[str, Rule], sample: Sample) -
             problems.append(Problem(where, found, f"use readout={out.rule!r}, or return all steps"))
     for name in set(readout) - set(rules) if isinstance(readout, Mapping) else ():
         problems.append(Problem(f"readout '{name}'", "the module returns no output of this name", "correct the name"))
+    for name in traced.outputs:
+        if not name or "/" in name:
+            problems.append(Problem(f"output {name!r}", "NIR cannot store this name", 'use a name without "/"'))
     for name in sorted(set(sample.x) & set(traced.outputs)):
         problems.append(Problem(f"output '{name}'", "an input has the same name", "rename the output"))
     raise_all(ImportRefused, problems)
@@ -142,7 +145,7 @@ def _meaning(framework: Framework, written: NirModel, sample: Sample, rules: Map
     special = {
         **written.conventions,
         **{name: Conventions(coding=s.coding, low=s.low, high=s.high) for name, s in sample.spans.items()},
-        **{written.outputs[name]: Conventions(readout=rule) for name, rule in rules.items()},
+        **{name: Conventions(readout=rule) for name, rule in rules.items()},
     }
     nodes = {}
     for node, own in special.items():

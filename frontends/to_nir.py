@@ -27,8 +27,6 @@ class NirModel:
     graph: nir.NIRGraph
     conventions: dict[str, Conventions] = field(default_factory=dict)
     neurons: dict[str, object] = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
-    """Name of an output of the module -> its NIR node."""
 
 
 def to_nir(framework: Framework, traced: Traced) -> NirModel:
@@ -40,8 +38,7 @@ class _Writer:
     def __init__(self, framework: Framework, traced: Traced) -> None:
         self.framework, self.traced = framework, traced
         self.parts: dict[int, Part] = {}
-        self.outputs = {name: name.replace("/", "_") for name in traced.outputs}
-        self.taken: set[str] = set(self.outputs.values())
+        self.taken: set[str] = set(traced.outputs)
         self.problems: list[Problem] = []
         self.edges: list[tuple[str, str]] = []
         self.extra: dict[str, nir.NIRNode] = {}
@@ -60,7 +57,7 @@ class _Writer:
             if n in self.parts and self.traced.nodes[n].refs:
                 self._wire(self.traced.nodes[n].refs, self.parts[n])
         for name, out in self.traced.outputs.items():
-            self._connect((out.ref,), self.outputs[name])
+            self._connect((out.ref,), name)
         return self._assemble()
 
     def _wire(self, refs: tuple[Ref, ...], part: Part) -> None:
@@ -162,9 +159,9 @@ class _Writer:
                 neurons[part.exit] = self.traced.nodes[n].module
         nodes.update(self.extra)
         for name, out in self.traced.outputs.items():
-            nodes[self.outputs[name]] = nir.Output({"output": np.array(self.traced.nodes[out.ref.node].shape)})
+            nodes[name] = nir.Output({"output": np.array(self.traced.nodes[out.ref.node].shape)})
         graph = nir.NIRGraph(nodes, edges + self.edges, type_check=False)
-        return NirModel(graph, conventions, neurons, self.outputs)
+        return NirModel(graph, conventions, neurons)
 
 
 __all__ = ["NirModel", "to_nir"]

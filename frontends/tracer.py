@@ -61,6 +61,8 @@ class Tracer(TorchFunctionMode):
         self.nodes: list[TracedNode] = []
         self.problems: list[Problem] = []
         self.depth = 0
+        self.called: set[torch.nn.Module] = set()
+        """Layers that ran."""
         self.zeros: set[int] = set()
         """Identities of the arguments of the present function that were zeros before it ran."""
         self.now = 0

@@ -40,6 +40,7 @@ def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
 
     def leave(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         tracer.depth -= 1
+        tracer.called.add(module)
         if tracer.depth:
             return
         given = _in_order(signatures[module], args, kwargs)
@@ -158,7 +159,7 @@ def _attempt(
     framework.reset(model)
     with framework.sized(model, samples, steps), torch.no_grad(), _hooked(tracer, model), tracer:
         outputs = drive(model, x, steps, constant, time, on_input)
-    raise_all(ImportRefused, tracer.problems)
+    raise_all(ImportRefused, [*framework.objections(model, tracer.called), *tracer.problems])
     _wire_membranes(tracer)
     return _finish(tracer, outputs, time)
 

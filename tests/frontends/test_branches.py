@@ -230,6 +230,16 @@ def test_an_output_named_as_an_input(tmp_path):
         save(Same(), tmp_path / "m.pt", sample=pair(), readout="sum")
 
 
+@pytest.mark.parametrize("name", ["", "top/answer"])
+def test_an_output_that_cannot_be_named(name, tmp_path):
+    class Odd(TwoEyes):
+        def forward(self, left: torch.Tensor, right: torch.Tensor) -> Any:
+            return {name: super().forward(left, right)["answer"]}
+
+    with pytest.raises(ImportRefused, match="NIR cannot store this name"):
+        save(Odd(), tmp_path / "m.pt", sample=pair(), readout="sum")
+
+
 def test_an_input_that_nothing_depends_on(tmp_path):
     class Deaf(TwoEyes):
         def forward(self, left: torch.Tensor, right: torch.Tensor) -> Any:
