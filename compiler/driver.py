@@ -21,7 +21,7 @@ from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
-from seamount.compiler.pipelines import Options, canonical, quantizing
+from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.needs import chip_needs, restless
 from seamount.compiler.program.program import Program
@@ -69,7 +69,7 @@ def compile_graph(
     Raises CompileError with every reason why the target cannot represent the network.
     """
     options, about = options or Options(), about or About()
-    raise_all(CompileError, [*_unstorable_bits(options, target), *_contradictions(options)])
+    raise_all(CompileError, [*_unstorable_bits(options, target), *contradictions(options, target)])
     graph = replace(graph, steps=options.steps or graph.steps)
     ran: list[str] = []
     shaped: list[Graph] = []
@@ -121,16 +121,6 @@ def unsupported(program: Program, target: Target) -> list[Problem]:
             remedy = "use neurons without memory, leak and bias, reset to zero, or compile for a target that can"
             problems.append(Problem(f"population '{name}'", found, remedy, limit))
     return problems
-
-
-def _contradictions(options: Options) -> list[Problem]:
-    """Options that exclude each other."""
-    if options.slow_down < 1:
-        return [Problem("slow-down", f"is {options.slow_down}", "give a whole number of at least 1")]
-    if options.slow_down > 1 and not options.balance_delays:
-        found = "is asked for without balanced delays, and then messages would arrive between the network's steps"
-        return [Problem("slow-down", found, "leave out one of the two")]
-    return []
 
 
 def _unstorable_bits(options: Options, target: Target) -> list[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seamount.compiler.analysis.activity import Activity
+from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.passes.balance_delays import BalanceDelays
 from seamount.compiler.passes.base import Pipeline
 from seamount.compiler.passes.fold_batchnorm import FoldBatchnorm
@@ -35,7 +36,7 @@ class Options:
 
     def delay_max(self, target: Target) -> int:
         """Longest delay that a projection may have."""
-        return target.delay_max if self.max_delay is None else min(self.max_delay, target.delay_max)
+        return target.delay_max if self.max_delay is None else self.max_delay
 
 
 def canonical() -> Pipeline:
@@ -51,8 +52,25 @@ def canonical() -> Pipeline:
     )
 
 
+def contradictions(options: Options, target: Target) -> list[Problem]:
+    """Options that exclude each other, or what the chip can do."""
+    if options.max_delay is not None and not 0 <= options.max_delay <= target.delay_max:
+        found, limit = f"is {options.max_delay} steps", target.cite("core.delay")
+        return [Problem("max-delay", found, f"give 0 to {target.delay_max}, or leave it out", limit)]
+    if options.slow_down < 1:
+        return [Problem("slow-down", f"is {options.slow_down}", "give a whole number of at least 1")]
+    if options.slow_down > 1 and not options.balance_delays:
+        found = "is asked for without balanced delays, and then messages would arrive between the network's steps"
+        return [Problem("slow-down", found, "leave out one of the two")]
+    return []
+
+
 def quantizing(target: Target, options: Options, activity: Activity | None) -> Pipeline:
-    """The canonical pipeline, quantize and balance-delays, with the target's numbers."""
+    """The canonical pipeline, quantize and balance-delays, with the target's numbers.
+
+    Raises CompileError for options that contradict each other or the target.
+    """
+    raise_all(CompileError, contradictions(options, target))
     low, high = target.weight_exp
     quantize = Quantize(
         weight_bits=options.weight_bits,

@@ -21,7 +21,8 @@ def bare_lags(graph: Graph) -> Mapping[str, int]:
     """
     joins = paths(graph)
     flow = nx.DiGraph((p.source, p.target) for p in joins)
-    loops = list(nx.strongly_connected_components(flow))
+    whole = nx.condensation(flow)
+    loops = [whole.nodes[part]["members"] for part in nx.topological_sort(whole)]
     offsets = _first_arrivals(graph, joins, flow, loops)
     offsets |= late_starts(offsets, joins)
     late = {}
@@ -34,10 +35,13 @@ def bare_lags(graph: Graph) -> Mapping[str, int]:
 def _first_arrivals(
     graph: Graph, joins: tuple[Path, ...], flow: nx.DiGraph[str], loops: list[set[str]]
 ) -> dict[str, int]:
-    """Offset of each input and neuron layer; what the inputs never reach counts only where nothing else arrives."""
+    """Offset of each input and neuron layer; what the inputs never reach counts only where nothing else arrives.
+
+    loops: strongly connected layers, those that feed others first.
+    """
     offsets = {n.name: 0 if isinstance(n.op, Input) else 1 for n in graph.nodes if is_neuron(n.op) or n in graph.inputs}
     driven = set().union(*(nx.descendants(flow, n.name) | {n.name} for n in graph.inputs if n.name in flow))
-    for members in reversed(loops):  # networkx lists components after all that they lead to
+    for members in loops:
         inner = [p for p in joins if p.source in members and p.target in members]
         outer = [p for p in joins if p.source not in members and p.target in members]
         ahead = {name: k - 1 for name, k in (smallest_offsets(dict.fromkeys(members, False), inner) or {}).items()}

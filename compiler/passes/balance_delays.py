@@ -50,12 +50,12 @@ class BalanceDelays(Pass):
             return graph if any(n.startswith(OFF) for n in graph.notes) else _unbalanced(graph)
         late = [p for p in paths(graph) if when.delays[p.weights] > self.delay_max]
         raise_all(CompileError, [self._graded(graph, p, when) for p in late if carries_payload(graph, p.source)])
-        for source in dict.fromkeys(p.source for p in late):
+        hops: dict[str, dict[str, int]] = {}
+        for p in late:
+            hops.setdefault(p.source, {})[p.weights] = relays_for(when.delays[p.weights], self.delay_max)
+        for source, mine in hops.items():
             if max(self._timing(graph).delays.values()) > self.delay_max:
-                hops = {p.weights: relays_for(when.delays[p.weights], self.delay_max) for p in late}
-                graph = self._through_relays(
-                    graph, source, {p.weights: hops[p.weights] for p in late if p.source == source}
-                )
+                graph = self._through_relays(graph, source, mine)
         now = self._timing(graph)
         costly = [(p, now.delays[p.weights]) for p in paths(graph) if now.delays[p.weights]]
         notes = [price_of_delay(graph, p, delay, self.accumulators) for p, delay in costly]

@@ -29,6 +29,8 @@ def program_differences(a: Program, b: Program) -> tuple[str, ...]:
     lines += _parts("readout", a.readouts, b.readouts)
     if a.steps != b.steps:
         lines.append(f"steps: {a.steps} against {b.steps}")
+    if a.slow_down != b.slow_down:
+        lines.append(f"steps of the chip for each: {a.slow_down} against {b.slow_down}")
     return tuple(lines)
 
 

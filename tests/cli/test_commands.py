@@ -158,6 +158,8 @@ def test_balancing_can_be_switched_off_and_says_so(tmp_path: Path) -> None:
     assert ran.code == 0 and "not the trained network" in ran.err
     assert "note delays are not balanced" in printed.out
     assert "note delays are not balanced" in call(["inspect", model, "--after", "program", "--no-balance-delays"]).out
+    too_long = call(["inspect", model, "--after", "program", "--max-delay", "63"])
+    assert too_long.code == 2 and "max-delay: is 63 steps" in too_long.err.replace("error ", "")
     assert "not the trained" not in call(["compile", model, "-o", str(tmp_path / "on"), "-q"]).err
 
 

@@ -102,6 +102,8 @@ def test_too_little_is_refused_with_what_would_do(slow_down: int, in_time: str) 
 def test_options_that_exclude_each_other() -> None:
     with pytest.raises(CompileError, match="asked for without balanced delays"):
         compiled(long_loop(), slow_down=3, balance_delays=False)
+    with pytest.raises(CompileError, match="max-delay: is 63 steps"):
+        compiled(long_loop(), slow_down=3, max_delay=63)
     with pytest.raises(CompileError, match="give a whole number of at least 1"):
         compiled(long_loop(), slow_down=0)
 

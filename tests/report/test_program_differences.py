@@ -30,7 +30,7 @@ def test_every_kind_of_difference_has_its_line() -> None:
     b = with_population(b, "loop", vth=i32([1, 2, 4]), reset_by=641, v_init=6, bias_exp=-2)
     b = with_population(b, "conv", dv=i32(513), bias_mant=i32(np.zeros((2, 4, 4))))
     b = with_population(b, "out", vth=i32(3))
-    b = replace(b, steps=5, readouts=(replace(a.readouts[0], rule="max"),))
+    b = replace(b, steps=5, slow_down=2, readouts=(replace(a.readouts[0], rule="max"),))
     assert program_differences(a, b) == (
         "population 'conv': dv 512 against 513",
         "population 'conv': 31 of 32 bias_mant differ: [0,0,1] 1 against 0, [0,0,2] 2 against 0, "
@@ -47,6 +47,7 @@ def test_every_kind_of_difference_has_its_line() -> None:
         "readout 'rate': only in the first",
         "readout 'y': rule sum against max",
         "steps: 4 against 5",
+        "steps of the chip for each: 1 against 2",
     )
 
 
