@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -33,6 +34,15 @@ EXTRAS = {"numba": "fast", "llvmlite": "fast", "torch": "torch"}
 
 DEFAULT_BACKEND = "vectorized"
 """What runs an artifact whose target names no backend of its own."""
+
+
+LARGE_RUN = 2**29
+"""Neuron updates from which on the engine pays, its start included: some ten seconds of the vectorized simulator."""
+
+
+def suited_backend(updates: int) -> str:
+    """The name of what runs so many neuron updates soonest: the engine, if it is installed and the run is large."""
+    return "cpu" if updates >= LARGE_RUN and find_spec("numba") is not None else DEFAULT_BACKEND
 
 
 def list_backends() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from seamount.backends.registry import load_backend
+from seamount.backends.registry import load_backend, suited_backend
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from seamount.models.data.samples import Data
 
 BackendName = Annotated[
-    str | None, typer.Option(help="vectorized, reference, lava, or loihi2 for a board; default vectorized.")
+    str | None,
+    typer.Option(
+        help="vectorized, cpu, cuda, reference, lava, or loihi2 (a board); default vectorized, for large runs cpu."
+    ),
 ]
 Processes = Annotated[int | None, typer.Option(min=1, help="Lava: graphs at a time.")]
 TimeLimit = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Lava: longest duration of the run.")]
@@ -78,6 +81,9 @@ def run(
         only_output(loaded.outputs)
         batches = Batches(engine, loaded.program, only_input(loaded.inputs), steps or loaded.steps, batch_size)
         samples = load_data(data, split, data_folder, limit, seed, batches.steps)
+        if backend is None:
+            neurons = sum(p.size for p in loaded.program.populations)
+            batches.engine = load_backend(suited_backend(neurons * batches.steps * len(samples.x)))
         ran = _data(loaded, batches, samples, quiet)
         summary, stopped = ran.summary, ran.stopped
         if output is not None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from seamount.backends.engine.cpu import CpuEngine
 from seamount.backends.lava.environment import find_interpreter
 from seamount.backends.lava.run import Job, LavaBackend
 from seamount.backends.simulator.reference import ReferenceSimulator
@@ -76,7 +77,8 @@ def differing(expected: Trace, found: Trace) -> tuple[int, int]:
 def compare(programs: Sequence[Case]) -> list[tuple[int, int, str]]:
     """Every program in Lava and in the reference: entries that differ, entries compared, and the program if any does.
 
-    Spikes, u, v and readouts; and the counts of events, which must be equal.
+    Spikes, u, v and readouts; and the counts of events, which must be equal. The CPU engine, too, must give what Lava
+    gives.
     """
     traces = backend().run_jobs([Job(program, messages, ALL) for program, messages in programs])
     results = []
@@ -84,6 +86,8 @@ def compare(programs: Sequence[Case]) -> list[tuple[int, int, str]]:
         expected = ReferenceSimulator().run(program, messages, ALL)
         wrong, compared = differing(expected, found)
         wrong += bool(expected.counts.differences(found.counts))
+        engine = CpuEngine().run(program, messages, ALL)
+        wrong += differing(engine, found)[0] + bool(engine.counts.differences(found.counts))
         results.append((wrong, compared, to_text(program) if wrong else ""))
     return results
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba")
 
+from seamount.backends import registry
 from seamount.backends.engine import cpu
 from seamount.backends.engine.cpu import CpuEngine
 from seamount.backends.engine.extremes import extremes, is_exact
@@ -19,6 +20,8 @@ from seamount.backends.engine.plan import plan
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import InputError
 from seamount.compiler.program.program import V_MAX, Conv, Dense, InputPort, Program, Projection, Readout, Sparse
+from tests.backends.lava_support import draw
+from tests.backends.parity_rows import ROWS
 from tests.backends.test_vectorized import ALL, assert_equal, big, extreme
 from tests.program_samples import one_population, population, small_program
 from tests.program_strategies import FEATURES, cases
@@ -74,6 +77,12 @@ def test_equal_with_each_construct(feature):
         compare(case)
 
     check()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_equal_on_the_programs_that_are_compared_with_lava(row):
+    for case in draw(ROWS[row], 2, row):
+        compare(case)
 
 
 @pytest.mark.slow
@@ -240,3 +249,21 @@ def test_a_machine_that_errs_is_noticed_and_not_used(monkeypatch, caplog):
     finally:
         cpu.exact_here.cache_clear()
     assert "the compiled kernels are not exact on this machine; the vectorized simulator runs instead" in caplog.text
+
+
+def test_large_runs_take_the_engine_where_it_is_installed(monkeypatch):
+    assert [registry.suited_backend(n) for n in (2**29 - 1, 2**29)] == ["vectorized", "cpu"]
+    monkeypatch.setattr(registry, "find_spec", lambda name: None)
+    assert registry.suited_backend(2**40) == "vectorized"
+
+
+def test_without_numba_the_message_says_what_to_install(monkeypatch):
+    def missing(module):
+        raise ModuleNotFoundError(name="numba")
+
+    monkeypatch.setattr(registry, "import_module", missing)
+    expected = (
+        r"backend 'cpu': needs numba, which is not installed\n.*pip install 'seamount\[fast\]', or another backend"
+    )
+    with pytest.raises(InputError, match=expected):
+        registry.load_backend("cpu")
