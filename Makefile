@@ -3,6 +3,7 @@
 # make lint    ruff and mypy
 # make lava    the separate environment for Lava (Python 3.10)
 # make neurobench  the separate environment for NeuroBench, and the comparison of counts with it
+# make benchmark  train the benchmark's networks and time them beside the float frameworks, fills docs/performance.md
 # make wheel   build the wheel and try it in an empty environment
 # make extras  each framework alone in a fresh environment, with its frontend tests (EXTRAS=norse for one)
 # make clean   remove what was built;  make distclean: the environments as well
@@ -20,11 +21,12 @@ NEUROBENCH := .venv-neurobench
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+BENCHMARK_ARGS ?=
 EXTRAS ?=
 PYTEST_WORKERS ?= 2
 DEMO := digits-conv
 
-.PHONY: help demo test lint lava neurobench wheel extras clean distclean
+.PHONY: help demo test lint lava neurobench benchmark wheel extras clean distclean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -47,6 +49,10 @@ lava: $(LAVA)/.stamp-lava
 
 neurobench: $(VENV)/.stamp-dev $(NEUROBENCH)/.stamp-neurobench
 	$(BIN)/python -m pytest -m slow tests/report/test_neurobench.py
+
+benchmark: $(VENV)/.stamp-dev
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[all,bench]'
+	$(BIN)/python -m benchmarks $(BENCHMARK_ARGS)
 
 wheel: $(VENV)/.stamp-dev
 	$(BIN)/python -m pytest -m slow tests/test_packaging.py

@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("compiler", "frontends", "backends", "models")
-FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+NOT_PACKED = "benchmarks"
+"""Development code beside the four packages: it sees all of them, none of them sees it."""
+FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
     "errors", "encoding", "ir", "analysis", "passes", "program", "target", "execution", "placement",
@@ -34,6 +36,7 @@ NEIGHBOURS = {"frontends": set(), "backends": set(), "models": {"frontends"}, "c
 """Other folders they see: training scripts save their model. The command line sees all."""
 
 LIBRARIES = {
+    "benchmarks": {"benchmarks", "numpy", "torch", "norse", "snntorch", "spikingjelly", "matplotlib"},
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/placement": {"numpy", "pymetis"},
     "compiler/report/page": {"numpy", "jinja2", "markupsafe"},
@@ -101,6 +104,8 @@ def forbidden(path: Path, module: str) -> str | None:
     """Why the file may not import the module of Seamount, or None."""
     folder, *own = name_of(path).removesuffix(".py").removesuffix("/__init__").split("/")
     _, target, *rest = module.split(".")
+    if folder == NOT_PACKED:
+        return None if target in FOLDERS else f"seamount.{target} is no package"
     if (folder == "compiler" and layer(own) == "cli") or name_of(path) == PUBLIC_NAMES:
         return None
     if target not in FOLDERS:

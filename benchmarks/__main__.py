@@ -1,0 +1,189 @@
+"""python -m benchmarks: build the networks if they are missing, time everything, print tables, fill the document."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import document, scaling, table
+from benchmarks.cases import BUILT, CASES, Point, points
+from benchmarks.lava_run import measure_lava
+from benchmarks.machine import describe
+from benchmarks.measure import environment, measure
+from benchmarks.runners import PEERS
+from benchmarks.work import work
+from seamount.compiler.errors import SeamountError
+
+IMPLEMENTATIONS = ("seamount-cpu", "seamount-vectorized", *PEERS)
+RESULT = BUILT / "result.json"
+LEAST_ROUNDS = 5
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run from the command line; 0, or 2 for input that cannot be used."""
+    options = _parser().parse_args(words)
+    try:
+        {"build": _build, "run": _run, "scaling": _scaling, "report": _report, "all": _all}[options.what](options)
+    except SeamountError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "what", nargs="?", default="all", choices=("all", "build", "run", "scaling", "report"),
+        help="all (default); build: train and compile what is missing; run: time; scaling: time against size; "
+        "report: tables and document from the last results",
+    )  # fmt: skip
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), metavar="CASE")
+    parser.add_argument("--batches", nargs="+", type=int, help="only rows of these batch sizes")
+    parser.add_argument("--implementations", nargs="+", default=list(IMPLEMENTATIONS), choices=IMPLEMENTATIONS)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="default: all cores")
+    parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"default and least {LEAST_ROUNDS}")
+    parser.add_argument("--resume", action="store_true", help="keep rows measured before with the same settings")
+    parser.add_argument("--no-lava", action="store_true")
+    parser.add_argument("--minutes", type=float, default=20, help="no new row is begun after so long; default 20")
+    parser.add_argument("--no-document", action="store_true", help="leave docs/performance.md as it is")
+    return parser
+
+
+def _all(options: argparse.Namespace) -> None:
+    _build(options)
+    _run(options)
+    _scaling(options)
+    _report(options)
+
+
+def _build(options: argparse.Namespace) -> None:
+    from benchmarks.build import build
+
+    for name in options.cases:
+        if not CASES[name].card.exists():
+            _say(f"{name}: training, at most {CASES[name].minutes} minutes")
+        card = build(CASES[name], partial(_progress, name), 1)
+        _say(f"{name}: {card['updates']} updates, " + _accuracies(card))
+
+
+def _accuracies(card: dict[str, Any]) -> str:
+    return "; ".join(
+        f"T = {t}: float {at['float_accuracy']:.1%}, integers {at['integer_accuracy']:.1%}"
+        for t, at in card["at"].items()
+    )
+
+
+def _progress(name: str, done: int, planned: int, loss: float) -> None:
+    if done % 50 == 0:
+        _say(f"{name}: update {done} of {planned}, loss {loss:.3f}")
+
+
+def _run(options: argparse.Namespace) -> None:
+    _build(options)
+    rounds, begin = max(LEAST_ROUNDS, options.rounds), time.monotonic()
+    machine = describe()
+    settings = {"threads": options.threads, "rounds": rounds, "revision": machine["revision"]}
+    probes = _probes(options.threads)
+    _say(f"int8 {probes['int8_ops_per_s'] / 1e9:.0f} Gop/s, copy {probes['bytes_per_s'] / 1e9:.1f} GB/s")
+    records = []
+    for point in points(tuple(options.cases)):
+        if options.batches and point.batch not in options.batches:
+            continue
+        path = BUILT / "rows" / f"{point.key}.json"
+        record = _kept(path, settings) if options.resume else None
+        if record is None and time.monotonic() - begin > 60 * options.minutes:
+            _say(f"{point.key}: left out, --minutes {options.minutes:g} are over; --resume goes on here")
+            continue
+        if record is None:
+            record = _row(point, options, rounds, probes) | {"settings": settings}
+            _write(path, record)
+        records.append(record)
+        _say(_line(record))
+    cards = {name: json.loads(CASES[name].card.read_text(encoding="utf-8")) for name in options.cases}
+    result = {"machine": machine, "probes": probes, **settings, "cards": cards, "records": records}
+    _write(RESULT, result)
+    _print(result)
+
+
+def _row(point: Point, options: argparse.Namespace, rounds: int, probes: dict[str, Any]) -> dict[str, Any]:
+    case = CASES[point.case]
+    record = measure(point, options.implementations, options.threads, rounds, _say)
+    needed = work(case, point)
+    record |= {"work": needed.tree(), "bound_s": needed.bound_s(probes)}
+    if case.lava and point.batch == 1 and point.steps == case.timed[0] and not options.no_lava:
+        _say(f"{point.key}: Lava")
+        record["lava"] = measure_lava(point)
+    return record
+
+
+def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
+    """A row measured before with these settings."""
+    if not path.exists():
+        return None
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record if record["settings"] == settings else None
+
+
+def _probes(threads: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.probes", str(threads)]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment(threads))
+    found: dict[str, Any] = json.loads(said.stdout)
+    return found
+
+
+def _scaling(options: argparse.Namespace) -> None:
+    _write(scaling.RESULT, scaling.measure(options.threads, _say))
+
+
+def _report(options: argparse.Namespace) -> None:
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    _print(result)
+    if not options.no_document:
+        scaled = json.loads(scaling.RESULT.read_text(encoding="utf-8")) if scaling.RESULT.exists() else None
+        if scaled is not None:
+            scaling.draw(scaled)
+        document.write(result, scaled)
+
+
+def _print(result: dict[str, Any]) -> None:
+    records = result["records"]
+    tables = (
+        table.speed(records),
+        table.efficiency(records, result["probes"]),
+        table.agreement(records, result["cards"]),
+        table.lava(records),
+    )
+    for head, rows in tables:
+        if rows:
+            print(table.plain(head, rows))
+    for line in table.failures(records):
+        print(line)
+    print(f"JSON: {RESULT}")
+
+
+def _line(record: dict[str, Any]) -> str:
+    head, rows = table.speed([record])
+    return "; ".join(f"{h}: {c}" for h, c in zip(head[1:], rows[0][1:], strict=True) if c).join((f"{rows[0][0]}: ", ""))
+
+
+def _write(path: Path, tree: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

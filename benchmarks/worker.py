@@ -1,0 +1,68 @@
+"""A process of its own for each implementation: prepares it once, then runs it whenever a line asks for it.
+
+Lines in: a number of repetitions, or "end". Lines out: JSON. What libraries print goes to the standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+
+def main(words: list[str]) -> None:
+    """Serve one implementation; `words` holds the request as JSON: implementation, case, steps, threads, inputs."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    request = json.loads(words[0])
+    runner, ready = _prepare(request)
+    _say(channel, ready)
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        count = int(line)
+        begin = time.perf_counter()
+        for _ in range(count):
+            runner.run()
+        _say(channel, {"seconds": (time.perf_counter() - begin) / count})
+    _say(channel, {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+
+
+def _prepare(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The implementation, warm, and what it computes."""
+    import torch
+
+    torch.set_num_threads(request["threads"])
+    from benchmarks.cases import CASES
+    from benchmarks.runners import Integers, Peer, make
+
+    x = np.load(Path(request["inputs"]), allow_pickle=False)
+    runner = make(request["implementation"], CASES[request["case"]], x, request["steps"], request["threads"])
+    begin = time.perf_counter()
+    outputs = runner.run()
+    ready: dict[str, Any] = {"first_s": time.perf_counter() - begin, "outputs": outputs.tolist()}
+    if isinstance(runner, Peer):
+        runner.tune()
+        ready["order"] = str(runner.order)
+    ready["spikes"] = dict(runner.spikes())
+    if isinstance(runner, Integers):
+        ready["synops"] = runner.synops()
+    begin = time.perf_counter()
+    runner.run()
+    ready["once_s"] = time.perf_counter() - begin
+    return runner, ready
+
+
+def _say(channel: TextIO, message: dict[str, Any]) -> None:
+    channel.write(json.dumps(message) + "\n")
+    channel.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
