@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seamount.backends.registry import load_system, load_target
 from seamount.compiler.artifact import load_artifact
@@ -35,7 +36,11 @@ RANDOM = 100
 def layered(neurons: int) -> Program:
     """20 layers of 32 channels with 3 x 3 kernels between them, about so many neurons in all."""
     side = max(1, round((neurons / LAYERS / CHANNELS) ** 0.5))
-    shape, number = (CHANNELS, side, side), lambda n: np.array(n, np.int32)
+    shape = (CHANNELS, side, side)
+
+    def number(n: int) -> NDArray[np.int32]:
+        return np.array(n, np.int32)
+
     weight = np.full((CHANNELS, CHANNELS, 3, 3), 2, np.int32)
     names = ["x", *(f"layer{k}" for k in range(LAYERS))]
     return Program(
