@@ -10,6 +10,7 @@ from seamount.backends.registry import list_systems, load_system, load_target
 from seamount.compiler.errors import CompileError, InputError
 from seamount.compiler.system import one_chip
 from seamount.compiler.system_file import read_system
+from tests.cli.running import call
 
 FOLDER = Path(__file__).parents[1] / "backends" / "systems"
 
@@ -72,3 +73,9 @@ def test_reader_refuses(tmp_path: Path, old: str, new: str, message: str) -> Non
 def test_a_name_that_is_none() -> None:
     with pytest.raises(InputError, match=r"system 'moon': does not exist\n  remedy: one of hala-point, kapoho-bay"):
         load_system("moon")
+
+
+def test_the_command_shows_a_system_with_its_sources() -> None:
+    ran = call(["targets", "hala-point"])
+    assert ran.code == 0 and "assumed: a grid of 36 x 32" in ran.out and "intel2024: Intel newsroom" in ran.out
+    assert "pohoiki-springs" in call(["targets"]).out

@@ -88,7 +88,7 @@ def partition(network: Network, limits: CoreLimits, off_chip: bool = False) -> P
 
 
 class _Cutter:
-    """Cuts one population, given how the populations it sends to are cut."""
+    """Cuts one population, given how the populations it sends to are cut; in a loop, not coarser than before."""
 
     def __init__(
         self,
@@ -105,6 +105,7 @@ class _Cutter:
         self.box = network.boxes[population.name]
         self.decays = codes(population.du, population.dv)
         self.thresholds = codes(population.vth)
+        self.least = done[population.name].blocks.count if population.name in done else 1
         self.excesses: dict[str, Excess] = {}
         self._most = 0
         self.out: list[tuple[Reached, int]] = []
@@ -124,42 +125,49 @@ class _Cutter:
             return np.asarray(sum((getattr(m, field) for m in memory.values()), zero), np.int64)
 
         synaptic = total("words") * self.limits.word_bytes
-        loads = {
-            "neurons": blocks.sizes,
+        loads = self._apart_from_synapses(blocks) | {
             "synapses": total("synapses"),
             "stored": total("stored"),
             "synaptic_bytes": synaptic,
             "memory_bytes": synaptic + blocks.sizes * self.limits.state_bytes,
             "list_words": np.max([zero, *(m.list_words for m in memory.values())], axis=0),
-            "formats": _formats(memory, zero),
+            "formats": zero + len(memory),  # an upper bound; packing counts the distinct ones
             "axons_in": total("axons_in"),
+            "groups": total("groups"),
+        }
+        return Slices(self.population, blocks, memory, self.slots, loads)
+
+    def _apart_from_synapses(self, blocks: Blocks) -> dict[str, Ints]:
+        """What is quickly counted, as it does not depend on synapse lists."""
+        zero = np.zeros(blocks.count, np.int64)
+        return {
+            "neurons": blocks.sizes,
             "axons_out": np.asarray(sum((r.sums(blocks) * slots for r, slots in self.out), zero), np.int64),
             "decay_profiles": self._distinct(blocks, "decay_profiles", self.decays),
             "threshold_profiles": self._distinct(blocks, "threshold_profiles", self.thresholds),
             "accumulators": blocks.sizes * self.slots,
-            "groups": total("groups"),
         }
-        return Slices(self.population, blocks, memory, self.slots, loads)
 
     def _distinct(self, blocks: Blocks, name: str, codes_: Ints | None) -> Ints:
         """Distinct parameters, counted where a limit is there to keep."""
         return blocks.distinct(codes_ if name in self.limits.known else None)
 
     def fits(self, slices: Slices) -> bool:
-        return not self._exceeded(slices)
+        return not self._exceeded(slices.loads)
 
-    def _exceeded(self, slices: Slices) -> list[tuple[str, int]]:
+    def _exceeded(self, loads: Mapping[str, Ints]) -> list[tuple[str, int]]:
+        """Limits exceeded by any slice, and the most that one needs."""
         return [
-            (name, int(slices.loads[name].max()))
+            (name, int(loads[name].max()))
             for name, limit in self.limits.known.items()
-            if name not in self.waived and int(slices.loads[name].max()) > limit
+            if name in loads and name not in self.waived and int(loads[name].max()) > limit
         ]
 
     def best(self) -> Slices:
         """The cut with few slices and input axons. What even single neurons exceed is waived."""
         found = self._best()
         if found is None:
-            exceeded = self._exceeded(self.slices(self._cut(self.box)))
+            exceeded = self._exceeded(self.slices(self._cut(self.box)).loads)
             self.waived |= {name for name, _ in exceeded}
             self.excesses = {n: self.limits.excess(self.population.name, n, needed) for n, needed in exceeded}
             found = self._best()
@@ -193,7 +201,8 @@ class _Cutter:
         room = min(self.limits.known["neurons"] // across, self.box[main])
         if room == 0:
             return None
-        low, step = -(-self.box[main] // room) - 1, 1
+        least = -(-self.least // int(np.prod(list(parts.values()))))
+        low, step = max(-(-self.box[main] // room), least) - 1, 1
         most = min(self.box[main], self._most // int(np.prod(list(parts.values()))))
         while True:
             high = min(low + step, most)
@@ -212,7 +221,10 @@ class _Cutter:
     def _at(self, parts: dict[int, int], main: int, n: int) -> Slices | None:
         """The cut with n parts along the main axis, if it fits."""
         c, h, w = (n if axis == main else parts[axis] for axis in range(3))
-        slices = self.slices(self._cut((c, h, w)))
+        blocks = self._cut((c, h, w))
+        if self._exceeded(self._apart_from_synapses(blocks)):
+            return None
+        slices = self.slices(blocks)
         return slices if self.fits(slices) else None
 
     def _cut(self, parts: Box) -> Blocks:
@@ -237,8 +249,3 @@ def codes(*parameters: NDArray[np.int32] | None) -> Ints | None:
         return None
     _, code = np.unique(np.stack(arrays), axis=1, return_inverse=True)
     return np.asarray(code, np.int64).reshape(-1)
-
-
-def _formats(memory: Mapping[str, Memory], zero: Ints) -> Ints:
-    """An upper bound: one format for each projection into a slice; packing counts the distinct ones."""
-    return zero + len(memory)

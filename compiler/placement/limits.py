@@ -9,8 +9,12 @@ from seamount.compiler.errors import Problem
 from seamount.compiler.placement.placement import LIMITS
 from seamount.compiler.target import Target
 
+PATHS: Mapping[str, str] = {**LIMITS, "stored": "chip.synapses"}
+"""Number of a Load -> its limit in the target. One core may not hold more synapses than its chip."""
+
 WORDS = {
     "neurons": "neurons",
+    "stored": "stored synapses",
     "synaptic_bytes": "bytes of synapses",
     "memory_bytes": "bytes of synapses and neuron state",
     "list_words": "words of synapses behind one input axon",
@@ -75,13 +79,13 @@ class CoreLimits:
     @classmethod
     def of(cls, target: Target, neurons_per_core: int | None = None) -> CoreLimits:
         """The limits of a target, with fewer neurons per core where the user wants them spread."""
-        values = {name: target.value(path) for name, path in LIMITS.items()}
+        values = {name: target.value(path) for name, path in PATHS.items()}
         known = {name: v for name, v in values.items() if isinstance(v, int)}
         known["neurons"] = min(target.limit("core.neurons"), 2 ** target.bounds("encoding.index")[1])
-        if neurons_per_core is not None:
-            known["neurons"] = min(known["neurons"], neurons_per_core)
-        others = ("chip.neurons", "chip.synapses", "core.synapses_per_entry")
-        unknown = [LIMITS[n] for n in LIMITS if n not in known] + [p for p in others if target.value(p) is None]
+        most = (neurons_per_core, target.value("chip.neurons"))
+        known["neurons"] = min([known["neurons"], *(n for n in most if isinstance(n, int))])
+        others = ("chip.neurons", "core.synapses_per_entry")
+        unknown = [PATHS[n] for n in PATHS if n not in known] + [p for p in others if target.value(p) is None]
         return cls(
             target,
             known,
@@ -99,7 +103,7 @@ class CoreLimits:
 
     def excess(self, population: str, name: str, needed: int) -> Excess:
         """A limit of a core that even one neuron of the population exceeds."""
-        path = LIMITS[name]
-        what = f"{WORDS[name]} for a single neuron" if name != "neurons" else WORDS[name]
+        path = PATHS[name]
+        what = f"{WORDS[name]} for a single neuron"
         cite = self.target.cite(path)
         return Excess(f"population '{population}'", population, path, what, needed, self.known[name], cite)

@@ -28,7 +28,8 @@ class DoesNotFit(CheckFailed):
 class Plan:
     """A program cut for a target and packed onto cores, not yet placed.
 
-    chips: in use, in the order of cores. excesses: limits exceeded; with any, the plan cannot be placed.
+    chips: in use, in the order of cores. off_chip: whether axons were counted as leaving their chip.
+    excesses: limits exceeded; with any, the plan cannot be placed.
     """
 
     program: Program
@@ -69,15 +70,13 @@ def plan(program: Program, target: Target, system: System | None = None, neurons
     system = system or one_chip(target)
     mesh, coding = mesh_of(target, system), Coding.of(target)
     limits, network = CoreLimits.of(target, neurons_per_core), Network(program, coding)
-    parts, cores, off_chip = partition(network, limits), [], False
     for off_chip in (False, True):
-        if off_chip:
-            parts = partition(network, limits, off_chip=True)
+        parts = partition(network, limits, off_chip)
         cores = pack(program, parts, limits, coding)
         capacity = _capacity(cores, mesh, target)
         chips = int(in_order(capacity).max(initial=0)) + 1
         if chips == 1 or "axons_out" not in limits.known:
-            break
+            break  # else every axon may have to leave its chip, which takes more slots
     excesses = (*unrepresentable(program, target), *parts.excesses, *_beyond(capacity, chips, target, system))
     return Plan(program, target, system, limits, network, parts, cores, capacity, chips, off_chip, excesses)
 

@@ -73,10 +73,10 @@ class ListWiring:
         return self._last[id(blocks)]
 
     def _sorted(self, blocks: Blocks) -> _Lists:
-        key = blocks.owner[self.rows] * self.n_in + self.cols
-        number = blocks.number[self.rows]
-        order = np.lexsort((number, key))
-        key, number = key[order], number[order]
+        span = int(blocks.sizes.max())
+        place = (blocks.owner[self.rows] * self.n_in + self.cols) * span + blocks.number[self.rows]
+        place.sort()
+        key, number = np.divmod(place, span)
         starts = np.flatnonzero(np.diff(key, prepend=-1))
         gaps = np.diff(number, prepend=0) - 1
         gaps[starts] = 0
