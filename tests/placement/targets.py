@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 
 from seamount.backends.registry import load_target
@@ -11,9 +12,14 @@ from seamount.compiler.system import System
 from seamount.compiler.target import Quantity, Target, Value
 
 
+@cache
+def _shipped(name: str) -> Target:
+    return load_target(name)
+
+
 def chip(name: str = "loihi1", **limits: Value | None) -> Target:
     """The target with other numbers: `core_neurons=8` sets core.neurons; None makes a number unknown."""
-    target = load_target(name)
+    target = _shipped(name)
     changed = {path.replace("_", ".", 1): value for path, value in limits.items()}
     assert changed.keys() <= target.quantities.keys(), changed.keys() - target.quantities.keys()
     quantities = {
