@@ -130,22 +130,6 @@ class Graph:
         rest = tuple(e for e in self.edges if name not in (e.source, e.target))
         return replace(self, nodes=tuple(n for n in self.nodes if n.name != name), edges=rest + joined)
 
-    def insert_after(self, name: str, node: Node) -> Graph:
-        """Put `node` on all edges that leave `name`; their delays stay on the far side."""
-        moved = tuple(replace(e, source=node.name) if e.source == name else e for e in self.edges)
-        at = next(i for i, n in enumerate(self.nodes) if n.name == name) + 1
-        return replace(
-            self,
-            nodes=(*self.nodes[:at], node, *self.nodes[at:]),
-            edges=(*moved, Edge(name, node.name)),
-        )
-
-    def insert_on_edge(self, edge: Edge, node: Node) -> Graph:
-        """Put `node` on one edge; the delay stays before the node."""
-        edges = tuple(e for e in self.edges if e is not edge and e != edge)
-        first, second = replace(edge, target=node.name), Edge(node.name, edge.target)
-        return replace(self, nodes=(*self.nodes, node), edges=(*edges, first, second))
-
     def noting(self, *notes: str) -> Graph:
         """The same graph with remarks added."""
         return replace(self, notes=self.notes + tuple(n for n in notes if n not in self.notes))

@@ -7,15 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
 from seamount.compiler.errors import ContractError
 from seamount.compiler.ir import properties
 from seamount.compiler.ir.graph import Edge, Graph, Node
-from seamount.compiler.ir.interpreter import interpret
 from seamount.compiler.ir.ops import LI, LIF, Affine, BatchNorm, Input, IntLIF, Output, Reshape, Scale, freeze
 from seamount.compiler.passes.infer_shapes import InferShapes
-from tests.strategies import cases
 
 ZERO, ONE = freeze(0.0), freeze(1.0)
 NEURON = LIF(ZERO, ONE, ONE, ZERO, ONE, ZERO, ZERO, ONE)
@@ -69,32 +66,10 @@ def test_without_joins_and_adds_delays() -> None:
     assert edges_of(graph.without("b")) == ["ac3", "cc2", "cd"]
 
 
-def test_insert_after_and_on_edge() -> None:
-    graph = replace(SMALL, edges=(*SMALL.edges, Edge("c", "c", 1)))
-    new = Node("n", Scale(ONE))
-    assert edges_of(graph.insert_after("c", new)) == ["ab", "bc", "cn", "nc1", "nd"]
-    assert edges_of(graph.insert_on_edge(Edge("c", "c", 1), new)) == ["ab", "bc", "cd", "cn1", "nc"]
-    assert [n.name for n in graph.insert_after("a", new).nodes] == ["a", "n", "b", "c", "d"]
-
-
 def test_notes_are_not_repeated_and_names_are_fresh() -> None:
     assert SMALL.noting("x", "y").noting("y", "z").notes == ("x", "y", "z")
     graph = replace(SMALL, nodes=(*SMALL.nodes, Node("a_1", Scale(ONE))))
     assert graph.fresh("q") == "q" and graph.fresh("a") == "a_2"
-
-
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(cases())
-def test_inserting_a_unit_scale_changes_nothing(case) -> None:
-    graph, x = case
-    wanted = interpret(graph, x).series
-    for edge in graph.edges[:4]:
-        node = Node("unit", Scale(ONE), shape=graph[edge.source].shape)
-        for changed in (graph.insert_on_edge(edge, node), graph.insert_after(edge.source, node)):
-            assert properties.WELL_FORMED.violations(changed) == []
-            for name, series in interpret(changed, x).series.items():
-                np.testing.assert_array_equal(series, wanted[name])
-            assert sorted(changed.without("unit").edges) == sorted(graph.edges)
 
 
 def test_well_formed() -> None:
