@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     chosen = card(options.name)
     given = {k: getattr(options, k) for k in ("epochs", "seed", "threads")}
     recipe = dataclasses.replace(chosen.recipe, **{k: v for k, v in given.items() if v is not None})
-    _check_recipe(recipe)
+    _check(options, recipe)
     torch.set_num_threads(recipe.threads)
     steps = chosen.steps if chosen.data in datasets.BINNED else None
     if options.weights is not None:
@@ -86,26 +86,25 @@ def _splits(options: argparse.Namespace, chosen: Card, steps: int | None) -> tup
     training = datasets.load(chosen.data, "train", options.data, options.limit, steps)
     if options.hold_out is None:
         return training, datasets.load(chosen.data, "test", options.data, steps=steps)
-    problems = []
-    if options.hold_out < 2:
-        problems.append(Problem("--hold-out", f"is {options.hold_out}", "give at least 2"))
-    if options.out is not None:
-        problems.append(Problem("--out", "with --hold-out", "train on all samples for a file"))
-    raise_all(InputError, problems)
     held = np.arange(len(training.y)) % options.hold_out == 0
     one, other = (dataclasses.replace(training, x=training.x[k], y=training.y[k]) for k in (~held, held))
     return one, other
 
 
-def _check_recipe(recipe: Recipe) -> None:
-    raise_all(
-        InputError,
-        (
-            Problem(f"--{key}", f"is {getattr(recipe, key)}", "give at least 1")
-            for key in ("epochs", "threads")
-            if getattr(recipe, key) < 1
-        ),
-    )
+def _check(options: argparse.Namespace, recipe: Recipe) -> None:
+    problems = [
+        Problem(f"--{key}", f"is {getattr(recipe, key)}", "give at least 1")
+        for key in ("epochs", "threads")
+        if getattr(recipe, key) < 1
+    ]
+    if options.hold_out is not None:
+        if options.hold_out < 2:
+            problems.append(Problem("--hold-out", f"is {options.hold_out}", "give at least 2"))
+        if options.out is not None:
+            problems.append(Problem("--out", "with --hold-out", "train on all samples for a file"))
+        if options.weights is not None:
+            problems.append(Problem("--weights", "with --hold-out", "nothing is trained; leave --hold-out away"))
+    raise_all(InputError, problems)
 
 
 def _train_with_bar(chosen: Card, training: Data, recipe: Recipe, console: Console) -> torch.nn.Module:

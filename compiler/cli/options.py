@@ -12,7 +12,8 @@ ASSUME_HELP = (
     "low, high, encoding, steps, readout) or a preset (norse, snntorch, spikingjelly, sinabs). Repeatable; later wins."
 )
 DATA_HELP = (
-    "Labelled samples: digits, digits-rows; with a data folder fashion-mnist, mnist, cifar10, nmnist, braille; "
+    "Labelled samples: digits, digits-rows; with a data folder fashion-mnist, mnist, cifar10, nmnist, braille, "
+    "braille-7, ecg; "
     "a .npz file with x and y; or module:function."
 )
 

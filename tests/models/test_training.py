@@ -190,6 +190,7 @@ def test_script_holds_samples_out(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--hold-out", "1", "--out", "m.pt"], "--hold-out: is 1"),
         (["--hold-out", "2", "--out", "m.pt"], "--out: with --hold-out"),
+        (["--hold-out", "2", "--weights", "other.pt"], "--weights: with --hold-out"),
         (["--epochs", "0", "--threads", "-1"], "--epochs: is 0"),
         (["--limit", "0"], "limit: is 0"),
         (["--weights", "nowhere.pt"], "nowhere.pt: cannot be read"),
