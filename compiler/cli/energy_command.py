@@ -107,7 +107,7 @@ def _assessed(artifact: Artifact, counts: EventCounts, sets: list[str] | None, s
     chosen = _chosen(sets, chip)
     placement, remark = None, ""
     if any(costs.model == "events" for costs in chosen):
-        placement, remark = _placed(artifact, counts, system)
+        placement, remark = placed(artifact, counts, system)
     return [assess(artifact, counts, costs, chip, placement, remark) for costs in chosen]
 
 
@@ -130,7 +130,7 @@ def costs(name: Annotated[str | None, typer.Argument(help="One set, in full.")] 
         out.print(f"note: {note}", markup=False, soft_wrap=True)
 
 
-def _placed(artifact: Artifact, counts: EventCounts, system: str | None) -> tuple[Placement | None, str]:
+def placed(artifact: Artifact, counts: EventCounts, system: str | None) -> tuple[Placement | None, str]:
     """Where the network lies on the chip that it was compiled for, and a remark on it.
 
     Raises DoesNotFit for a system that was named; one chip that is too small only leaves the placement out.

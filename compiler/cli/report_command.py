@@ -7,17 +7,24 @@ from typing import Annotated, Literal
 
 import typer
 
+from seamount.backends.registry import costs_of, load_costs, load_target
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.console import out, progress, write_text
+from seamount.compiler.cli.energy_brief import COMPARED, chip_of
+from seamount.compiler.cli.energy_command import Sets, SystemName, placed
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.program.ranges import analyse
 from seamount.compiler.program.verify import check as check_program
+from seamount.compiler.report.assessment import assess
+from seamount.compiler.report.costs_section import Tree, energy_tree, mapping_tree
 from seamount.compiler.report.gather import gather
 from seamount.compiler.report.model import Report
 from seamount.compiler.report.plain import as_csv, as_json
-from seamount.compiler.report.run_folder import load_run
+from seamount.compiler.report.run_folder import Run, load_run
 
 Format = Literal["html", "md", "json", "csv"]
+SETS = ("loihi1", COMPARED)
+"""Cost sets beside the chip's own: the one chip whose energies are published, and the one that prices an ANN too."""
 SUFFIXES: dict[str, Format] = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
 
 
@@ -33,6 +40,8 @@ def report(
         list[str] | None,
         typer.Option("--neuron", metavar="POPULATION:INDEX", help="Show the membrane of this neuron. Repeatable."),
     ] = None,
+    sets: Sets = None,
+    system: SystemName = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Write a report of a run as one file: accuracy, layers, spikes, weights, warnings, provenance."""
@@ -42,10 +51,23 @@ def report(
     check_program(loaded.artifact.program)
     with progress("range proof", quiet):
         ranges = analyse(loaded.artifact.program)
-    made = gather(loaded, neuron or (), ranges)
+    energy, mapping, remark = costs_of_run(loaded, sets, system)
+    made = gather(loaded, neuron or (), ranges, energy, mapping, remark)
     write_text(place, rendered(made, chosen))
     if not quiet:
         out.print(f"report: {place}", markup=False, soft_wrap=True)
+
+
+def costs_of_run(run: Run, sets: list[str] | None, system: str | None) -> tuple[Tree, Tree | None, str]:
+    """Energy by every set asked for; where the network lies, None if it is not placed; a remark on that."""
+    chip = chip_of(run.artifact)
+    own = costs_of(chip)
+    named = sets or [*([] if own is None else [own.name]), *SETS]
+    placement, remark = placed(run.artifact, run.counts, system)
+    chosen = [load_costs(name) for name in dict.fromkeys(named)]
+    found = [assess(run.artifact, run.counts, costs, chip, placement, remark) for costs in chosen]
+    mapping = None if placement is None else mapping_tree(placement, load_target(chip), remark)
+    return energy_tree(chip, found), mapping, remark
 
 
 def rendered(report: Report, format_: Format) -> str:

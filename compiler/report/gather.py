@@ -7,16 +7,27 @@ from typing import Any
 
 from seamount.compiler.program.ranges import Ranges, analyse
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
+from seamount.compiler.report.cost_tables import bounds
 from seamount.compiler.report.layer_rows import population_rows, projection_rows
-from seamount.compiler.report.model import Headline, PopulationRow, Report, Rung
+from seamount.compiler.report.model import Headline, PopulationRow, Remark, Report, Rung
 from seamount.compiler.report.recorded_samples import neurons_named, neurons_to_show, recorded_samples
 from seamount.compiler.report.remarks import remarks
 from seamount.compiler.report.run_folder import Run
 from seamount.compiler.report.words import percent, plural, signed
 
 
-def gather(run: Run, neurons: Sequence[str] = (), ranges: Ranges | None = None) -> Report:
+def gather(
+    run: Run,
+    neurons: Sequence[str] = (),
+    ranges: Ranges | None = None,
+    energy: dict[str, Any] | None = None,
+    mapping: dict[str, Any] | None = None,
+    placing: str = "",
+) -> Report:
     """The report of a run. neurons: POPULATION:INDEX of membranes to show; without any, some are chosen.
+
+    energy, mapping: trees of compiler/report/costs_section.py, where they are known. placing: why there
+    is no mapping, if it was tried.
 
     Raises InputError for neurons that there are not.
     """
@@ -24,11 +35,13 @@ def gather(run: Run, neurons: Sequence[str] = (), ranges: Ranges | None = None) 
     chosen = neurons_named(program, neurons) if neurons else neurons_to_show(run)
     populations = population_rows(run, ranges or analyse(program))
     projections, forms = projection_rows(run), rungs(run)
+    remedy = "'seamount fit ARTIFACT' names every limit with remedies; --system places it on several chips"
+    unplaced = [Remark("warning", "cores", placing, remedy)] if mapping is None and placing else []
     return Report(
         title=str(run.artifact.manifest["model"]["name"]),
         subtitle=_subtitle(run),
         sentences=_sentences(run, forms, populations),
-        headlines=_headlines(run, forms, populations),
+        headlines=(*_headlines(run, forms, populations), *_cost_headlines(energy, mapping)),
         steps=run.counts.steps,
         samples=run.counts.samples,
         rungs=forms,
@@ -38,9 +51,9 @@ def gather(run: Run, neurons: Sequence[str] = (), ranges: Ranges | None = None) 
         projections=projections,
         recorded=recorded_samples(run, chosen),
         distributions=dict(run.artifact.analysis),
-        energy=None,
-        mapping=None,
-        remarks=tuple(remarks(run, forms, populations, projections)),
+        energy=energy,
+        mapping=mapping,
+        remarks=(*unplaced, *remarks(run, forms, populations, projections)),
         facts=_facts(run),
         digests=_digests(run),
     )
@@ -109,6 +122,18 @@ def _headlines(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationR
     sizes = [p.size for p in run.artifact.program.populations]
     found.append(Headline("Neurons", f"{sum(sizes):,}", f"in {plural(len(sizes), 'population')}", "layers"))
     return tuple(found)
+
+
+def _cost_headlines(energy: dict[str, Any] | None, mapping: dict[str, Any] | None) -> list[Headline]:
+    found = []
+    if mapping is not None:
+        where = f"on {plural(mapping['chips'], 'chip')} of {mapping['system']}"
+        found.append(Headline("Cores", f"{len(mapping['loads']):,}", where, "cores"))
+    for tree in () if energy is None else energy["sets"]:
+        if not tree["dynamic_pj"]["missing"]:
+            meaning = f"per inference, dynamic, by {tree['set']}"
+            found.append(Headline("Energy", bounds(tree["dynamic_pj"]), meaning, "energy"))
+    return found
 
 
 def _facts(run: Run) -> tuple[tuple[str, str], ...]:

@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict
 
 from seamount.compiler import __version__
+from seamount.compiler.report.cost_tables import cost_tables
 from seamount.compiler.report.model import Report
 from seamount.compiler.report.tables import Cell, main_tables
 
@@ -25,7 +26,7 @@ def as_csv(report: Report) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("table", "row", "column", "value"))
-    for t in main_tables(report):
+    for t in (*main_tables(report), *cost_tables(report.energy, report.mapping)):
         for row in t.rows:
             for column, cell in list(zip(t.columns, row, strict=True))[1:]:
                 if cell.raw:

@@ -19,12 +19,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seamount.backends.registry import list_costs
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.artifact import Artifact, Vectors
-from seamount.compiler.cli.report_command import rendered
+from seamount.compiler.cli.report_command import costs_of_run, rendered
 from seamount.compiler.encoding import InputCode, OutputCode, predictions
 from seamount.compiler.errors import InputError
-from seamount.compiler.program.program import Conv, synapses
+from seamount.compiler.program.program import Conv, InputPort, synapses
 from seamount.compiler.report.accuracy import wilson
 from seamount.compiler.report.gather import gather
 from seamount.compiler.report.layer_rows import synapse_count
@@ -256,7 +257,7 @@ def test_hostile_names_stay_text() -> None:
 
 TWICE = """
 import sys
-from seamount.compiler.cli.report_command import rendered
+from seamount.compiler.cli.report_command import costs_of_run, rendered
 from seamount.compiler.report.gather import gather
 from seamount.compiler.report.run_folder import load_run
 made = gather(load_run(sys.argv[1]))
@@ -331,3 +332,100 @@ def test_an_answer_per_step() -> None:
     values = run.readout["y"][0, 2] * 0.5
     assert [v for _, v in made.recorded[0].scores] == values.tolist()
     Walk(rendered(made, "html"))
+
+
+class Energy(HTMLParser):
+    """Cells of the energy section: (text, href, own id, id of its table), and the words of each table row."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.inside, self.table = False, ""
+        self.cells: list[dict[str, str]] = []
+        self.rows: dict[str, str] = {}
+        self.row = ""
+        self.cell: dict[str, str] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        about = {k: v or "" for k, v in attrs}
+        if tag == "section":
+            self.inside = about.get("id") == "energy"
+        if tag == "table":
+            self.table = about.get("id", "")
+        if tag in ("td", "th") and self.inside:
+            self.cell = {"text": "", "href": "", "id": about.get("id", ""), "table": self.table}
+            self.cells.append(self.cell)
+        if tag == "a" and self.cell is not None:
+            self.cell["href"] = about["href"][1:]
+
+    def handle_data(self, data: str) -> None:
+        if self.inside and self.cell is not None:
+            self.cell["text"] += data
+        self.row += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self.cell = None
+        if tag == "tr":
+            for cell in self.cells:
+                if cell["id"]:
+                    self.rows.setdefault(cell["id"], self.row)
+            self.row = ""
+
+
+def priced_report() -> Report:
+    """A small run with every shipped cost set, placed where the chip's limits allow it."""
+    target = {"name": "loihi1", "chip": "loihi1", "date": "2026"}
+    program = replace(two_layers(), inputs=(InputPort("in", (4,), False),))
+    run = run_of(program, manifest={"target": target})
+    energy, mapping, placing = costs_of_run(run, list_costs(), None)
+    assert mapping is not None, placing
+    return gather(run, energy=energy, mapping=mapping)
+
+
+def test_every_energy_leads_to_a_source_within_two_clicks() -> None:
+    """From totals to the lines that they sum up, and from each line to its cost with source."""
+    report = priced_report()
+    found = Energy(rendered(report, "html"))
+    energies = [c for c in found.cells if re.search(r"\d (f|p|n|µ|m|)J\b|\d µs|\d pJ", c["text"])]
+    assert len(energies) > 100 and report.energy is not None
+    lines: dict[str, list[dict[str, str]]] = {}
+    for cell in energies:
+        lines.setdefault(cell["table"], []).append(cell)
+    sources = {name for tree in report.energy["sets"] for name in tree["sources"].values()} | {"not published"}
+    for cell in energies:
+        if cell["table"].startswith("table-costs-"):  # the sources themselves
+            continue
+        target = cell["href"]
+        assert target, cell
+        ends = [target] if target.startswith("cost-") else [c["href"] for c in lines[target]]
+        assert ends and all(end.startswith("cost-") for end in ends), cell
+        assert all(any(source in found.rows[end] for source in sources) for end in ends), cell
+
+
+def test_energy_and_cores_are_those_that_were_computed() -> None:
+    report = priced_report()
+    assert report.energy is not None and report.mapping is not None
+    tree = next(t for t in report.energy["sets"] if t["set"] == "45nm")
+    text = rendered(report, "html")
+    Walk(text)
+    assert {"energy", "cores"} <= set(re.findall(r'<section id="(\w+)"', text))
+    rows = {
+        (r["table"], r["row"], r["column"]): r["value"] for r in csv.DictReader(io.StringIO(rendered(report, "csv")))
+    }
+    assert float(rows["totals-45nm", "spiking network, dynamic", "energy"]) == tree["dynamic_pj"]["low"]
+    layers = [float(v) for (table, _, column), v in rows.items() if (table, column) == ("layers-45nm", "energy")]
+    assert sum(layers) == pytest.approx(tree["dynamic_pj"]["low"])
+    neurons = sum(load["neurons"] for load in report.mapping["loads"])
+    assert neurons == sum(p.neurons for p in report.populations if not p.kind.startswith("input"))
+    assert json.loads(rendered(report, "json"))["mapping"]["spike_hops"] == report.mapping["spike_hops"]
+
+
+def test_a_network_that_was_not_placed_says_why() -> None:
+    target = {"name": "loihi1", "chip": "loihi1", "date": "2026"}
+    run = run_of(small_program(), manifest={"target": target})
+    energy, mapping, placing = costs_of_run(run, ["loihi1"], None)
+    made = gather(run, energy=energy, mapping=mapping, placing=placing)
+    assert mapping is None and made.remarks[0].where == "cores"
+    assert made.remarks[0].text.startswith("not placed, it does not fit one chip of loihi1")
+    assert 'id="cores"' not in rendered(made, "html")

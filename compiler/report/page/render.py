@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from seamount.compiler import __version__
 from seamount.compiler.report import tables as t
+from seamount.compiler.report.cost_tables import core_table, cost_tables, set_tables, traffic_table
 from seamount.compiler.report.model import Membrane, Report, Sample
-from seamount.compiler.report.page import charts
+from seamount.compiler.report.page import charts, cost_charts
 from seamount.compiler.report.words import plural
 
 
@@ -39,8 +40,8 @@ def as_html(report: Report) -> str:
         samples=[_sample(s, report.steps) for s in report.recorded],
         weights=[_weights(row) for row in report.distributions.get("weights", ())],
         thresholds=_thresholds(report),
-        energy=None,
-        mapping=None,
+        energy=[_costs(tree) for tree in report.energy["sets"]] if report.energy else (),
+        mapping=_mapping(report.mapping) if report.mapping else None,
     )  # fmt: skip
     return found + "\n"
 
@@ -48,7 +49,7 @@ def as_html(report: Report) -> str:
 def as_markdown(report: Report) -> str:
     """The tables and remarks, for a README, an issue or a paper's supplement."""
     template = _environment(autoescape=False).get_template("report.md")
-    return template.render(report=report, tables=t.main_tables(report))
+    return template.render(report=report, tables=(*t.main_tables(report), *cost_tables(report.energy, report.mapping)))
 
 
 def _resource(name: str) -> str:
@@ -120,6 +121,23 @@ def _sample(s: Sample, steps: int) -> dict[str, Any]:
         "raster_table": t.raster_table(s, steps),
         "membrane_table": t.membrane_table(s),
     }
+
+
+def _costs(tree: dict[str, Any]) -> dict[str, Any]:
+    tables = set_tables(tree)
+    crossings = [chart for form in tree["ann"] for chart in [cost_charts.crossover(tree, form)] if chart is not None]
+    forms = list(tree["ann"])
+    return {
+        **tables,
+        "tree": tree,
+        "forms": forms,
+        "bars": cost_charts.energy_bars(tree, tables["key"]),
+        "crossings": crossings[:1],
+    }
+
+
+def _mapping(tree: dict[str, Any]) -> dict[str, Any]:
+    return {"tree": tree, "map": cost_charts.core_map(tree), "cores": core_table(tree), "traffic": traffic_table(tree)}
 
 
 def _weights(row: dict[str, Any]) -> dict[str, Any]:

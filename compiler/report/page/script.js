@@ -21,3 +21,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+const reveal = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let box = target && target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
+  if (target) target.scrollIntoView();
+};
+addEventListener("hashchange", reveal);

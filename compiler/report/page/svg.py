@@ -86,8 +86,10 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Powers of ten within low..high."""
-    return [10.0**k for k in range(ceil(log10(low) - 1e-9), floor(log10(high) + 1e-9) + 1)]
+    """Powers of ten within low..high; where they are few, twice and five times them as well."""
+    steps = (1.0,) if high / low > 300 else (1.0, 2.0, 5.0)
+    exponents = range(floor(log10(low)), ceil(log10(high)) + 1)
+    return [m * 10.0**k for k in exponents for m in steps if low <= m * 10.0**k <= high]
 
 
 def short(value: float) -> str:
