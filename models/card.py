@@ -20,7 +20,7 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class OneCycle:
     """How a network is trained: AdamW under a one-cycle schedule (Smith and Topin, arXiv:1708.07120).
 
     epochs    passes over the training split
@@ -71,7 +71,7 @@ class Card:
     data_licence: str
     parameters: int
     accuracy: float
-    recipe: Recipe
+    cycle: OneCycle
     framework: Literal["norse", "snntorch", "spikingjelly"] = "norse"
     high: float = 1.0
     golden: int = 3

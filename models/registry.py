@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models.card import Card, Recipe
+from seamount.models.card import Card, OneCycle
 
 _DIGITS = "Optical Recognition of Handwritten Digits (Alpaydin, Kaynak), UCI repository, CC BY 4.0"
 _FASHION = "Fashion-MNIST (Xiao, Rasul, Vollgraf, arXiv:1708.07747), MIT, (c) 2017 Zalando SE"
@@ -26,7 +26,7 @@ _CARDS = (
         data_licence=_DIGITS,
         parameters=9738,
         accuracy=349 / 360,
-        recipe=Recipe(epochs=120, batch=32, rate=5e-3, per_step=0.2, shift_px=1),
+        cycle=OneCycle(epochs=120, batch=32, rate=5e-3, per_step=0.2, shift_px=1),
     ),
     Card(
         name="digits-conv",
@@ -41,7 +41,7 @@ _CARDS = (
         data_licence=_DIGITS,
         parameters=3842,
         accuracy=352 / 360,
-        recipe=Recipe(epochs=40, batch=32, rate=1e-2, shift_px=1),
+        cycle=OneCycle(epochs=40, batch=32, rate=1e-2, shift_px=1),
     ),
     Card(
         name="digits-recurrent",
@@ -56,7 +56,7 @@ _CARDS = (
         data_licence=_DIGITS,
         parameters=5258,
         accuracy=342 / 360,
-        recipe=Recipe(epochs=100, batch=32, rate=5e-3, per_step=0.0),
+        cycle=OneCycle(epochs=100, batch=32, rate=5e-3, per_step=0.0),
     ),
     Card(
         name="digits-residual",
@@ -71,7 +71,7 @@ _CARDS = (
         data_licence=_DIGITS,
         parameters=1970,
         accuracy=350 / 360,
-        recipe=Recipe(epochs=40, batch=32, rate=1e-2, shift_px=1),
+        cycle=OneCycle(epochs=40, batch=32, rate=1e-2, shift_px=1),
     ),
     Card(
         name="fashion-mnist-conv",
@@ -86,7 +86,7 @@ _CARDS = (
         data_licence=_FASHION,
         parameters=55034,
         accuracy=0.9219,
-        recipe=Recipe(epochs=16, batch=128, rate=8e-3, flip=True, shift_px=1),
+        cycle=OneCycle(epochs=16, batch=128, rate=8e-3, flip=True, shift_px=1),
         golden=2,
     ),
     Card(
@@ -102,7 +102,7 @@ _CARDS = (
         data_licence=_FASHION,
         parameters=96314,
         accuracy=0.9107,
-        recipe=Recipe(epochs=12, batch=128, rate=5e-3, flip=True, shift_px=1),
+        cycle=OneCycle(epochs=12, batch=128, rate=5e-3, flip=True, shift_px=1),
         framework="spikingjelly",
         golden=2,
     ),
@@ -119,7 +119,7 @@ _CARDS = (
         data_licence="N-MNIST (Orchard et al. 2015, doi:10.3389/fnins.2015.00437), CC BY-SA 4.0",
         parameters=40074,
         accuracy=77 / 80,
-        recipe=Recipe(epochs=80, batch=32, rate=5e-3, shift_px=2),
+        cycle=OneCycle(epochs=80, batch=32, rate=5e-3, shift_px=2),
         framework="spikingjelly",
         high=13.0,
     ),
@@ -136,7 +136,7 @@ _CARDS = (
         data_licence=_BRAILLE,
         parameters=23195,
         accuracy=589 / 864,
-        recipe=Recipe(epochs=30, batch=64, rate=5e-3, per_step=0.0),
+        cycle=OneCycle(epochs=30, batch=64, rate=5e-3, per_step=0.0),
         framework="snntorch",
         high=11.0,
     ),
@@ -153,7 +153,7 @@ _CARDS = (
         data_licence=_BRAILLE,
         parameters=6215,
         accuracy=186 / 224,
-        recipe=Recipe(epochs=60, batch=32, rate=5e-3, per_step=0.0),
+        cycle=OneCycle(epochs=60, batch=32, rate=5e-3, per_step=0.0),
         framework="snntorch",
         high=11.0,
     ),
@@ -170,7 +170,7 @@ _CARDS = (
         data_licence="QT Database (Laguna et al. 1997, PhysioNet), ODC-By 1.0, as encoded by Yin, Corradi, Bohte 2021",
         parameters=10374,
         accuracy=110_333 / 131_558,
-        recipe=Recipe(epochs=30, batch=32, rate=5e-3, per_step=0.0, window=400),
+        cycle=OneCycle(epochs=30, batch=32, rate=5e-3, per_step=0.0, window=400),
         framework="snntorch",
     ),
 )

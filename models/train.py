@@ -1,7 +1,7 @@
 """Train a reference network: python -m seamount.models.train NAME --out model.pt
 
 --checkpoint writes the weights as a state_dict, --out the network with all it needs to be compiled.
-The test split is used once, after the last update; with --hold-out not at all, to choose a recipe by.
+The test split is used once, after the last update; with --hold-out not at all, to choose a schedule by.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seamount.compiler.errors import InputError, Problem, SeamountError, raise_all
-from seamount.models.card import Card, Recipe
+from seamount.models.card import Card, OneCycle
 from seamount.models.data import datasets
 from seamount.models.data.samples import Data
 from seamount.models.registry import CARDS, card
@@ -42,9 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m seamount.models.train", description=__doc__)
     parser.add_argument("name", choices=sorted(CARDS), help="reference network")
     parser.add_argument("--data", type=Path, help="data folder (default: SEAMOUNT_DATA)")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
-    parser.add_argument("--seed", type=int, help="instead of the recipe's")
-    parser.add_argument("--threads", type=int, help="instead of the recipe's")
+    parser.add_argument("--epochs", type=int, help="instead of the card's")
+    parser.add_argument("--seed", type=int, help="instead of the card's")
+    parser.add_argument("--threads", type=int, help="instead of the card's")
     parser.add_argument("--limit", type=int, help="train on the first so many samples only")
     parser.add_argument(
         "--hold-out", type=int, metavar="N", help="every Nth training sample is not trained on but tested"
@@ -58,9 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace, console: Console) -> None:
     chosen = card(options.name)
     given = {k: getattr(options, k) for k in ("epochs", "seed", "threads")}
-    recipe = dataclasses.replace(chosen.recipe, **{k: v for k, v in given.items() if v is not None})
-    _check(options, recipe)
-    torch.set_num_threads(recipe.threads)
+    cycle = dataclasses.replace(chosen.cycle, **{k: v for k, v in given.items() if v is not None})
+    _check(options, cycle)
+    torch.set_num_threads(cycle.threads)
     steps = chosen.steps if chosen.data in datasets.BINNED else None
     if options.weights is not None:
         test = datasets.load(chosen.data, "test", options.data, steps=steps)
@@ -68,9 +68,9 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     else:
         training, test = _splits(options, chosen, steps)
         start = time.perf_counter()
-        model = _train_with_bar(chosen, training, recipe, console)
+        model = _train_with_bar(chosen, training, cycle, console)
         seconds = time.perf_counter() - start
-        console.print(f"{len(training.y)} training samples, {recipe.epochs} epochs in {seconds:.0f} s")
+        console.print(f"{len(training.y)} training samples, {cycle.epochs} epochs in {seconds:.0f} s")
     reached = accuracy(model, test, chosen)
     console.print(f"{chosen.name}: {parameter_count(model)} parameters")
     kind = "test" if options.hold_out is None else "held-out"
@@ -91,11 +91,11 @@ def _splits(options: argparse.Namespace, chosen: Card, steps: int | None) -> tup
     return one, other
 
 
-def _check(options: argparse.Namespace, recipe: Recipe) -> None:
+def _check(options: argparse.Namespace, cycle: OneCycle) -> None:
     problems = [
-        Problem(f"--{key}", f"is {getattr(recipe, key)}", "give at least 1")
+        Problem(f"--{key}", f"is {getattr(cycle, key)}", "give at least 1")
         for key in ("epochs", "threads")
-        if getattr(recipe, key) < 1
+        if getattr(cycle, key) < 1
     ]
     if options.hold_out is not None:
         if options.hold_out < 2:
@@ -107,8 +107,8 @@ def _check(options: argparse.Namespace, recipe: Recipe) -> None:
     raise_all(InputError, problems)
 
 
-def _train_with_bar(chosen: Card, training: Data, recipe: Recipe, console: Console) -> torch.nn.Module:
-    per_epoch = max(1, len(training.y) // recipe.batch)
+def _train_with_bar(chosen: Card, training: Data, cycle: OneCycle, console: Console) -> torch.nn.Module:
+    per_epoch = max(1, len(training.y) // cycle.batch)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(chosen.name)
@@ -119,9 +119,9 @@ def _train_with_bar(chosen: Card, training: Data, recipe: Recipe, console: Conso
             bar.update(task, completed=done, total=total)
             if done % per_epoch == 0:
                 mean = sum(losses[-per_epoch:]) / per_epoch
-                console.print(f"epoch {done // per_epoch}/{recipe.epochs}  loss {mean:.4f}")
+                console.print(f"epoch {done // per_epoch}/{cycle.epochs}  loss {mean:.4f}")
 
-        return train(chosen, training, recipe, report)
+        return train(chosen, training, cycle, report)
 
 
 def _read_checkpoint(chosen: Card, path: Path) -> torch.nn.Module:

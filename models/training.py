@@ -7,7 +7,7 @@ from typing import cast
 
 import torch
 
-from seamount.models.card import Card, Recipe
+from seamount.models.card import Card, OneCycle
 from seamount.models.data.samples import NO_LABEL, Data
 from seamount.models.unroll import unroll
 
@@ -37,25 +37,25 @@ def accuracy(model: torch.nn.Module, data: Data, card: Card, batch: int = 500) -
     return right / int((data.y != NO_LABEL).sum())
 
 
-def train(card: Card, data: Data, recipe: Recipe, report: Report | None = None) -> torch.nn.Module:
-    """Build the network and train it by the recipe; the weights after the last update are taken.
+def train(card: Card, data: Data, cycle: OneCycle, report: Report | None = None) -> torch.nn.Module:
+    """Build the network and train it by the cycle; the weights after the last update are taken.
 
-    The same recipe, data and torch version give the same weights on one machine.
+    The same cycle, data and torch version give the same weights on one machine.
     """
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(cycle.seed)
     model = card.build()
     x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
-    updates = recipe.epochs * max(1, len(y) // recipe.batch)
-    optimiser = torch.optim.AdamW(model.parameters(), recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.rate, total_steps=updates)
+    updates = cycle.epochs * max(1, len(y) // cycle.batch)
+    optimiser = torch.optim.AdamW(model.parameters(), cycle.rate, weight_decay=cycle.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, cycle.rate, total_steps=updates)
     model.train()
     done = 0
-    for _ in range(recipe.epochs):
+    for _ in range(cycle.epochs):
         order = torch.randperm(len(y))
-        for k in range(max(1, len(y) // recipe.batch)):
-            chosen = order[k * recipe.batch : (k + 1) * recipe.batch]
-            part, labels = cut(augment(x[chosen], recipe), y[chosen], recipe)
-            loss = _loss(unroll(model, part, card), labels, card, recipe)
+        for k in range(max(1, len(y) // cycle.batch)):
+            chosen = order[k * cycle.batch : (k + 1) * cycle.batch]
+            part, labels = cut(augment(x[chosen], cycle), y[chosen], cycle)
+            loss = _loss(unroll(model, part, card), labels, card, cycle)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -66,36 +66,36 @@ def train(card: Card, data: Data, recipe: Recipe, report: Report | None = None) 
     return model.eval()
 
 
-def _loss(outputs: Tensor, y: Tensor, card: Card, recipe: Recipe) -> Tensor:
+def _loss(outputs: Tensor, y: Tensor, card: Card, cycle: OneCycle) -> Tensor:
     def entropy(found: Tensor, labels: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(found, labels, ignore_index=NO_LABEL)
 
-    loss = (1 - recipe.per_step) * entropy(scores(outputs, card).flatten(0, -2), y.flatten())
-    if recipe.per_step:
-        loss = loss + recipe.per_step * entropy(outputs.flatten(0, 1), y.repeat(len(outputs)))
+    loss = (1 - cycle.per_step) * entropy(scores(outputs, card).flatten(0, -2), y.flatten())
+    if cycle.per_step:
+        loss = loss + cycle.per_step * entropy(outputs.flatten(0, 1), y.repeat(len(outputs)))
     return loss
 
 
-def cut(x: Tensor, y: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+def cut(x: Tensor, y: Tensor, cycle: OneCycle) -> tuple[Tensor, Tensor]:
     """`window` steps of sequences (B, T, ...) and labels (B, T), from a random step on, the same for the batch."""
-    if recipe.window is None or recipe.window >= x.shape[1]:
+    if cycle.window is None or cycle.window >= x.shape[1]:
         return x, y
-    start = int(torch.randint(0, x.shape[1] - recipe.window + 1, ()))
-    return x[:, start : start + recipe.window], y[:, start : start + recipe.window]
+    start = int(torch.randint(0, x.shape[1] - cycle.window + 1, ()))
+    return x[:, start : start + cycle.window], y[:, start : start + cycle.window]
 
 
-def augment(x: Tensor, recipe: Recipe) -> Tensor:
-    """Mirror and move images (B, [[T,] C,] H, W) at random as the recipe says; what leaves is lost, 0 enters.
+def augment(x: Tensor, cycle: OneCycle) -> Tensor:
+    """Mirror and move images (B, [[T,] C,] H, W) at random as the cycle says; what leaves is lost, 0 enters.
 
     All steps of a sample are moved alike.
     """
     if x.ndim == 3:
-        return augment(x[:, None], recipe)[:, 0]
+        return augment(x[:, None], cycle)[:, 0]
     if x.ndim == 5:
-        return augment(x.flatten(1, 2), recipe).reshape(x.shape)
-    if recipe.flip:
+        return augment(x.flatten(1, 2), cycle).reshape(x.shape)
+    if cycle.flip:
         x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(-1), x)
-    far = recipe.shift_px
+    far = cycle.shift_px
     if far:
         height, width = x.shape[-2:]
         rows = torch.randint(0, 2 * far + 1, (len(x), 1)) + torch.arange(height)

@@ -139,9 +139,9 @@ def recorded(chosen: Card) -> Data:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DIGITS)
 def test_recipe_gives_an_equally_good_network(name: str) -> None:
-    """Trained anew by the recipe, within three points of the shipped file: rounding differs between machines."""
+    """Trained anew by the cycle, within three points of the shipped file: rounding differs between machines."""
     from seamount.models.training import train
 
     chosen = card(name)
-    model = train(chosen, load(chosen.data, "train"), chosen.recipe)
+    model = train(chosen, load(chosen.data, "train"), chosen.cycle)
     assert accuracy(model, load(chosen.data), chosen) > chosen.accuracy - 0.03

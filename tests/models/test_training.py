@@ -14,7 +14,7 @@ pytest.importorskip("sklearn")
 
 from seamount.compiler.errors import InputError  # noqa: E402
 from seamount.models import train  # noqa: E402
-from seamount.models.card import Card, Recipe  # noqa: E402
+from seamount.models.card import Card, OneCycle  # noqa: E402
 from seamount.models.data.datasets import load  # noqa: E402
 from seamount.models.data.samples import Data  # noqa: E402
 from seamount.models.registry import CARDS, card  # noqa: E402
@@ -42,9 +42,9 @@ def samples(chosen: Card, count: int = 64) -> Data:
 def short(name: str) -> Card:
     """A card, with at most 20 steps."""
     chosen = card(name)
-    window = None if chosen.recipe.window is None else 10
-    recipe = dataclasses.replace(chosen.recipe, window=window)
-    return dataclasses.replace(chosen, steps=min(chosen.steps, 20), recipe=recipe)
+    window = None if chosen.cycle.window is None else 10
+    cycle = dataclasses.replace(chosen.cycle, window=window)
+    return dataclasses.replace(chosen, steps=min(chosen.steps, 20), cycle=cycle)
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -68,8 +68,8 @@ def test_one_epoch_trains(name: str) -> None:
     chosen = short(name)
     data = samples(chosen, 256)
     losses: list[float] = []
-    recipe = dataclasses.replace(chosen.recipe, epochs=1, batch=16)
-    model = fit(chosen, data, recipe, lambda done, total, loss: losses.append(loss))
+    cycle = dataclasses.replace(chosen.cycle, epochs=1, batch=16)
+    model = fit(chosen, data, cycle, lambda done, total, loss: losses.append(loss))
     assert len(losses) == 16 and np.isfinite(losses).all() and not model.training
     if chosen.data.startswith("digits"):
         assert np.mean(losses[-4:]) < np.mean(losses[:4]), "the loss does not fall"
@@ -78,9 +78,9 @@ def test_one_epoch_trains(name: str) -> None:
 def test_training_learns_and_repeats() -> None:
     """Four epochs on digits: far above chance on unseen samples, and bit for bit the same a second time."""
     chosen = card("digits-conv")
-    recipe = dataclasses.replace(chosen.recipe, epochs=4)
+    cycle = dataclasses.replace(chosen.cycle, epochs=4)
     data, unseen = load("digits", "train", limit=600), load("digits", "test")
-    first, second = (fit(chosen, data, recipe) for _ in range(2))
+    first, second = (fit(chosen, data, cycle) for _ in range(2))
     assert accuracy(first, unseen, chosen) > 0.8
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(a, b)
@@ -96,24 +96,24 @@ def test_labels_per_step_are_learned() -> None:
     y = rng.integers(0, 4, (256, 12))
     x = np.eye(4, dtype=np.float32)[y]
     y[rng.random(y.shape) < 0.3] = -1
-    recipe = dataclasses.replace(chosen.recipe, epochs=6, batch=16, window=8)
-    model = fit(chosen, Data(x, y, "sequence", 0.0, 1.0), recipe)
+    cycle = dataclasses.replace(chosen.cycle, epochs=6, batch=16, window=8)
+    model = fit(chosen, Data(x, y, "sequence", 0.0, 1.0), cycle)
     assert accuracy(model, Data(x, y, "sequence", 0.0, 1.0), chosen) > 0.9
 
 
 def test_windows_begin_anywhere() -> None:
-    x, recipe = torch.arange(20).reshape(2, 10), Recipe(1, 1, 1.0, window=4)
-    cuts = [cut(x[..., None], x, recipe) for _ in range(200)]
+    x, cycle = torch.arange(20).reshape(2, 10), OneCycle(1, 1, 1.0, window=4)
+    cuts = [cut(x[..., None], x, cycle) for _ in range(200)]
     assert {int(y[0, 0]) for _, y in cuts} == set(range(7))
     assert all(torch.equal(a[..., 0], y) and y.shape == (2, 4) for a, y in cuts)
-    assert cut(x, x, Recipe(1, 1, 1.0))[0] is x and cut(x, x, dataclasses.replace(recipe, window=10))[0] is x
+    assert cut(x, x, OneCycle(1, 1, 1.0))[0] is x and cut(x, x, dataclasses.replace(cycle, window=10))[0] is x
 
 
 def test_layer_by_layer_is_step_by_step() -> None:
     """A SequentialState gives the same outputs in both orders in evaluation mode."""
     chosen = card("digits-dense")
     torch.manual_seed(0)
-    model = fit(chosen, samples(chosen), dataclasses.replace(chosen.recipe, epochs=1))
+    model = fit(chosen, samples(chosen), dataclasses.replace(chosen.cycle, epochs=1))
     x = torch.from_numpy(samples(chosen).x)
     with torch.no_grad():
         whole, state = unroll(model, x, chosen), None
@@ -135,7 +135,7 @@ def test_augment_moves_and_mirrors_without_wrapping() -> None:
     torch.manual_seed(0)
     image = torch.zeros(1, 1, 5, 5)
     image[0, 0, 0, 4] = 1.0
-    quiet = Recipe(1, 1, 1.0)
+    quiet = OneCycle(1, 1, 1.0)
     assert augment(image, quiet) is image
     many = augment(image.expand(400, 1, 5, 5), dataclasses.replace(quiet, shift_px=1))
     total = many.sum((1, 2, 3))
