@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -186,3 +187,5 @@ def _print(source: Source, artifact: Artifact, compiled: Compiled, summary: dict
         same, total = summary["golden_agreement"]
         out.print(f"golden samples: integer prediction equals the framework's on {same} of {total}")
     out.print(f"artifact: {summary['artifact']}", markup=False, soft_wrap=True)
+    folder = shlex.quote(str(summary["artifact"]))
+    out.print(f"next: seamount run {folder} --data DATA -o RUN; seamount fit {folder}", markup=False, soft_wrap=True)

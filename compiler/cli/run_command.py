@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,8 @@ def run(
             keep_run(
                 output, loaded, ran.counts, ran.readout, samples.x, ran.labels, about, record=record, overwrite=force
             )
+    if data is not None and not quiet:
+        _next(artifact, output)
     if json is not None:
         write_json(json, summary)
     if stopped is not None:
@@ -184,5 +187,20 @@ def _print(artifact: Artifact, counts: EventCounts, summary: dict[str, Any], cos
     )
     for line in cost.lines():
         out.print(line, markup=False, soft_wrap=True)
+    firing = {p.name for p in artifact.program.populations if p.fires}
+    spikes = sum(n for name, n in summary["spikes_per_sample"].items() if name in firing)
+    out.print(f"per sample: {spikes:,.0f} spikes, {summary['synops_per_sample']:,.0f} synaptic operations")
     rate = summary["samples"] / max(summary["seconds"], 1e-9)
     out.print(f"{summary['backend']}: {summary['seconds']:.2f} s, {rate:,.0f} samples/s")
+
+
+def _next(artifact: Path, kept: Path | None) -> None:
+    """What to type after a run."""
+    if kept is not None:
+        out.print(f"run: {kept}", markup=False, soft_wrap=True)
+    words = (
+        f"seamount report {shlex.quote(str(kept))}"
+        if kept is not None
+        else "the same with -o RUN keeps it for a report"
+    )
+    out.print(f"next: {words}; seamount fit {shlex.quote(str(artifact))}", markup=False, soft_wrap=True)
