@@ -8,7 +8,7 @@ from typing import Any
 
 from seamount.compiler.report.costs_section import SHOWN
 from seamount.compiler.report.tables import Cell, Table, Words, count, made
-from seamount.compiler.report.words import joules, plural
+from seamount.compiler.report.words import interval, joules, plural
 
 Tree = Mapping[str, Any]
 MANY_CORES = 256
@@ -35,8 +35,7 @@ def bounds(value: Tree) -> str:
         return "unknown"
     if value["high"] is None:
         return f"at least {joules(value['low'])}" if value["low"] > 0 else "unknown"
-    low, high = joules(value["low"]), joules(value["high"])
-    return low if low == high else f"{low} to {high}"
+    return interval(joules(value["low"]), joules(value["high"]))
 
 
 def line_table(key: str, caption: str, lines: list[Tree], costs: Coefficients) -> Table:

@@ -11,7 +11,7 @@ from seamount.compiler.cli.report_command import rendered
 from seamount.compiler.report.gather import gather
 from tests.browser import Page, browser
 from tests.program_samples import small_program
-from tests.report.test_report import hostile_report, run_of
+from tests.report.test_report import hostile_report, priced_report, run_of
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +109,26 @@ def test_hostile_names_run_nothing(page: Page, tmp_path: Path) -> None:
     assert page.value("document.querySelector('h1').textContent").startswith('"><script>alert(1)')
     assert page.value("document.scripts.length") == 1 and page.value("document.images.length") == 0
     assert page.value("document.documentElement.scrollWidth") == 390 and is_quiet(page, file)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_energies_lead_to_what_they_are_made_of(page: Page, tmp_path: Path, scripts: bool) -> None:
+    """Two clicks: to the lines, which open for it, and to the cost with its source."""
+    file = tmp_path / "priced.html"
+    file.write_text(rendered(priced_report(), "html"), encoding="utf-8")
+    page.requests.clear()
+    page.open(file, scripts=scripts)
+    assert page.value("document.documentElement.scrollWidth") == 1280
+    page.value("document.querySelector('#table-totals-45nm td a').click()")
+    there = "document.querySelector(':target').getBoundingClientRect()"
+    wait = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    if scripts:
+        page.value(wait)
+    assert page.value("location.hash") == "#table-lines-45nm" and page.value(f"{there}.height") > 50
+    page.value("document.querySelector(':target td.n a').click()")
+    if scripts:
+        page.value(wait)
+    assert page.value("location.hash").startswith("#cost-45nm-") and page.value(f"{there}.height") > 10
+    assert "Horowitz" in page.value("document.querySelector(':target').closest('tr').innerText")
+    assert {url.partition("#")[0] for url in page.requests} == {file.resolve().as_uri()} and page.logged == []
+    page.call("Emulation.setScriptExecutionDisabled", value=False)
