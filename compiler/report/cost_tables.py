@@ -8,7 +8,7 @@ from typing import Any
 
 from seamount.compiler.report.costs_section import SHOWN
 from seamount.compiler.report.tables import Cell, Table, Words, count, made
-from seamount.compiler.report.words import interval, joules, plural
+from seamount.compiler.report.words import bounds, plural, set_key
 
 Tree = Mapping[str, Any]
 MANY_CORES = 256
@@ -27,15 +27,6 @@ class Coefficients:
         known = tuple(str(cost[m]) for m in members)
         self.found.setdefault(known, cost)
         return f"cost-{self.key}-{list(self.found).index(known)}"
-
-
-def bounds(value: Tree) -> str:
-    """An estimate of pJ as text."""
-    if value["unknown"]:
-        return "unknown"
-    if value["high"] is None:
-        return f"at least {joules(value['low'])}" if value["low"] > 0 else "unknown"
-    return interval(joules(value["low"]), joules(value["high"]))
 
 
 def line_table(key: str, caption: str, lines: list[Tree], costs: Coefficients) -> Table:
@@ -143,26 +134,14 @@ def _conditions(cost: Tree) -> str:
 
 def layer_table(key: str, tree: Tree) -> Table:
     """Dynamic energy summed up by layer."""
-    layers: dict[str, list[Tree]] = {}
-    for line in tree["lines"]:
-        layers.setdefault(line["where"], []).append(line["energy_pj"])
-    rows = [(where, _sum(parts)) for where, parts in layers.items()]
     return made(
         f"layers-{key}", f"Dynamic energy by layer, {tree['set']}",
         (
             ("layer", "population or projection", lambda r: r[0]),
             ("#energy", "per inference", lambda r: _energy(r[1], f"table-lines-{key}")),
         ),
-        rows,
+        list(tree["places_pj"].items()),
     )  # fmt: skip
-
-
-def _sum(parts: list[Tree]) -> Tree:
-    """Sum of estimates; unknown where all are, without upper end where one has none."""
-    known = [p for p in parts if not p["unknown"]]
-    open_ = len(known) < len(parts) or any(p["high"] is None for p in known)
-    high = None if open_ else sum(p["high"] for p in known)
-    return {"low": sum(p["low"] for p in known), "high": high, "unknown": not known, "missing": []}
 
 
 def _in_full(name: str, sources: Mapping[str, str]) -> str:
@@ -217,7 +196,7 @@ def cost_tables(energy: Tree | None, mapping: Tree | None) -> list[Table]:
 
 def set_tables(tree: Tree) -> dict[str, Any]:
     """The tables of one cost set."""
-    key = "".join(c if c.isalnum() or c == "-" else "-" for c in tree["set"])
+    key = set_key(tree["set"])
     costs = Coefficients(key)
     static = [] if tree["static"] is None else [tree["static"]]
     lines = line_table(f"lines-{key}", "The spiking network, line by line", [*tree["lines"], *static], costs)

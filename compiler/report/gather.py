@@ -7,13 +7,12 @@ from typing import Any
 
 from seamount.compiler.program.ranges import Ranges, analyse
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
-from seamount.compiler.report.cost_tables import bounds
 from seamount.compiler.report.layer_rows import population_rows, projection_rows
 from seamount.compiler.report.model import Headline, PopulationRow, Remark, Report, Rung
 from seamount.compiler.report.recorded_samples import neurons_named, neurons_to_show, recorded_samples
 from seamount.compiler.report.remarks import remarks
 from seamount.compiler.report.run_folder import Run
-from seamount.compiler.report.words import percent, plural, signed
+from seamount.compiler.report.words import bounds, percent, plural, signed
 
 
 def gather(

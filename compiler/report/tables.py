@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seamount.compiler.report.model import PopulationRow, ProjectionRow, Report, Rung, Sample
-from seamount.compiler.report.words import percent, times
+from seamount.compiler.report.words import bounds, percent, set_key, times
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,28 @@ def agreement_table(report: Report) -> Table:
 
 
 def population_table(report: Report) -> Table:
-    return made("populations", "Inputs and populations", _POPULATIONS, report.populations)
+    fields = (*_POPULATIONS, *_energy(report))
+    return made("populations", "Inputs and populations", fields, report.populations)
 
 
 def projection_table(report: Report) -> Table:
-    return made("projections", "Projections: the synapses between populations", _PROJECTIONS, report.projections)
+    fields = (*_PROJECTIONS, *_energy(report))
+    return made("projections", "Projections: the synapses between populations", fields, report.projections)
+
+
+def _energy(report: Report) -> tuple[_Field, ...]:
+    """A column of dynamic energy by the first set that prices something; none where no set does."""
+    sets = () if report.energy is None else report.energy["sets"]
+    chosen = next((s for s in sets if not s["dynamic_pj"]["unknown"]), None)
+    if chosen is None:
+        return ()
+    lines = f"table-layers-{set_key(chosen['set'])}"
+
+    def cell(row: PopulationRow | ProjectionRow) -> Words:
+        value = chosen["places_pj"].get(row.name)
+        return None if value is None else Cell(bounds(value), value["low"], href=lines)
+
+    return ((f"#energy, {chosen['set']}", "dynamic, per inference; leads to its lines", cell),)
 
 
 def activity_table(report: Report) -> Table:

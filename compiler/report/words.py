@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 MINUS = "\N{MINUS SIGN}"
 _PREFIXES = ((1e12, "J"), (1e9, "mJ"), (1e6, "µJ"), (1e3, "nJ"), (1.0, "pJ"), (1e-3, "fJ"))
 """Picojoules of each unit, largest first."""
@@ -39,6 +42,20 @@ def joules(picojoules: float) -> str:
         return "0 J"
     size, unit = next((p for p in _PREFIXES if abs(picojoules) >= p[0]), _PREFIXES[-1])
     return f"{picojoules / size:.3g} {unit}" if abs(picojoules / size) < 1000 else f"{picojoules / size:,.0f} {unit}"
+
+
+def bounds(value: Mapping[str, Any]) -> str:
+    """An estimate in pJ, as its tree in JSON: both ends, or what is known of it."""
+    if value["unknown"]:
+        return "unknown"
+    if value["high"] is None:
+        return f"at least {joules(value['low'])}" if value["low"] > 0 else "unknown"
+    return interval(joules(value["low"]), joules(value["high"]))
+
+
+def set_key(name: str) -> str:
+    """The name of a cost set as part of an anchor."""
+    return "".join(c if c.isalnum() or c == "-" else "-" for c in name)
 
 
 def interval(low: str, high: str) -> str:

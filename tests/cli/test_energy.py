@@ -151,15 +151,15 @@ def test_refusals(place: Path, tmp_path: Path) -> None:
 def test_a_network_too_large_for_one_chip_is_priced_without_a_placement(place: Path) -> None:
     from dataclasses import replace
 
-    from seamount.compiler.cli.energy_command import _placed
+    from seamount.compiler.cli.energy_command import placed
     from seamount.compiler.report.run_folder import load_run
 
     run = load_run(place / "run")
     manifest = {**run.artifact.manifest, "target": {"chip": "loihi1"}}
-    placement, remark = _placed(replace(run.artifact, manifest=manifest), run.counts, None)
+    placement, remark = placed(replace(run.artifact, manifest=manifest), run.counts, None)
     assert placement is None and remark.startswith("not placed, it does not fit one chip of loihi1: input 'input'")
     manifest["target"] = {"chip": "mine"}
-    placement, remark = _placed(replace(run.artifact, manifest=manifest), run.counts, None)
+    placement, remark = placed(replace(run.artifact, manifest=manifest), run.counts, None)
     assert placement is None and remark == "not placed: no shipped target is named mine"
 
 

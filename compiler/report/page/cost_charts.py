@@ -7,7 +7,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from seamount.compiler.report.cost_tables import bounds
 from seamount.compiler.report.costs_section import shares
 from seamount.compiler.report.page.charts import WIDE, level
 from seamount.compiler.report.page.svg import (
@@ -23,7 +22,7 @@ from seamount.compiler.report.page.svg import (
     text,
     ticks,
 )
-from seamount.compiler.report.words import joules, percent, plural
+from seamount.compiler.report.words import bounds, joules, percent, plural
 
 Tree = Mapping[str, Any]
 MANY_TILES = 1024
