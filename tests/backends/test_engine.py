@@ -59,7 +59,8 @@ KERNELS = {
 def test_equal_on_100_random_programs_through_every_kernel():
     seen = Counter()
 
-    @settings(max_examples=100, deadline=None, database=None, suppress_health_check=QUIET)
+    # Derandomized, so that the same programs, which reach every kernel, are drawn each time.
+    @settings(max_examples=100, deadline=None, database=None, derandomize=True, suppress_health_check=QUIET)
     @given(cases(), st.sampled_from([1, 2]))
     def check(case, threads):
         compare(case, threads=threads)

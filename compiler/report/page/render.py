@@ -48,7 +48,7 @@ def as_html(report: Report) -> str:
 
 def as_markdown(report: Report) -> str:
     """The tables and remarks, for a README, an issue or a paper's supplement."""
-    template = _environment(autoescape=False).get_template("report.md")
+    template = _environment(autoescape=False).get_template("report.md.jinja")
     return template.render(report=report, tables=(*t.main_tables(report), *cost_tables(report.energy, report.mapping)))
 
 
