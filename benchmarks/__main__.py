@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
     _build(options)
     rounds, begin = max(LEAST_ROUNDS, options.rounds), time.monotonic()
     machine = describe()
-    settings = {"threads": options.threads, "rounds": rounds, "revision": machine["revision"]}
+    settings = _settings(options, rounds, machine["revision"])
     probes = _probes(options.threads)
     _say(f"int8 {probes['int8_ops_per_s'] / 1e9:.0f} Gop/s, copy {probes['bytes_per_s'] / 1e9:.1f} GB/s")
     records = []
@@ -124,12 +124,20 @@ def _row(point: Point, options: argparse.Namespace, rounds: int, probes: dict[st
     return record
 
 
+def _settings(options: argparse.Namespace, rounds: int, revision: str) -> dict[str, Any]:
+    """What a row depends on beside its case, T and batch; a row of other settings is measured again."""
+    return {
+        "threads": options.threads, "rounds": rounds, "revision": revision,
+        "implementations": sorted(set(options.implementations)), "lava": not options.no_lava,
+    }  # fmt: skip
+
+
 def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     """A row measured before with these settings."""
     if not path.exists():
         return None
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record if record["settings"] == settings else None
+    return record if record.get("settings") == settings else None
 
 
 def _probes(threads: int) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from benchmarks.data import samples
 from benchmarks.neurons import spikingjelly
 from benchmarks.train import Report, train
 from seamount.backends.registry import load_backend, load_target
-from seamount.compiler.artifact import save_artifact
+from seamount.compiler.artifact import load_artifact, save_artifact
 from seamount.compiler.cli.sources import load_source
 from seamount.compiler.driver import compile_graph
+from seamount.compiler.errors import InputError
 from seamount.frontends import save
 
 GOLDEN, CALIBRATION, EVALUATED = 2, 32, 64
@@ -26,7 +27,7 @@ GOLDEN, CALIBRATION, EVALUATED = 2, 32, 64
 
 def build(case: Case, report: Report, threads: int) -> dict[str, Any]:
     """Train, save, compile and test a network, unless that was done; returns its card."""
-    if case.card.exists():
+    if case.card.exists() and _usable(case):
         card: dict[str, Any] = json.loads(case.card.read_text(encoding="utf-8"))
         return card
     case.folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,15 @@ def build(case: Case, report: Report, threads: int) -> dict[str, Any]:
     beside.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     beside.replace(case.card)
     return card
+
+
+def _usable(case: Case) -> bool:
+    """Whether this version of Seamount reads the artifact; one of an older version is compiled again, not trained."""
+    try:
+        load_artifact(case.artifact)
+    except InputError:
+        return False
+    return True
 
 
 def compile_case(case: Case) -> None:
