@@ -56,10 +56,13 @@ KERNELS = {
 }  # fmt: skip
 
 
+RARE = {"plain", "groups"}
+"""Kernels that a random program seldom takes; the programs compared with Lava take them, and so do the slow 500."""
+
+
 def test_equal_on_100_random_programs_through_every_kernel():
     seen = Counter()
 
-    # Derandomized, so that the same programs, which reach every kernel, are drawn each time.
     @settings(max_examples=100, deadline=None, database=None, derandomize=True, suppress_health_check=QUIET)
     @given(cases(), st.sampled_from([1, 2]))
     def check(case, threads):
@@ -67,7 +70,12 @@ def test_equal_on_100_random_programs_through_every_kernel():
         seen.update(set(paths(case[0])))
 
     check()
-    assert seen.keys() == KERNELS, KERNELS ^ seen.keys()
+    assert seen.keys() >= KERNELS - RARE, KERNELS - seen.keys()
+
+
+def test_the_programs_compared_with_lava_take_the_rare_kernels():
+    taken = {path for row in ROWS for case in draw(ROWS[row], 2, row) for path in paths(case[0])}
+    assert taken >= RARE
 
 
 @pytest.mark.parametrize("feature", sorted(FEATURES))
