@@ -14,14 +14,15 @@ from seamount.compiler.artifact import load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.console import out, table, write_json
 from seamount.compiler.errors import CheckFailed, Problem
+from seamount.compiler.program.certain import prove
 from seamount.compiler.program.program import Program
 from seamount.compiler.program.ranges import (
+    CERTAIN,
     LIMITS,
     PROVEN,
     WITNESSED,
     PopulationRange,
     Ranges,
-    analyse,
     exact_in_float32,
 )
 from seamount.compiler.program.remedies import Remedy, remedies
@@ -46,7 +47,7 @@ def ranges(
     """Prove for all inputs that no register overflows, or say which neurons can, and the smallest change against it."""
     program = load_artifact(artifact).program
     check_program(program)
-    found = analyse(program, steps)
+    found = prove(program, steps)
     mends = {name: remedies(program, found, name) for name in found.populations}
     seen = _witnesses(program, found) if witness else {}
     if not quiet:
@@ -73,7 +74,9 @@ def _open(found: Ranges) -> list[tuple[str, str]]:
 
 
 def _verdict(p: PopulationRange, register: str, seen: Witnesses) -> str:
-    return WITNESSED if (p.name, register) in seen else p.verdict(register)
+    """A find is news only of a register that was not certain to overflow."""
+    verdict = p.verdict(register)
+    return WITNESSED if verdict != CERTAIN and (p.name, register) in seen else verdict
 
 
 # as text
@@ -84,7 +87,7 @@ def _show(program: Program, found: Ranges, mends: Remedies, seen: Witnesses, sea
     columns = ("population", "register", "verdict", "remedy", "takes values", "would need", "limit")
     table(f"ranges, all messages, samples of {length}", columns, _rows(found, mends, seen), left=4)
     for name, register in _open(found):
-        for line in _explained(program, found.populations[name], register, mends[name], seen, searched):
+        for line in _explained(program, found, (name, register), mends[name], seen, searched):
             out.print(line, markup=False, soft_wrap=True)
         out.print()
     quiet = [
@@ -97,11 +100,16 @@ def _show(program: Program, found: Ranges, mends: Remedies, seen: Witnesses, sea
     inexact = [name for name, exact in exact_in_float32(program, found).items() if not exact]
     text = f"all but {', '.join(inexact)}" if inexact else "all projections"
     out.print(f"sums exact in float32: {text}", markup=False, soft_wrap=True)
-    left = len(_open(found))
-    out.print(
-        "proven: no register can overflow" if found.proven else f"not proven: {left} register{'s' * (left > 1)}",
-        markup=False,
-    )
+    out.print(_conclusion(found), markup=False)
+
+
+def _conclusion(found: Ranges) -> str:
+    left = _open(found)
+    if not left:
+        return "proven: no register can overflow"
+    certain = sum(found.populations[name].verdict(register) == CERTAIN for name, register in left)
+    text = f"not proven: {len(left)} register{'s' * (len(left) > 1)}"
+    return f"{text}, {certain} of them certain to overflow" if certain else text
 
 
 def _rows(found: Ranges, mends: Remedies, seen: Witnesses) -> Iterable[tuple[object, ...]]:
@@ -114,22 +122,27 @@ def _rows(found: Ranges, mends: Remedies, seen: Witnesses) -> Iterable[tuple[obj
 
 
 def _explained(
-    program: Program, p: PopulationRange, register: str, mends: tuple[Remedy, ...], seen: Witnesses, searched: bool
+    program: Program, found: Ranges, at: tuple[str, str], mends: tuple[Remedy, ...], seen: Witnesses, searched: bool
 ) -> Iterable[str]:
     """What can happen to one register, where, and what helps."""
+    p, register = found.populations[at[0]], at[1]
     way = "wrap" if register == "u" else "saturate"
-    over = p.overflows(register)
+    over, certain = p.overflows(register), p.certain(register)
     low, high = LIMITS[register]
     yield f"'{p.name}' {register} may {way} in {int(over.sum())} of {over.size} neurons; it holds {low} .. {high}"
     wanted = p.demand(register)
     for i in p.worst(register):
         place = _index(program, p.name, i)
-        yield f"  neuron {place}: {int(wanted.low[i])} .. {int(wanted.high[i])}"
-    witness = seen.get((p.name, register))
+        when = f"; {way}s in step {p.since[register][i]} whatever arrives" if certain[i] else ""
+        yield f"  neuron {place}: {int(wanted.low[i])} .. {int(wanted.high[i])}{when}"
+    if certain.any():
+        n, length = int(certain.sum()), found.steps or program.steps
+        yield f"  certain for {n} neuron{'s' * (n > 1)} in every sample of {length} step{'s' * (length > 1)}"
+    witness = seen.get(at)
     if witness is not None:
         place = _index(program, p.name, witness.neuron)
         yield f"  witnessed: neuron {place} reaches {witness.value} in step {witness.step} of a sample"
-    elif searched:
+    elif searched and not certain.any():
         yield "  no witness found; that does not prove that there is none"
     for remedy in mends:
         yield f"  proven after: {remedy.text}"
@@ -148,8 +161,9 @@ def _problems(program: Program, found: Ranges, mends: Remedies, seen: Witnesses)
         p = found.populations[name]
         low, high = p.demand(register).ends
         remedy = "; or ".join(m.text for m in mends[name])
-        is_ = "overflows" if (name, register) in seen else "may overflow"
-        text = f"{register} {is_}: it would have to hold {low} .. {high}"
+        certain = p.verdict(register) == CERTAIN
+        how = "overflows in every sample" if certain else "overflows" if (name, register) in seen else "may overflow"
+        text = f"{register} {how}: it would have to hold {low} .. {high}"
         problems.append(Problem(f"population '{name}'", text, remedy, "{} .. {}".format(*LIMITS[register])))
     return problems
 
@@ -162,7 +176,7 @@ def _tree(program: Program, found: Ranges, mends: Remedies, seen: Witnesses) -> 
     for p in found.populations.values():
         registers = {}
         for register in "auv":
-            over = p.overflows(register)
+            over, certain = p.overflows(register), p.certain(register)
             registers[register] = {
                 "verdict": _verdict(p, register, seen),
                 "values": p.held(register).ends,
@@ -170,6 +184,7 @@ def _tree(program: Program, found: Ranges, mends: Remedies, seen: Witnesses) -> 
                 "limit": LIMITS[register],
                 "neurons": int(over.sum()),
                 "worst": p.worst(register),
+                "certain": [{"neuron": int(i), "step": int(p.since[register][i])} for i in np.flatnonzero(certain)],
             }
         populations[p.name] = {
             "registers": registers,

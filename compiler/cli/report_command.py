@@ -13,7 +13,7 @@ from seamount.compiler.cli.console import out, progress, write_text
 from seamount.compiler.cli.energy_brief import COMPARED, chip_of
 from seamount.compiler.cli.energy_command import Sets, SystemName, placed
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.program.ranges import analyse
+from seamount.compiler.program.certain import prove
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report.assessment import assess
 from seamount.compiler.report.costs_section import Tree, energy_tree, mapping_tree
@@ -50,7 +50,7 @@ def report(
     loaded = load_run(run)
     check_program(loaded.artifact.program)
     with progress("range proof", quiet):
-        ranges = analyse(loaded.artifact.program)
+        ranges = prove(loaded.artifact.program)
     energy, mapping, remark = costs_of_run(loaded, sets, system)
     made = gather(loaded, neuron or (), ranges, energy, mapping, remark)
     write_text(place, rendered(made, chosen))

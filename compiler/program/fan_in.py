@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.program.bounds import message_range
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, Shape, Sparse, as_chw
 
 Wide = NDArray[np.int64]
@@ -76,8 +77,8 @@ def arrival(program: Program, target: str, sent: Sent) -> Interval:
     low, high = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for q in program.into(target):
         sums = partial_sums(program, q, sent[q.source])
-        low += _shift(sums.low, q.weight_exp)
-        high += _shift(sums.high, q.weight_exp)
+        low += shift(sums.low, q.weight_exp)
+        high += shift(sums.high, q.weight_exp)
     return Interval(low, high)
 
 
@@ -85,13 +86,14 @@ def sent_by_ports(program: Program) -> dict[str, Interval]:
     """Messages of every input port; 0 is included, because before a sample and after a delay nothing arrives."""
     out = {}
     for port in program.inputs:
-        low, high = (min(port.low, 0), max(port.high, 0)) if port.graded else (0, 1)
+        low, high = message_range(program, port.name)
         size = int(np.prod(port.shape, dtype=np.int64))
         out[port.name] = Interval(np.full(size, low, np.int64), np.full(size, high, np.int64))
     return out
 
 
-def _shift(x: Wide, exponent: int) -> Wide:
+def shift(x: Wide, exponent: int) -> Wide:
+    """x * 2**exponent, rounded down."""
     return x << exponent if exponent >= 0 else x >> -exponent
 
 

@@ -10,7 +10,7 @@ Runs on Python 3.10 with numpy alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,10 @@ from seamount.compiler.program.reach import HALF, Neurons, Reach, reach
 
 Mask = NDArray[np.bool_]
 
-PROVEN, POSSIBLE, WITNESSED = "proven", "possible", "witnessed"
-"""Verdicts: cannot overflow; the bound allows it; messages are known that do it."""
+PROVEN, POSSIBLE, WITNESSED, CERTAIN = "proven", "possible", "witnessed", "certain"
+"""Verdicts: cannot overflow; the bound allows it; messages are known that do it; all messages do it."""
+AVOIDABLE = -1
+"""In place of a step: no overflow is known that happens whatever the messages are."""
 FLOAT32_EXACT = 2**24
 """Integers up to here, and sums of integers that stay within, are exact in float32."""
 VISITS = 32
@@ -33,21 +35,32 @@ LIMITS = {"a": (1 - 2**25, 2**25 - 1), "u": (1 - HALF, HALF), "v": (-V_MAX, V_MA
 
 @dataclass(frozen=True, eq=False)
 class PopulationRange:
-    """Ranges of one population, per neuron (flattened). fires: neurons that may fire."""
+    """Ranges of one population, per neuron (flattened). fires: neurons that may fire.
+
+    since: register -> the first local step in which each neuron overflows in every sample, or AVOIDABLE; empty where
+    nobody looked (compiler/program/certain.py).
+    """
 
     name: str
     a: Interval
     reach: Reach
     fires: Mask
+    since: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def overflows(self, register: str) -> Mask:
         """Neurons that are not proven free of overflow in register u or v; a is bounded by the verifier."""
         masks = {"u": self.reach.wraps, "v": self.reach.saturates}
         return masks[register]() if register in masks else np.zeros(self.fires.shape, np.bool_)
 
+    def certain(self, register: str) -> Mask:
+        """Neurons whose register overflows in every sample, whatever the messages are."""
+        return self.since[register] != AVOIDABLE if register in self.since else np.zeros(self.fires.shape, np.bool_)
+
     def verdict(self, register: str) -> str:
-        """PROVEN or POSSIBLE."""
-        return POSSIBLE if self.overflows(register).any() else PROVEN
+        """PROVEN, POSSIBLE or CERTAIN."""
+        if not self.overflows(register).any():
+            return PROVEN
+        return CERTAIN if self.certain(register).any() else POSSIBLE
 
     @property
     def proven(self) -> bool:
@@ -68,9 +81,9 @@ class PopulationRange:
         return np.maximum(low - wanted.low, wanted.high - high)
 
     def worst(self, register: str, count: int = 3) -> tuple[int, ...]:
-        """At most `count` neurons (flat indices) that may overflow, those furthest out first."""
+        """At most `count` neurons (flat indices) that may overflow: the certain ones first, then those furthest out."""
         chosen = np.flatnonzero(self.overflows(register))
-        order = np.argsort(-self.excess(register)[chosen], kind="stable")
+        order = np.lexsort((-self.excess(register)[chosen], ~self.certain(register)[chosen]))
         return tuple(int(i) for i in chosen[order[:count]])
 
 

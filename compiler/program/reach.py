@@ -18,7 +18,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.program.fan_in import Interval, Wide
+from seamount.compiler.program.fan_in import Interval, Wide, shift
 from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX, VTH_SHIFT, Population
 
 HALF = U_SPAN // 2
@@ -52,7 +52,7 @@ class Neurons:
             kept_u=DECAY_ONE - 1 - flat(p.du),
             kept_v=DECAY_ONE - flat(p.dv),
             threshold=flat(threshold),
-            bias=_shift(flat(p.bias_mant), p.bias_exp),
+            bias=shift(flat(p.bias_mant), p.bias_exp),
             v_init=flat(p.v_init),
             v_min=p.v_min,
             subtract=p.reset_by if p.reset == "subtract" else None,
@@ -108,10 +108,11 @@ def reach(n: Neurons, a: Interval, steps: int | None = None) -> Reach:
     wraps = (free.high > HALF) | (free.low <= -HALF)
     u = free
     if wraps.any():
-        u = _settle(lambda u: wrapped(u_before(n, u, a)), cleared, _leap_wrapped(wraps), _widest_u(n, a))
+        turned = _settle(lambda u: wrapped(u_before(n, u, a)), cleared, _leap_wrapped(wraps), _widest_u(n, a))
+        u = Interval(np.where(wraps, turned.low, free.low), np.where(wraps, turned.high, free.high))
     after_u = wrapped(u_before(n, u, a))
     v = _settle(lambda v: after_reset(n, v_before(n, v, after_u)), started, _leap_v(n, after_u), _widest_v(n))
-    return _one_step(n, a, free, u, v)
+    return one_step(n, a, free, u, v)
 
 
 def steps_of(n: Neurons, a: Interval) -> Iterator[Reach]:
@@ -119,7 +120,7 @@ def steps_of(n: Neurons, a: Interval) -> Iterator[Reach]:
     free = u = Interval.at(np.zeros_like(n.bias))
     v = Interval.at(n.v_init)
     while True:
-        now = _one_step(n, a, free, u, v)
+        now = one_step(n, a, free, u, v)
         yield now
         free, u, v = now.u_free, now.u, now.v
 
@@ -135,7 +136,8 @@ def _reach_within(n: Neurons, a: Interval, steps: int) -> Reach:
     return result
 
 
-def _one_step(n: Neurons, a: Interval, free: Interval, u: Interval, v: Interval) -> Reach:
+def one_step(n: Neurons, a: Interval, free: Interval, u: Interval, v: Interval) -> Reach:
+    """The step on intervals; free: u as if it had never wrapped."""
     before_u = u_before(n, u, a)
     after_u = wrapped(before_u)
     before_v = v_before(n, v, after_u)
@@ -288,7 +290,3 @@ def _widest_v(n: Neurons) -> Interval:
     """Everything the register can hold; a reset by subtraction starts above 0 and stays inside."""
     full = np.full_like(n.bias, V_MAX)
     return Interval(-full, full)
-
-
-def _shift(x: Wide, exponent: int) -> Wide:
-    return x << exponent if exponent >= 0 else x >> -exponent

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seamount.compiler.program.ranges import Ranges, analyse
+from seamount.compiler.program.certain import prove
+from seamount.compiler.program.ranges import Ranges
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
 from seamount.compiler.report.layer_rows import population_rows, projection_rows
 from seamount.compiler.report.model import Headline, PopulationRow, Remark, Report, Rung
@@ -32,7 +33,7 @@ def gather(
     """
     program = run.artifact.program
     chosen = neurons_named(program, neurons) if neurons else neurons_to_show(run)
-    populations = population_rows(run, ranges or analyse(program))
+    populations = population_rows(run, ranges or prove(program))
     projections, forms = projection_rows(run), rungs(run)
     remedy = "'seamount fit ARTIFACT' names every limit with remedies; --system places it on several chips"
     unplaced = [Remark("warning", "cores", placing, remedy)] if mapping is None and placing else []

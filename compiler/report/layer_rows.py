@@ -39,14 +39,14 @@ def _row(run: Run, p: Population, proof: PopulationRange) -> PopulationRow:
 
 
 def _verdict(proof: PopulationRange) -> str:
-    """In few words; the proof covers all inputs and samples of any length."""
+    """In few words; the proof covers all inputs and samples of any length, certain is said of the program's own."""
     if proof.proven:
         return "proven: none"
     found = []
-    for register, what in (("u", "could wrap"), ("v", "could saturate")):
-        n = int(proof.overflows(register).sum())
+    for register, way in (("u", "wrap"), ("v", "saturate")):
+        n, always = int(proof.overflows(register).sum()), int(proof.certain(register).sum())
         if n:
-            found.append(f"{register} of {n:,} neurons {what}")
+            found.append(f"{register} of {n:,} neurons could {way}" + (f" (of {always:,} always)" if always else ""))
     return "not proven: " + ", ".join(found)
 
 

@@ -92,7 +92,7 @@ class _Hunt:
         self.program = _leading_to(program, population)
         self.p = program.population(population)
         self.rng = np.random.default_rng(seed)
-        self.needed = self._steps_needed(ranges)
+        self.needed = max(self._steps_needed(ranges), self._certain_after(ranges))
         self.values = sum(p.size for p in self.program.populations) + sum(_size(i.shape) for i in self.program.inputs)
         self.longest = max(1, min(LONGEST, ranges.steps or LONGEST, ELEMENTS // self.values))
         self.steps = min(max(2 * self.needed, self.needed + self.program.depth + 2), self.longest)
@@ -112,6 +112,11 @@ class _Hunt:
             if (now.wraps() if self.register == "u" else now.saturates()).any():
                 return step + 1
         return LONGEST
+
+    def _certain_after(self, ranges: Ranges) -> int:
+        """Steps after which any messages are a witness; 0 where there are no such."""
+        since = ranges.populations[self.population].since
+        return int(since[self.register][self.neuron]) + 1 if self.register in since else 0
 
     def search(self, run: Run, rounds: int) -> Witness | None:
         """The first sequence that overflows in `run`; each round changes the best of the one before."""

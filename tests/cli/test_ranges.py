@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 
 from seamount.backends.simulator.reference import ReferenceSimulator
-from seamount.compiler.artifact import load_artifact
-from seamount.compiler.program.program import V_MAX
+from seamount.compiler.artifact import Vectors, load_artifact, save_artifact
+from seamount.compiler.program.program import V_MAX, Dense
 from seamount.compiler.program.ranges import analyse
 from seamount.models.card import WEIGHTS
 from tests.cli.running import call, plain
+from tests.test_artifact import small_artifact
 
 pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")
 
@@ -107,3 +109,42 @@ def test_require_proven(compiled: dict[str, Path]) -> None:
 def test_no_artifact(tmp_path: Path) -> None:
     ran = call(["ranges", str(tmp_path / "none")])
     assert ran.code == 2 and "remedy" in plain(ran.err)
+
+
+# a network that overflows whatever arrives
+
+
+@pytest.fixture
+def driven(tmp_path: Path) -> Path:
+    """Readout 0 saturates on its bias alone, readout 1 only with the help of spikes."""
+    made = small_artifact()
+    hidden, reader = made.program.populations
+    loud = replace(reader, bias_mant=np.array([4095, 0], np.int32), bias_exp=7)
+    first, second = made.program.projections
+    second = replace(second, weight_exp=7, connection=Dense(np.array([[0, 0], [254, 254]], np.int32)))
+    program = replace(made.program, populations=(hidden, loud), projections=(first, second), steps=20)
+    save_artifact(replace(made, program=program, vectors=Vectors({}, {}, {})), tmp_path / "driven")
+    return tmp_path / "driven"
+
+
+def test_certain_overflow_in_words_and_json(driven: Path, golden: Any, tmp_path: Path) -> None:
+    ran = call(["ranges", str(driven), "--json", str(tmp_path / "ranges.json")])
+    assert ran.code == 0, ran.err
+    golden(plain(ran.out), "cli/ranges_certain.txt")
+    v = json.loads((tmp_path / "ranges.json").read_text())["populations"]["reader"]["registers"]["v"]
+    assert (v["verdict"], v["certain"], v["neurons"]) == ("certain", [{"neuron": 0, "step": 16}], 2)
+
+
+def test_certain_is_refused_by_require_proven(driven: Path) -> None:
+    ran = call(["ranges", str(driven), "--require-proven", "--quiet"])
+    assert ran.code == 1 and "v overflows in every sample: it would have to hold" in plain(ran.err)
+    ran = call(["ranges", str(driven), "--require-proven", "--quiet", "--steps", "16"])
+    assert ran.code == 1 and "v may overflow" in plain(ran.err)
+
+
+def test_a_certain_overflow_is_witnessed_as_well(driven: Path, tmp_path: Path) -> None:
+    ran = call(["ranges", str(driven), "--witness", "--json", str(tmp_path / "ranges.json")])
+    tree = json.loads((tmp_path / "ranges.json").read_text())
+    assert tree["populations"]["reader"]["registers"]["v"]["verdict"] == "certain"
+    (witness,) = tree["witnesses"]
+    assert (witness["neuron"], witness["step"]) == (0, 16) and "witnessed: neuron [0]" in plain(ran.out)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from seamount.backends.simulator import reference
 from seamount.backends.simulator.reference import ReferenceSimulator
+from seamount.compiler.program.bounds import arrival_bound, current_bound, sum_bound
 from seamount.compiler.program.fan_in import Interval, arrival, partial_sums, sent_by_ports
 from seamount.compiler.program.program import (
     V_MAX,
@@ -223,6 +224,21 @@ def test_sums_equal_those_over_all_synapses(program, seed):
         sent = Interval(-rng.integers(0, 3, size), rng.integers(0, 3, size))
         found = partial_sums(program, q, sent)
         assert found.same(brute_sums(program, q, sent)).all()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(programs())
+def test_no_range_is_wider_than_the_bounds_of_the_weights(program):
+    """So whatever the engines' bounds (bounds.py) license, the proof licenses too."""
+    found = analyse(program)
+    for q in program.projections:
+        sums, bound = partial_sums(program, q, found.sent[q.source]), sum_bound(program, q)
+        assert sums.inside(Interval(bound.low, bound.high)).all()
+    for p in program.populations:
+        before, after = current_bound(p, arrival_bound(program, p.name))
+        reach = found.populations[p.name].reach
+        assert reach.u_before.inside(Interval(-before, before)).all()
+        assert reach.u.inside(Interval(-after, after)).all()
 
 
 def test_borders_of_a_convolution_count():
