@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,8 @@ from seamount.backends.engine.extremes import is_exact
 from seamount.backends.engine.network import pack, place_values, run_samples
 from seamount.backends.engine.plan import Plan, plan
 from seamount.backends.engine.tables import Answers, Tables, Work, aligned
+from seamount.backends.simulator.threads import threads_at_hand
 from seamount.backends.simulator.vectorized import VectorizedSimulator
-from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, join_counts, readout_shape
 from seamount.compiler.program.program import InputPort, Program, Readout
 from seamount.compiler.program.verify import check
@@ -66,7 +65,7 @@ class CpuEngine:
         prepared = planned(program)
         samples, steps = check_request(program, messages, record)
         job = _Job(prepared, messages, samples, steps, record)
-        threads = self.threads_at_hand()
+        threads = threads_at_hand(self.threads)
         size = job.samples_at_a_time(threads)
         starts = range(0, samples, size)
         with ThreadPoolExecutor(min(threads, len(starts))) as pool:
@@ -80,12 +79,6 @@ class CpuEngine:
             finally:
                 pool.shutdown(cancel_futures=True)  # after an error or an interrupt, start no further samples
         return job.trace(join_counts(counts))
-
-    def threads_at_hand(self) -> int:
-        if self.threads is not None and self.threads < 1:
-            raise InputError(Problem("threads", f"are {self.threads}", "give at least 1, or none at all"))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return self.threads or cores
 
 
 @cache

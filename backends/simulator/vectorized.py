@@ -6,7 +6,6 @@ therefore run one after the other over all steps; only populations on a common c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.simulator.batch import REGISTERS, Batch, Plan
+from seamount.backends.simulator.threads import threads_at_hand
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import (
     EventCounts,
@@ -61,7 +61,7 @@ class VectorizedSimulator:
         results = _Results(program, samples, steps, record)
         size = self.samples_per_batch(plan)
         starts = range(0, samples, size)
-        pool = ThreadPoolExecutor(min(self.threads_at_hand(), len(starts)))
+        pool = ThreadPoolExecutor(min(threads_at_hand(self.threads), len(starts)))
         try:
             batches = [
                 pool.submit(_run, plan, {name: x[i : i + size] for name, x in messages.items()}, results, i)
@@ -81,11 +81,6 @@ class VectorizedSimulator:
         budget = BATCH_ELEMENTS_CYCLIC if plan.cyclic else BATCH_ELEMENTS
         neurons = sum(p.size for p in plan.program.populations)
         return self.batch_size or max(1, budget // (neurons * plan.steps))
-
-    def threads_at_hand(self) -> int:
-        if self.threads is not None and self.threads < 1:
-            raise InputError(Problem("threads", f"are {self.threads}", "give at least 1, or none at all"))
-        return self.threads or _cores()
 
 
 def _run(plan: Plan, messages: Mapping[str, NDArray[np.integer]], results: _Results, first: int) -> EventCounts:
@@ -124,8 +119,3 @@ class _Results:
             for what, letter in REGISTERS.items()
         }
         return Trace(join_counts(self.counts), self.readout, **kept)
-
-
-def _cores() -> int:
-    """Cores this process may use, where the system says so."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

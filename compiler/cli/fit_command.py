@@ -64,19 +64,20 @@ def fit(
     target = load_target(chip or loaded.manifest["target"]["name"])
     traffic = load_run(run).counts if run is not None else None
     made = plan(loaded.program, target, load_system(system) if system else None, neurons_per_core)
+    needed = resources(made)
     if not quiet:
-        fit_text.show_resources(made, resources(made))
+        fit_text.show_resources(made, needed)
     if made.excesses:
         tried = _tried(made, neurons_per_core, quiet)
         if json is not None:
-            write_json(json, fit_text.summary(made, resources(made), tried, None))
+            write_json(json, fit_text.summary(made, needed, tried, None))
         raise DoesNotFit(fit_text.problems(made, tried))
     placement = place_plan(made, traffic)
     checked = _verified(made, placement, traffic, verify)
     if not quiet:
         fit_text.show_placement(made, placement, checked)
     if json is not None:
-        write_json(json, {**fit_text.summary(made, resources(made), (), placement), "checked": checked})
+        write_json(json, {**fit_text.summary(made, needed, (), placement), "checked": checked})
     if output is not None:
         write_json(output, tree(placement))
 

@@ -40,7 +40,7 @@ def first_overflows(program: Program, ranges: Ranges) -> Mapping[str, Mapping[st
     out = {p.name: {r: np.full(p.fires.size, AVOIDABLE, np.int64) for r in "uv" if p.overflows(r).any()} for p in asked}
     if not asked:
         return out
-    window = _Window(program, _leading_to(program, out))
+    window = _Window(program, leading_to(program, out))
     for step in range(min(ranges.steps or program.steps, STEPS)):
         now = window.step()
         for name, registers in out.items():
@@ -108,8 +108,8 @@ def _messages(shape: tuple[int, ...], graded: bool, low: int, high: int) -> Inte
     return Interval(*(np.full(size, end, np.int64) for end in ends))
 
 
-def _leading_to(program: Program, names: Iterable[str]) -> set[str]:
-    """The populations, and all that they depend on."""
+def leading_to(program: Program, names: Iterable[str]) -> set[str]:
+    """Names of the populations, and of all sources that they depend on, input ports included."""
     kept, waiting = set(names), list(names)
     while waiting:
         for q in program.into(waiting.pop()):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.execution import Trace
+from seamount.compiler.program.certain import leading_to
 from seamount.compiler.program.program import (
     VTH_SHIFT,
     Connection,
@@ -89,7 +90,7 @@ class _Hunt:
     ) -> None:
         self.whole, self.population, self.register = program, population, register
         self.neuron, self.sign = neuron, sign
-        self.program = _leading_to(program, population)
+        self.program = _part_leading_to(program, population)
         self.p = program.population(population)
         self.rng = np.random.default_rng(seed)
         self.needed = max(self._steps_needed(ranges), self._certain_after(ranges))
@@ -242,14 +243,9 @@ def _pull(program: Program, population: str, neuron: int, sign: int) -> dict[str
     return pull
 
 
-def _leading_to(program: Program, population: str) -> Program:
+def _part_leading_to(program: Program, population: str) -> Program:
     """The part of the program that the population depends on; all ports stay."""
-    kept, waiting = {population}, [population]
-    while waiting:
-        for q in program.into(waiting.pop()):
-            if q.source not in kept:
-                kept.add(q.source)
-                waiting.append(q.source)
+    kept = leading_to(program, (population,))
     return replace(
         program,
         populations=tuple(p for p in program.populations if p.name in kept),

@@ -124,11 +124,16 @@ def reset(network: nn.Module) -> None:
             module.reset()
 
 
-def unroll(network: nn.Module, x: Tensor, steps: int, constant: bool) -> list[Tensor]:
-    """Logits (B, classes) of each step, from cleared states.
+def frames(x: Tensor, steps: int, constant: bool) -> list[Tensor]:
+    """What is shown in each step. x: (B, *shape), at every step when `constant`, else the first of (B, T, *shape)."""
+    return [x if constant else x[:, t] for t in range(steps)]
 
-    x: (B, *shape) shown at every step when `constant`, else (B, T, *shape), of which the first `steps` are used. Step
-    by step, so that the first t logits are those of a run over t steps, batch norm included.
+
+def unroll(network: nn.Module, x: Tensor, steps: int, constant: bool) -> list[Any]:
+    """What the network gives in each step, from cleared states: of a network alone logits (B, classes).
+
+    x, constant: as for `frames`. Step by step, so that the first t logits are those of a run over t steps, batch norm
+    included.
     """
     reset(network)
-    return [network(x if constant else x[:, t]) for t in range(steps)]
+    return [network(frame) for frame in frames(x, steps, constant)]

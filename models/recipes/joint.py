@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy, log_softmax, softmax
 
 from seamount.models.networks.neurons import Neuron
-from seamount.models.networks.stages import Activation, Network, reset
+from seamount.models.networks.stages import Activation, Network, frames, reset
 from seamount.models.recipes.auxiliary import Branch
 from seamount.models.recipes.factorised import SharedVectors
 from seamount.models.recipes.recipe import Batch, Builder, Phase, Recipe
@@ -71,8 +71,7 @@ class Pair(nn.Module):
         half = self.halves[member]
         reset(half)
         given = {f"network.{n}": w for n, w in self.weights(member).items()}
-        frames = [batch.x if batch.constant else batch.x[:, t] for t in range(steps)]
-        found = [functional_call(half, given, (x,)) for x in frames]
+        found = [functional_call(half, given, (x,)) for x in frames(batch.x, steps, batch.constant)]
         logits, features = ([torch.stack(at).sum(0) for at in zip(*(f[i] for f in found), strict=True)] for i in (0, 1))
         return logits, features
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor, nn
-
 from seamount.models.networks.neurons import Neuron
-from seamount.models.recipes.recipe import Batch, Recipe, task_loss
+from seamount.models.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,3 @@ class OneStep(Recipe):
     name: ClassVar[str] = "one-step"
     steps: int = 1
     neuron: Neuron = field(default_factory=lambda: Neuron(decay=0.4))
-
-    def loss(self, trainee: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        return {"task": task_loss(batch.outputs(trainee, self.steps), batch.y)}

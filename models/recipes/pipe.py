@@ -81,7 +81,7 @@ class PipeS(Recipe):
             return {"task": task_loss(batch.outputs(trainee, 1), batch.y)}
         if self.tuning is not None:
             return self.tuning.loss(trainee, batch)
-        return {"task": task_loss(batch.outputs(trainee, self.steps), batch.y)}
+        return super().loss(trainee, batch)
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,6 @@ class PipeD(Recipe):
     def phases(self, epochs: int) -> tuple[Phase, ...]:
         held = min(self.frozen_epochs, epochs)
         return Phase("new layers", held, shape="constant", fresh=("stages.0.0.", "head.")), Phase("all", epochs - held)
-
-    def loss(self, trainee: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        return {"task": task_loss(batch.outputs(trainee, self.steps), batch.y)}
 
 
 def adapt(state: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:

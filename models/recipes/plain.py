@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
-
-from seamount.models.recipes.recipe import Batch, Recipe, task_loss
+from seamount.models.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -18,6 +16,3 @@ class Plain(Recipe):
     """
 
     name: ClassVar[str] = "plain"
-
-    def loss(self, trainee: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        return {"task": task_loss(batch.outputs(trainee, self.steps), batch.y)}

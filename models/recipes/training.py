@@ -83,7 +83,8 @@ def train(
     begin = time.process_time()
     data = data.to(device)
     phases = recipe.phases(schedule.epochs)
-    point = read_checkpoint(checkpoint, _identity(recipe, schedule, seed, data)) if checkpoint else None
+    identity = _identity(recipe, schedule, seed, data) if checkpoint else ""
+    point = read_checkpoint(checkpoint, identity) if checkpoint else None
     history: list[dict[str, Any]] = list(point.history) if point else []
     trainee: nn.Module | None = None
     for number, phase in enumerate(phases):
@@ -107,7 +108,7 @@ def train(
             history.append({"phase": phase.name, "epoch": epoch + 1, "loss": terms})
             if checkpoint is not None:
                 state = Checkpoint(number, epoch + 1, trainee.state_dict(), optimizer.state_dict(), history)
-                write_checkpoint(checkpoint, state, _identity(recipe, schedule, seed, data))
+                write_checkpoint(checkpoint, state, identity)
             if report is not None:
                 report(phase.name, len(history), sum(p.epochs for p in phases), terms)
     assert trainee is not None

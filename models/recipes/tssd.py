@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from seamount.models.networks.stages import Network, reset
+from seamount.models.networks.stages import Network, unroll
 from seamount.models.recipes.auxiliary import GridClassifier
 from seamount.models.recipes.divergence import mean_of, soft_divergence
 from seamount.models.recipes.recipe import Batch, Builder, Phase, Recipe, task_loss
@@ -75,8 +75,7 @@ class Tssd(Recipe):
         """Logits per step of the network and of the weak classifier, which is absent without a spatial term."""
         if not isinstance(trainee, WithWeakClassifier):
             return batch.outputs(trainee, steps), []
-        reset(trainee)
-        pairs = [trainee(batch.x if batch.constant else batch.x[:, t]) for t in range(steps)]
+        pairs = unroll(trainee, batch.x, steps, batch.constant)
         return [p[0] for p in pairs], [p[1] for p in pairs]
 
     def deployed(self, trainee: nn.Module) -> nn.Module:
