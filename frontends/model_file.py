@@ -233,11 +233,15 @@ def write_model(model: ModelFile, path: str | os.PathLike[str]) -> None:
     from seamount.frontends.model_fields import to_fields
 
     torch = _torch(str(path))
+    fields = to_fields(model).items()
+    write_torch({k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in fields}, Path(path))
+
+
+def write_torch(content: Mapping[str, Any], path: Path) -> None:
+    """A file of torch.save, at once or not at all. Raises InputError when it cannot be written."""
     buffer = io.BytesIO()
-    torch.save(
-        {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in to_fields(model).items()}, buffer
-    )
-    replace_file(Path(path), buffer.getvalue())
+    _torch(str(path)).save(content, buffer)
+    replace_file(path, buffer.getvalue())
 
 
 def replace_file(path: Path, data: bytes) -> None:

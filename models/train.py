@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seamount.compiler.errors import InputError, Problem, SeamountError, raise_all
+from seamount.frontends.model_file import write_torch
 from seamount.models.card import Card, OneCycle
 from seamount.models.data import datasets
 from seamount.models.data.samples import Data
@@ -76,7 +77,7 @@ def _run(options: argparse.Namespace, console: Console) -> None:
     kind = "test" if options.hold_out is None else "held-out"
     console.print(f"{kind} accuracy {reached:.4f} on {len(test.y)} samples")
     if options.checkpoint is not None:
-        _write_checkpoint(model, options.checkpoint)
+        write_torch(model.state_dict(), options.checkpoint)
     if options.out is not None:
         _write_model_file(model, options.out, chosen, test, reached)
 
@@ -136,17 +137,6 @@ def _read_checkpoint(chosen: Card, path: Path) -> torch.nn.Module:
         found = f"does not hold the weights of {chosen.name}: {str(error).splitlines()[0]}"
         raise InputError(Problem(str(path), found, "use a file that --checkpoint wrote")) from None
     return model.eval()
-
-
-def _write_checkpoint(model: torch.nn.Module, path: Path) -> None:
-    beside = path.with_name(path.name + ".part")
-    try:
-        torch.save(model.state_dict(), beside)
-        beside.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a missing folder as RuntimeError
-        beside.unlink(missing_ok=True)
-        found = f"cannot be written: {str(error).splitlines()[0]}"
-        raise InputError(Problem(str(path), found, "check folder, permissions and space")) from None
 
 
 def _write_model_file(model: torch.nn.Module, path: Path, chosen: Card, test: Data, reached: float) -> None:

@@ -5,8 +5,11 @@ The same code runs with device "cpu", in plain PyTorch; there the `cpu` engine i
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -78,6 +81,18 @@ def found_device(name: str) -> torch.device:
     return device
 
 
+@cache
+def can_fuse(device: torch.device) -> bool:
+    """Whether the neurons' kernel can be compiled there: PyTorch's builds for Windows and for CPUs lack Triton."""
+    if device.type != "cuda":
+        return False
+    if find_spec("triton") is None:
+        text = "triton is not installed: neurons run step by step in PyTorch, alike but slower; pip install triton"
+        warnings.warn(text, stacklevel=2)
+        return False
+    return True
+
+
 class full_precision:
     """Keeps PyTorch from rounding float32 products to TF32 or bfloat16 while it lasts."""
 
@@ -106,7 +121,7 @@ class _Network:
         self.products = {q.name: Product(program, q, device, kernels) for q in program.projections}
         self.neurons = {p.name: TorchNeurons.of(p, device) for p in program.populations}
         self.fan_out = {q.name: torch.from_numpy(fan_out(program, q)).to(device) for q in program.projections}
-        self.fused = fused and device.type == "cuda"
+        self.fused = fused and can_fuse(device)
 
     def run(self, messages: Mapping[str, NDArray[np.integer]]) -> Run:
         run: Run = {}

@@ -85,17 +85,23 @@ def arrival_bound(program: Program, target: str) -> Wide:
 def current_bound(p: Population, arrival: Wide) -> tuple[Wide, Wide]:
     """(bound of |u| before the wrap, bound of |u| after it) per neuron, at any step of any run.
 
-    With f = |4095 - du| and M = max(2**23, 64 |a| * 4096 / (4096 - f)): |u| <= M implies f/4096 |u| + 64 |a| <= M,
-    and a wrap never enlarges |u| beyond M. Where |a| <= 2**18 the wrap keeps |u| <= 2**23 by itself.
+    A wrap never enlarges |u| beyond max(2**23, `free_current`). Where |a| <= 2**18 it keeps |u| <= 2**23 by itself.
     """
-    factor = np.abs(DECAY_ONE - 1 - np.broadcast_to(np.asarray(p.du, np.int64), p.shape).reshape(-1))
-    scaled = arrival << VTH_SHIFT
-    free = -(-scaled * DECAY_ONE // (DECAY_ONE - factor))
+    free = free_current(DECAY_ONE - 1 - np.broadcast_to(np.asarray(p.du, np.int64), p.shape).reshape(-1), arrival)
     half = U_SPAN // 2
     one_wrap = arrival <= SINGLE_WRAP_LIMIT
     inside = np.where(one_wrap, np.minimum(free, half), np.maximum(free, half))
-    before = np.where(one_wrap, np.minimum(free, half + scaled), np.maximum(free, half))
+    before = np.where(one_wrap, np.minimum(free, half + (arrival << VTH_SHIFT)), np.maximum(free, half))
     return before, inside
+
+
+def free_current(kept: Wide, arrival: Wide) -> Wide:
+    """Bound of |u| if it never wrapped, where a step keeps kept/4096 of it: M = 64 |a| 4096 / (4096 - |kept|).
+
+    |u| <= M implies |kept|/4096 |u| + 64 |a| <= M, and so does every larger M.
+    """
+    bound: Wide = -(-(arrival << VTH_SHIFT) * DECAY_ONE // (DECAY_ONE - np.abs(kept)))
+    return bound
 
 
 def current_bounds(program: Program) -> Mapping[str, tuple[Wide, Wide]]:

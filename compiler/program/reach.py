@@ -18,6 +18,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.program.bounds import free_current
 from seamount.compiler.program.fan_in import Interval, Wide, shift
 from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX, VTH_SHIFT, Population
 
@@ -257,9 +258,8 @@ def _leap_wrapped(wraps: NDArray[np.bool_]) -> Step:
 
 
 def _widest_u(n: Neurons, a: Interval) -> Interval:
-    """+-max(2**23, 64 |a| 4096 / (4096 - |4095 - du|)): closed, as compiler/program/bounds.py shows."""
-    most = np.maximum(-a.low, a.high) << VTH_SHIFT
-    bound = np.maximum(-(-most * DECAY_ONE // (DECAY_ONE - np.abs(n.kept_u))), HALF)
+    """Closed, with wraps and without: see `free_current`."""
+    bound = np.maximum(free_current(n.kept_u, np.maximum(-a.low, a.high)), HALF)
     return Interval(-bound, bound)
 
 

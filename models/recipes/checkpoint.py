@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.frontends.model_file import write_torch
 
 FORMAT = "seamount-checkpoint 1"
 
@@ -26,17 +28,10 @@ class Checkpoint:
 
 
 def write_checkpoint(path: Path, point: Checkpoint, identity: str) -> None:
-    """Write beside the place, then rename: a kill at any moment leaves the previous checkpoint or this one."""
-    beside = path.with_name(path.name + ".part")
-    content = {"format": FORMAT, "identity": identity, **vars(point)}
-    try:
+    """A kill at any moment leaves the previous checkpoint or this one."""
+    with suppress(OSError):  # writing then says what is wrong
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, beside)
-        beside.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-        beside.unlink(missing_ok=True)
-        found = f"cannot be written: {str(error).splitlines()[0]}"
-        raise InputError(Problem(str(path), found, "check folder, permissions and space")) from None
+    write_torch({"format": FORMAT, "identity": identity, **vars(point)}, path)
 
 
 def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:

@@ -14,15 +14,18 @@ pytest.importorskip("torch")
 
 import torch
 
-from seamount.backends.engine import selftest
+from seamount.backends.engine import cuda, selftest
 from seamount.backends.engine.cuda import CudaEngine, full_precision
 from seamount.backends.engine.products import Product
 from seamount.backends.registry import load_backend
 from seamount.backends.simulator.reference import ReferenceSimulator
+from seamount.compiler.artifact import save_artifact
 from seamount.compiler.errors import InputError
 from tests.backends.test_vectorized import ALL, assert_equal, big
+from tests.cli.running import call, plain
 from tests.program_samples import one_population, small_program
 from tests.program_strategies import FEATURES, cases
+from tests.test_artifact import small_artifact
 
 QUIET = list(HealthCheck)
 CPU = torch.device("cpu")
@@ -98,6 +101,23 @@ def test_precision_is_restored():
 def test_without_a_device_the_message_says_so():
     with pytest.raises(InputError, match=r"backend 'cuda': PyTorch finds no CUDA device\n.*use --backend cpu"):
         load_backend("cuda").run(one_population(), {"x": np.zeros((1, 1, 1), np.int32)})
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a device")
+def test_the_command_says_so_in_one_message(tmp_path):
+    save_artifact(small_artifact(), tmp_path / "net")
+    np.savez(tmp_path / "data.npz", x=np.zeros((1, 4), np.float32), y=np.zeros(1, np.int64))
+    ran = call(["run", str(tmp_path / "net"), "--data", str(tmp_path / "data.npz"), "--backend", "cuda"])
+    assert (ran.code, ran.out) == (2, "")
+    assert plain(ran.err).count("error") == 1 and "PyTorch finds no CUDA device" in plain(ran.err)
+
+
+def test_without_triton_neurons_run_in_pytorch(monkeypatch):
+    monkeypatch.setattr(cuda, "find_spec", lambda name: None)
+    cuda.can_fuse.cache_clear()
+    with pytest.warns(UserWarning, match=r"triton is not installed: .* pip install triton"):
+        assert not cuda.can_fuse(torch.device("cuda"))
+    cuda.can_fuse.cache_clear()
 
 
 INTERPRETED = """
