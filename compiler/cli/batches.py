@@ -1,19 +1,26 @@
-"""Data through a backend, batch by batch; what has finished is kept when the rest fails or is interrupted."""
+"""Data through a backend, batch by batch; what has finished is kept when the rest fails or is interrupted.
+
+The one loop in which commands run an integer program.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.lava.run import LavaBackend
-from seamount.compiler.cli.ladder import Tick
-from seamount.compiler.encoding import InputCode, messages
+from seamount.compiler.artifact import Artifact
+from seamount.compiler.cli.ladder import Answers, Tick
+from seamount.compiler.cli.sources import only_input
+from seamount.compiler.encoding import InputCode, messages, predictions
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.execution import Backend, Trace
+from seamount.compiler.execution import Backend, EventCounts, Trace, join_counts
 from seamount.compiler.program.program import Program
 
 SIMULATED, PER_GRAPH = 500, 100
@@ -81,3 +88,42 @@ class Batches:
                 raise
             return stopped
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class Executed:
+    """The integer program on samples: what it answered, and its exact counts."""
+
+    answers: Answers
+    counts: EventCounts
+    readout: Mapping[str, NDArray[np.int64]]
+
+    @property
+    def synops_per_sample(self) -> float:
+        return sum(self.counts.synop_totals.values()) / self.counts.samples
+
+
+def neuron_updates(artifact: Artifact, steps: int, samples: int) -> int:
+    """Neuron updates of a run, by which a backend is chosen (backends/registry.py)."""
+    return sum(p.size for p in artifact.program.populations) * steps * samples
+
+
+def gathered(artifact: Artifact, traces: Sequence[Trace], seconds: float) -> Executed:
+    """The traces of all batches as one."""
+    counts = join_counts([t.counts for t in traces])
+    readout = {name: np.concatenate([t.readout[name] for t in traces]) for name in traces[0].readout}
+    firing = {p.name for p in artifact.program.populations if p.fires}
+    spikes = sum(n for name, n in counts.spike_totals.items() if name in firing)
+    output = artifact.outputs[0]
+    found = predictions(readout[output.readout], output.rule)
+    return Executed(Answers(found, spikes / counts.samples, seconds), counts, readout)
+
+
+def executed(artifact: Artifact, engine: Backend, x: NDArray[Any], steps: int, tick: Tick) -> Executed:
+    """Run an artifact on all samples. What stops it is raised."""
+    batches = Batches(engine, artifact.program, only_input(artifact.inputs), steps)
+    begin = time.perf_counter()
+    stopped = batches.run(x, tick)
+    if stopped is not None:
+        raise stopped
+    return gathered(artifact, batches.traces, time.perf_counter() - begin)

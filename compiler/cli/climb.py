@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact
+from seamount.compiler.cli.batches import Executed, executed
 from seamount.compiler.cli.console import out, progress
 from seamount.compiler.cli.ladder import (
     Answers,
-    Executed,
     LayerAgreement,
     Rung,
     differences,
-    executed,
     full_trace,
     interpreted,
     layer_agreement,

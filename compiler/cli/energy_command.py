@@ -16,16 +16,17 @@ from seamount.backends.registry import (
     load_costs,
     load_system,
     load_target,
+    suited_backend,
 )
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
-from seamount.compiler.cli.batches import Batches
+from seamount.compiler.cli.batches import executed, neuron_updates
 from seamount.compiler.cli.console import out, progress, table, write_json
 from seamount.compiler.cli.energy_brief import COMPARED, chip_of, first_of
-from seamount.compiler.cli.sources import load_data, only_input
+from seamount.compiler.cli.sources import load_data
 from seamount.compiler.cost_set import CostSet
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.execution import EventCounts, join_counts
+from seamount.compiler.execution import EventCounts
 from seamount.compiler.placement.place import place
 from seamount.compiler.placement.placement import Placement
 from seamount.compiler.placement.plan import DoesNotFit
@@ -172,15 +173,11 @@ def _counted(
 ) -> EventCounts:  # fmt: skip
     """Counts of an artifact on data."""
     check_program(artifact.program)
-    batches = Batches(
-        load_backend("vectorized"), artifact.program, only_input(artifact.inputs), steps or artifact.steps
-    )
-    samples = load_data(data, split, data_folder, limit, seed, batches.steps)
-    with progress("run on vectorized", quiet) as tick:
-        stopped = batches.run(samples.x, tick)
-    if stopped is not None:
-        raise stopped
-    return join_counts([t.counts for t in batches.traces])
+    wanted = steps or artifact.steps
+    samples = load_data(data, split, data_folder, limit, seed, wanted)
+    engine = load_backend(suited_backend(neuron_updates(artifact, wanted, len(samples.x))))
+    with progress(f"run on {engine.name}", quiet) as tick:
+        return executed(artifact, engine, samples.x, wanted, tick).counts
 
 
 # as text

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.encoding import messages, predictions
-from seamount.compiler.execution import Backend, EventCounts, Trace, join_counts
+from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret
 from seamount.compiler.ir.ops import Output, fires
 
-BATCH, CHUNK = 50, 500
-"""Samples interpreted, and handed to a backend, at once; they bound memory."""
+BATCH = 50
+"""Samples interpreted at once; it bounds memory."""
 Tick = Callable[[int, int], None]
 
 
@@ -77,37 +77,6 @@ def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answe
         found.append(predictions(scores, rule))
         tick(min(start + BATCH, samples), samples)
     return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
-
-
-@dataclass(frozen=True, eq=False)
-class Executed:
-    """The integer program on all samples: what it answered, and its exact counts."""
-
-    answers: Answers
-    counts: EventCounts
-    readout: Mapping[str, NDArray[np.int64]]
-
-    @property
-    def synops_per_sample(self) -> float:
-        return sum(self.counts.synop_totals.values()) / self.counts.samples
-
-
-def executed(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> Executed:
-    """Run the integer program."""
-    code = artifact.inputs[0]
-    begin = time.perf_counter()
-    traces = []
-    for start in range(0, len(x), CHUNK):
-        part = messages(code, x[start : start + CHUNK], steps)
-        traces.append(backend.run(artifact.program, {code.port: part}))
-        tick(min(start + CHUNK, len(x)), len(x))
-    counts = join_counts([t.counts for t in traces])
-    readout = {name: np.concatenate([t.readout[name] for t in traces]) for name in traces[0].readout}
-    firing = {p.name for p in artifact.program.populations if p.fires}
-    spikes = sum(n for name, n in counts.spike_totals.items() if name in firing)
-    output = artifact.outputs[0]
-    found = predictions(readout[output.readout], output.rule)
-    return Executed(Answers(found, spikes / len(x), time.perf_counter() - begin), counts, readout)
 
 
 def full_trace(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> Trace:

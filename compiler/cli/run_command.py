@@ -16,14 +16,14 @@ from seamount.backends.registry import load_backend, suited_backend
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
-from seamount.compiler.cli.batches import Batches, LavaOptions
+from seamount.compiler.cli.batches import Batches, LavaOptions, gathered, neuron_updates
 from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.cli.energy_brief import Brief, brief
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.sources import load_data, only_input, only_output
-from seamount.compiler.encoding import clipped, predictions, scores, share_right
+from seamount.compiler.encoding import clipped, scores, share_right
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.execution import Backend, EventCounts, join_counts
+from seamount.compiler.execution import Backend, EventCounts
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report.run_folder import check_run_place
 
@@ -83,8 +83,7 @@ def run(
         batches = Batches(engine, loaded.program, only_input(loaded.inputs), steps or loaded.steps, batch_size)
         samples = load_data(data, split, data_folder, limit, seed, batches.steps)
         if backend is None:
-            neurons = sum(p.size for p in loaded.program.populations)
-            batches.engine = load_backend(suited_backend(neurons * batches.steps * len(samples.x)))
+            batches.engine = load_backend(suited_backend(neuron_updates(loaded, batches.steps, len(samples.x))))
         ran = _data(loaded, batches, samples, quiet)
         summary, stopped = ran.summary, ran.stopped
         if output is not None:
@@ -139,11 +138,8 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
     with progress(f"run on {name}", quiet) as tick:
         stopped = batches.run(data.x, tick)
     seconds = time.perf_counter() - begin
-    runs, labels = batches.traces, data.y[: batches.done]
-    readouts = {name: np.concatenate([t.readout[name] for t in runs]) for name in runs[0].readout}
-    readout = readouts[artifact.outputs[0].readout]
-    counts = join_counts([t.counts for t in runs])
-    answers = predictions(readout, artifact.outputs[0].rule)
+    ran, labels = gathered(artifact, batches.traces, seconds), data.y[: batches.done]
+    counts, answers, readout = ran.counts, ran.answers.predictions, ran.readout[artifact.outputs[0].readout]
     _check_labels(readout.shape[answers.ndim :], labels)
     cost = brief(artifact, counts)
     summary: dict[str, Any] = {
@@ -154,7 +150,7 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
         "unfinished": len(data.y) - len(labels),
         "steps": steps,
         "seconds": seconds,
-        "synops_per_sample": sum(counts.synop_totals.values()) / counts.samples,
+        "synops_per_sample": ran.synops_per_sample,
         "synops_per_projection": {k: v / counts.samples for k, v in counts.synop_totals.items()},
         "spikes_per_sample": {k: v / counts.samples for k, v in counts.spike_totals.items()},
         "neuron_updates_per_sample": sum(counts.updates.values()) / counts.samples,
@@ -167,7 +163,7 @@ def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran
         _print(artifact, counts, summary, cost)
     if stopped is not None:
         show.warn(f"stopped early: {len(labels)} of {len(data.y)} samples had finished")
-    return _Ran(counts, readouts, labels, summary, stopped)
+    return _Ran(counts, ran.readout, labels, summary, stopped)
 
 
 def _check_labels(outputs: tuple[int, ...], labels: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from seamount.backends.lava.environment import VARIABLE
 from seamount.models.card import WEIGHTS
 from tests.backends.lava_support import lava_python
 from tests.cli.running import call
@@ -44,8 +45,9 @@ def test_integers_keep_the_recorded_accuracy(method: str, tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.lava
 @pytest.mark.parametrize("method", DATA)
-def test_exact_in_lava(method: str, tmp_path: Path) -> None:
-    demands = ["--require", "lava=exact", "--require", "reference=exact"]
-    options = ["--exact-samples", "3", "--lava", "yes", "--lava-python", str(lava_python())]
+def test_exact_in_lava(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, str(lava_python()))
+    demands = ["--require", "lava=exact", "--require", "reference=exact", "--require", "framework=exact"]
+    options = ["--calibrate", DATA[method], "--limit", "20", "--exact-samples", "3", "--lava", "yes"]
     ran = call(["check", str(WEIGHTS / f"method-{method}.pt"), "--data", DATA[method], *options, *demands])
     assert ran.code == 0, ran.out + ran.err
