@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seamount.compiler import __version__
 from seamount.compiler.analysis.activity import measure
 from seamount.compiler.analysis.distributions import distributions
+from seamount.compiler.analysis.operations import KEPT, products
 from seamount.compiler.analysis.precision import LayerPrecision, precision
 from seamount.compiler.artifact import Artifact, Vectors
 from seamount.compiler.encoding import InputCode, OutputCode
@@ -93,7 +94,7 @@ def compile_graph(
     manifest["calibration_samples"] = activity.samples if activity is not None else 0
     inputs = tuple(_input_code(quantized, name, encoding) for name in (i.name for i in program.inputs))
     outputs = tuple(_output_code(quantized, n.name) for n in quantized.outputs)
-    analysis = distributions(shaped[0], folded, quantized)
+    analysis = distributions(shaped[0], folded, quantized) | {KEPT: [asdict(p) for p in products(shaped[0])]}
     artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}), analysis)
     return Compiled(artifact, folded, quantized, rows)
 

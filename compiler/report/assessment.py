@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from seamount.compiler.analysis.operations import products_from
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.cost_set import CostSet
 from seamount.compiler.execution import EventCounts
@@ -47,7 +48,8 @@ def assess(
     if remark and costs.model == "events":
         run = replace(run, notes=(remark, *run.notes))
     sequence = any(code.encoding == "sequence" for code in artifact.inputs)
-    twins = {form: twin(program, counts.steps, costs, form, sequence) for form in FORMATS}
+    trained = products_from(artifact.analysis)
+    twins = {form: twin(program, counts.steps, costs, form, sequence, trained) for form in FORMATS}
     rate = mean_rate(program, counts)
     return Assessment(run, twins, {form: compare(run, t.energy, rate) for form, t in twins.items()})
 

@@ -1,20 +1,22 @@
 """The equivalent ANN, and at which spike rate or number of steps a spiking network costs as much.
 
-Same layers and connections, ReLU instead of spikes, one pass; a network with loops, or one that is fed a sequence,
-takes one pass per step. Three number formats: 32-bit floating point, 8-bit integers, and bit-matched: activations of
-ceil(log2(T + 1)) bits, which is what T steps of spikes can tell apart, weights as quantized (Yan, Bai, Wong 2024,
-arXiv:2409.08290). Every multiplication is done, also by zero.
+Same layers as trained, ReLU instead of spikes, one pass; a network with loops, or one that is fed a sequence, takes one
+pass per step. A pool that the compiler folded into a kernel is a pool here; a network of which only the program is
+known has the products of its projections. Three number formats: 32-bit floating point, 8-bit integers, and
+bit-matched: activations of ceil(log2(T + 1)) bits, which is what T steps of spikes can tell apart, weights as quantized
+(Yan, Bai, Wong 2024, arXiv:2409.08290). Every multiplication is done, also by zero.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from seamount.compiler.analysis.operations import Products
 from seamount.compiler.cost_set import CostSet
-from seamount.compiler.program.program import Program, Projection
+from seamount.compiler.program.program import Program
 from seamount.compiler.report.energy import Costs, Line, price
 from seamount.compiler.report.energy_counts import (
     STRUCTURE,
@@ -69,11 +71,35 @@ def recurrent(program: Program) -> bool:
     return any(q.lag > 0 for q in program.projections)
 
 
-def twin(program: Program, steps: int, costs: CostSet, form: Format, sequence: bool = False) -> Twin:
-    """The ANN of a program in one number format, priced. sequence: whether a sample is different in every step."""
+@dataclass(frozen=True)
+class _Layer:
+    """Products of the twin, or additions of a pool, in one pass. bits: of activation and weight."""
+
+    name: str
+    pool: bool
+    macs: int
+    weights: int
+    inputs: int
+    outputs: int
+    bits: tuple[int, int]
+
+
+def twin(
+    program: Program,
+    steps: int,
+    costs: CostSet,
+    form: Format,
+    sequence: bool = False,
+    trained: Sequence[Products] = (),
+) -> Twin:
+    """The ANN of a program in one number format, priced.
+
+    sequence: whether a sample is different in every step. trained: the layers before anything was folded.
+    """
     passes = steps if sequence or recurrent(program) else 1
-    counts = tuple(_counts(program, steps, passes, form, bool(costs.memory)))
-    macs = sum(synapse_count(program, q) for q in program.projections) * passes
+    layers = tuple(_trained(program, steps, form, trained) if trained else _projected(program, steps, form))
+    counts = tuple(_counts(program, layers, steps, passes, form, bool(costs.memory)))
+    macs = sum(layer.macs for layer in layers if not layer.pool) * passes
     if costs.model == "events":
         missing = Count("multiply-accumulate", "", (), None, "", missing=f"the set {costs.name} prices none")
         unknown = next(iter(costs.energy.values()))
@@ -92,17 +118,52 @@ def activation_bits(program: Program, source: str, steps: int, form: Format) -> 
     return math.ceil(math.log2(steps + 1))
 
 
-def _counts(program: Program, steps: int, passes: int, form: Format, memory: bool) -> Iterator[Count]:
+def _projected(program: Program, steps: int, form: Format) -> Iterator[_Layer]:
+    """A layer per projection."""
     for q in program.projections:
-        macs = Interval.at(synapse_count(program, q) * passes)
-        bits = activation_bits(program, q.source, steps, form), 32 if form == "float32" else 8
-        if form == "bit-matched":
-            bits = bits[0], q.bits
-            yield Count("multiply-accumulate", q.name, ("mac_matched",), macs, STRUCTURE, bits=bits)
+        bits = activation_bits(program, q.source, steps, form), _weight_bits(form, q.bits)
+        yield _Layer(
+            q.name, False, synapse_count(program, q), weights_stored(q), size(program, q.source),
+            size(program, q.target), bits,
+        )  # fmt: skip
+
+
+def _trained(program: Program, steps: int, form: Format, trained: Sequence[Products]) -> Iterator[_Layer]:
+    """A layer per trained one; its weights have the bits of the projection they became."""
+    stored = {q.name: q.bits for q in program.projections}
+    widest = max(stored.values(), default=8)
+    for p in trained:
+        bits = _summed_bits(program, p, steps, form), _weight_bits(form, stored.get(p.layer, widest))
+        yield _Layer(p.layer, p.pool, p.macs, p.weights, p.inputs, p.outputs, bits)
+
+
+def _summed_bits(program: Program, p: Products, steps: int, form: Format) -> int:
+    """Bits of an activation that is the sum of the layer's sources."""
+    if form != "bit-matched":
+        return 32 if form == "float32" else 8
+    graded = [payload_bits(port) for name in p.sources if (port := ports(program).get(name)) and port.graded]
+    if graded:
+        return max(graded)
+    return 8 if p.analog else math.ceil(math.log2(len(p.sources) * steps + 1))
+
+
+def _weight_bits(form: Format, stored: int) -> int:
+    return stored if form == "bit-matched" else 32 if form == "float32" else 8
+
+
+def _counts(
+    program: Program, layers: Sequence[_Layer], steps: int, passes: int, form: Format, memory: bool
+) -> Iterator[Count]:
+    for layer in layers:
+        number = Interval.at(layer.macs * passes)
+        if layer.pool:
+            yield Count("addition of a pool", layer.name, ("activation",), number, STRUCTURE)
+        elif form == "bit-matched":
+            yield Count("multiply-accumulate", layer.name, ("mac_matched",), number, STRUCTURE, bits=layer.bits)
         else:
-            yield Count("multiply-accumulate", q.name, (f"mac_{form}",), macs, STRUCTURE)
+            yield Count("multiply-accumulate", layer.name, (f"mac_{form}",), number, STRUCTURE)
         if memory:
-            yield from _accesses(program, q, passes, bits, macs)
+            yield from _accesses(layer, passes, number)
     for p in program.populations:
         number = Interval.at(p.size * passes)
         yield Count("bias and ReLU", p.name, ("activation",), number, STRUCTURE)
@@ -111,19 +172,20 @@ def _counts(program: Program, steps: int, passes: int, form: Format, memory: boo
             yield access("activation write", p.name, number * each, each * p.size, basis=STRUCTURE)
 
 
-def _accesses(program: Program, q: Projection, passes: int, bits: tuple[int, int], macs: Interval) -> Iterator[Count]:
+def _accesses(layer: _Layer, passes: int, macs: Interval) -> Iterator[Count]:
     """Bytes moved: from every value once (perfect reuse) to the order in which an event-driven circuit would move them,
     a weight and an accumulator for each product."""
-    activation, weight = bits[0] / 8, bits[1] / 8
-    stored, accumulator = weights_stored(q), 4
-    reads = Interval(stored * passes, max(stored * passes, macs.high)) * weight
-    yield access("weight read", q.name, reads, stored * weight, basis=STRUCTURE)
-    held = accumulator * size(program, q.target)
+    activation, weight, accumulator = layer.bits[0] / 8, layer.bits[1] / 8, 4
+    if not layer.pool:
+        reads = Interval(layer.weights * passes, max(layer.weights * passes, macs.high)) * weight
+        yield access("weight read", layer.name, reads, layer.weights * weight, basis=STRUCTURE)
     moved = Interval(0, macs.high * 2 * accumulator)
-    yield access("accumulator read and write", q.name, moved, held, basis=STRUCTURE)
-    places = size(program, q.source)
-    read = Interval.at(places * passes * activation)
-    yield access("activation read", q.name, read, places * activation, basis=STRUCTURE)
+    yield access("accumulator read and write", layer.name, moved, accumulator * layer.outputs, basis=STRUCTURE)
+    read = Interval.at(layer.inputs * passes * activation)
+    yield access("activation read", layer.name, read, layer.inputs * activation, basis=STRUCTURE)
+    if layer.pool:
+        written = Interval.at(layer.outputs * passes * activation)
+        yield access("activation write", layer.name, written, layer.outputs * activation, basis=STRUCTURE)
 
 
 # side by side

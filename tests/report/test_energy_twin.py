@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from seamount.backends.registry import list_costs, load_costs
 from seamount.backends.simulator.reference import ReferenceSimulator
+from seamount.compiler.analysis.operations import Products
 from seamount.compiler.cost_set import Coefficient
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout, synapses
 from seamount.compiler.report.energy import Costs, price, price_run
@@ -70,6 +71,39 @@ def test_a_product_of_few_bits_by_hand():
     assert cost["conv->out"] == pytest.approx((0.105, 0.3))
     assert cost["x->conv"] == pytest.approx((0.23, 0.3)), "8 x 8 bits"
     assert cost["loop->loop"] == pytest.approx((0.2 * 3 * 4 / 64 + 0.03, 0.3)), "4-bit weights"
+
+
+POOLED = (
+    Products("conv", False, 90, 9, 16, 16, ("x",), True),
+    Products("pool", True, 16, 0, 16, 4, ("conv",), False),
+    Products("x->conv", False, 40, 36, 4, 10, ("conv", "loop"), False),
+)
+
+
+def test_layers_as_trained_take_the_place_of_projections():
+    """A pool costs additions, not products, and the folded kernel's synapses do not count."""
+    program = small_program()
+    for form, cost in (("float32", 4.6), ("int8", 0.3)):
+        found = twin(program, 4, load_costs("45nm"), form, trained=POOLED)
+        lines = {(line.count.event, line.count.where): line.energy.bounds for line in found.lines}
+        assert found.macs == 130 * found.passes
+        for where, macs in (("conv", 90), ("x->conv", 40)):
+            assert lines["multiply-accumulate", where].high == pytest.approx(cost * macs * found.passes)
+        added = lines["addition of a pool", "pool"]
+        relu = next(v / p.size for p in program.populations for v in [lines["bias and ReLU", p.name].high])
+        assert added.high == pytest.approx(16 * relu)
+    bits = {line.count.where: line.count.bits for line in twin(program, 4, load_costs("45nm"), FORMATS[0],
+            trained=POOLED).lines if line.count.bits}  # fmt: skip
+    assert bits["conv"][0] == 8, "payloads 0 .. 255"
+    assert bits["x->conv"][0] == math.ceil(math.log2(2 * 4 + 1)), "a sum of two layers of spikes"
+
+
+def test_a_pool_reads_and_writes_but_stores_no_weights():
+    lines = twin(small_program(), 4, load_costs("45nm-memory"), "int8", trained=POOLED).lines
+    moved = {line.count.event for line in lines if line.count.where == "pool"}
+    assert moved == {
+        "addition of a pool", "accumulator read and write, bytes", "activation read, bytes", "activation write, bytes"
+    }  # fmt: skip
 
 
 # side by side

@@ -1,0 +1,112 @@
+"""Analysis: the products of every layer as it was trained, before anything is folded.
+
+A program cannot tell them any more. A 2 x 2 mean in front of a convolution becomes part of its kernel, which then has
+four times the synapses; a spiking chip works through all of them, an artificial network pools first and does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.ir.ops import Affine, BatchNorm, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, fires
+from seamount.compiler.ir.shapes import output_shape, size
+
+KEPT = "trained"
+"""Under this name in what an artifact keeps of the compiler's analyses."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """A linear layer, or a pool, in one pass of the network.
+
+    macs: products with weights other than 0, borders of convolutions left out; of a pool, its additions.
+    weights: numbers other than 0 that it stores. inputs, outputs: values it reads and writes.
+    sources: neuron layers and inputs whose sum it gets, through pools and batch norms. analog: whether one of them is
+    no layer of spikes.
+    """
+
+    layer: str
+    pool: bool
+    macs: int
+    weights: int
+    inputs: int
+    outputs: int
+    sources: tuple[str, ...]
+    analog: bool
+
+
+def products_from(analysis: Mapping[str, Any]) -> tuple[Products, ...]:
+    """What an artifact keeps of them; none where it was not made by the compiler. Raises InputError when damaged."""
+    try:
+        return tuple(Products(**{**row, "sources": tuple(row["sources"])}) for row in analysis.get(KEPT, ()))
+    except (KeyError, TypeError) as error:
+        raise InputError(Problem("artifact", f"its layers as trained are damaged: {error}", "compile again")) from None
+
+
+def products(graph: Graph) -> tuple[Products, ...]:
+    """Every linear layer and every pool of a graph with known shapes, in order. Batch norms are left out: both kinds of
+    network fold them."""
+    return tuple(_products(graph, node) for node in graph.nodes if isinstance(node.op, (Affine, Conv, Sparse, Pool)))
+
+
+def _products(graph: Graph, node: Node) -> Products:
+    before = graph[graph.into(node.name)[0].source].shape
+    assert before is not None and node.shape is not None
+    sources = _sources(graph, node)
+    pool = isinstance(node.op, Pool)
+    return Products(
+        node.name, pool, mac_count(node.op, before), 0 if pool else weight_count(node.op), size(before),
+        size(node.shape), tuple(s.name for s in sources), not all(fires(s.op) for s in sources),
+    )  # fmt: skip
+
+
+def _sources(graph: Graph, node: Node) -> list[Node]:
+    """The nearest nodes upstream that are no pool, batch norm or reshape; each once."""
+    found: dict[str, Node] = {}
+    ahead, seen = [node.name], set()
+    while ahead:
+        for edge in graph.into(ahead.pop()):
+            source = graph[edge.source]
+            if not isinstance(source.op, (Pool, BatchNorm, Scale, Reshape)):
+                found[source.name] = source
+            elif source.name not in seen:
+                seen.add(source.name)
+                ahead.append(source.name)
+    return list(found.values())
+
+
+def weight_count(op: Op) -> int:
+    """Weights other than 0; the kernel of a convolution counts once."""
+    values: Any = op.values if isinstance(op, Sparse) else getattr(op, "weight", np.zeros(0))
+    return int(np.count_nonzero(values))
+
+
+def mac_count(op: Op, source: Shape) -> int:
+    """Products of a linear op on an input of shape `source`, or additions of a pool."""
+    if isinstance(op, Pool):
+        taps = _positions(op, source, (1,) * len(op.kernel), op.kernel)
+        return int(taps.sum()) * size(source[: -len(op.kernel)])
+    if isinstance(op, Conv):
+        taps = _positions(op, source, op.dilation, op.weight.shape[2:])
+        return int((np.count_nonzero(op.weight, axis=(0, 1)) * taps).sum())
+    return weight_count(op)
+
+
+def _positions(op: Conv | Pool, source: Shape, dilation: Shape, kernel: Shape) -> NDArray[np.int64]:
+    """Tap of the kernel -> places of the output at which it lies inside the input."""
+    rank = len(kernel)
+    places = np.ones(kernel, np.int64)
+    target = output_shape(op, source)[-rank:]
+    for axis in range(rank):
+        out, tap = np.arange(target[axis])[None, :], np.arange(kernel[axis])[:, None]
+        at = out * op.stride[axis] - op.padding[axis] + tap * dilation[axis]
+        inside = ((at >= 0) & (at < source[-rank:][axis])).sum(1)
+        places *= inside.reshape([-1 if k == axis else 1 for k in range(rank)])
+    return places
