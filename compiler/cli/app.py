@@ -14,6 +14,7 @@ from seamount.compiler.cli.check_command import check
 from seamount.compiler.cli.compile_command import compile_model
 from seamount.compiler.cli.diff_command import diff
 from seamount.compiler.cli.energy_command import costs, energy
+from seamount.compiler.cli.evaluate_command import evaluate_models
 from seamount.compiler.cli.export_command import export
 from seamount.compiler.cli.fit_command import fit
 from seamount.compiler.cli.import_command import check_import
@@ -56,6 +57,7 @@ app.command("inspect")(_guarded(inspect))
 app.command("ranges")(_guarded(ranges))
 app.command("energy")(_guarded(energy))
 app.command("costs")(_guarded(costs))
+app.command("evaluate")(_guarded(evaluate_models))
 app.command("train")(_guarded(train))
 app.command("fit")(_guarded(fit))
 app.command("targets")(_guarded(targets))

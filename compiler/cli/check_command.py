@@ -10,22 +10,20 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
-from seamount.backends.registry import load_target
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.climb import INTEGERS, Ladder
-from seamount.compiler.cli.compile_command import calibration, vector_messages
+from seamount.compiler.cli.compile_command import compile_source, vector_messages
 from seamount.compiler.cli.console import out, percent, table, write_json
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.ladder import LayerAgreement, Rung
 from seamount.compiler.cli.requirements import judge, parse_requirements
 from seamount.compiler.cli.sources import Source, load_data, load_source, only_input
 from seamount.compiler.cli.trace_check import COLUMNS, check_trace
-from seamount.compiler.driver import compile_graph, with_vectors
+from seamount.compiler.driver import with_vectors
 from seamount.compiler.encoding import clipped
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.pipelines import Options
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report.divergence import Divergence
 from seamount.compiler.report.run_folder import check_run_place
@@ -81,7 +79,7 @@ def check(
         else:
             source = load_source(path, assume or [])
             x, y = _samples(source, data, split, data_folder, limit, seed, steps)
-            compiled = _compiled(source, target, weight_bits, calibrate, data_folder, steps)
+            compiled = compile_source(source, target, weight_bits, calibrate, data_folder, steps)
             wanted = steps or source.graph.steps
             ladder = Ladder(compiled.artifact, x, y, wanted, source, compiled, quiet)
         rungs = ladder.climb(exact_samples, lava)
@@ -141,16 +139,6 @@ def _samples(
     if source.file is None:
         raise InputError(Problem("check", "a .nir file holds no samples", "give --data"))
     return source.file.golden.inputs, source.file.golden.labels
-
-
-def _compiled(
-    source: Source, target: str, weight_bits: int, calibrate: str | None, folder: Path | None, steps: int | None
-) -> Any:
-    samples = calibration(source, calibrate, 256, folder, steps)
-    options = Options(weight_bits=weight_bits, steps=steps)
-    return compile_graph(
-        source.graph, load_target(target), options, samples=samples, encoding=source.encoding, about=source.about
-    )
 
 
 def _of_artifact(

@@ -60,7 +60,7 @@ class Ladder:
         only_output(self.artifact.outputs)
         rungs = self._float_rungs()
         rungs.append(self._integers())
-        rungs += self._exact(exact_samples, lava)
+        rungs += self.exact(exact_samples, lava)
         return rungs
 
     def _float_rungs(self) -> list[Rung]:
@@ -112,7 +112,9 @@ class Ladder:
         self.executed = ran
         return self._rung("integer program", ran.answers, ran.synops_per_sample)
 
-    def _exact(self, count: int, lava: str) -> list[Rung]:
+    def exact(self, count: int, lava: str) -> list[Rung]:
+        """The first `count` samples on the reference, and in Lava as `wants_lava` says: what differs from the fast
+        simulator."""
         x = self.x[:count]
         names = ["vectorized", "reference", *(["lava"] if wants_lava(lava) else [])]
         traces: Mapping[str, Trace] = {name: self._trace(name, x) for name in names}

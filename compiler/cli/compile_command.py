@@ -26,8 +26,8 @@ from seamount.compiler.passes import PASSES
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.pipelines import Options
 
-VECTORS = 4
-"""Samples stored as test vectors."""
+VECTORS, CALIBRATED = 4, 256
+"""Samples stored as test vectors; samples that set scales unless told otherwise."""
 
 
 def compile_model(
@@ -48,7 +48,7 @@ def compile_model(
     calibrate: Annotated[
         str | None, typer.Option(metavar="NAME", help="Data whose train split sets scales; names as for run --data.")
     ] = None,
-    calibration_samples: Annotated[int, typer.Option(min=1, help="Samples used for --calibrate.")] = 256,
+    calibration_samples: Annotated[int, typer.Option(min=1, help="Samples used for --calibrate.")] = CALIBRATED,
     data_folder: o.DataFolder = None,
     stop_after: Annotated[
         str | None, typer.Option(metavar="PASS", help="Print the graph after this pass and stop; 'import' for none.")
@@ -139,6 +139,17 @@ def calibration(
     if source.file is not None:
         return source.stepped(source.file.golden.inputs, min(steps, source.graph.steps))
     return None
+
+
+def compile_source(
+    source: Source, target: str, weight_bits: int, calibrate: str | None, folder: Path | None, steps: int | None
+) -> Compiled:
+    """Compile a model for a command that goes on with the result."""
+    samples = calibration(source, calibrate, CALIBRATED, folder, steps)
+    options = Options(weight_bits=weight_bits, steps=steps)
+    return compile_graph(
+        source.graph, load_target(target), options, samples=samples, encoding=source.encoding, about=source.about
+    )
 
 
 def vector_messages(source: Source, artifact: Artifact) -> dict[str, Any]:

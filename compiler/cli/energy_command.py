@@ -73,7 +73,7 @@ def energy(
     found = []
     for source in sources:
         artifact, counts = _run(source, data, split, steps, limit, seed, data_folder, quiet)
-        found.append((source, chip_of(artifact), _assessed(artifact, counts, sets, system)))
+        found.append((source, chip_of(artifact), assessed(artifact, counts, sets, system)))
     if not quiet and len(found) == 1:
         for one in found[0][2]:
             _show(one, form)
@@ -102,7 +102,7 @@ def _run(
     return artifact, _counted(artifact, data, split, steps, limit, seed, data_folder, quiet)
 
 
-def _assessed(artifact: Artifact, counts: EventCounts, sets: list[str] | None, system: str | None) -> list[Assessment]:
+def assessed(artifact: Artifact, counts: EventCounts, sets: list[str] | None, system: str | None) -> list[Assessment]:
     """One assessment per cost set; placed where a set prices what a chip does."""
     chip = chip_of(artifact)
     chosen = _chosen(sets, chip)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -123,7 +124,7 @@ class _Ran:
     """What finished, and what stopped the rest."""
 
     counts: EventCounts
-    readout: dict[str, NDArray[np.int64]]
+    readout: Mapping[str, NDArray[np.int64]]
     labels: NDArray[np.int64]
     summary: dict[str, Any]
     stopped: CheckFailed | KeyboardInterrupt | None

@@ -1,0 +1,155 @@
+"""A trained model as it is deployed: one artifact per weight width, run at every T; accuracy, events, energy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.backends.registry import load_backend, load_costs, suited_backend
+from seamount.compiler.analysis.operations import products_from
+from seamount.compiler.artifact import Artifact
+from seamount.compiler.cli.batches import Executed, executed, neuron_updates
+from seamount.compiler.cli.climb import Ladder
+from seamount.compiler.cli.compile_command import compile_source
+from seamount.compiler.cli.console import progress
+from seamount.compiler.cli.energy_brief import COMPARED
+from seamount.compiler.cli.energy_command import assessed
+from seamount.compiler.cli.ladder import BATCH, Rung, Tick
+from seamount.compiler.cli.sources import Source, only_input, only_output
+from seamount.compiler.encoding import clipped, predictions, share_right
+from seamount.compiler.ir.interpreter import interpret, reduce_steps
+from seamount.compiler.ir.ops import Output
+from seamount.compiler.pipelines import canonical
+from seamount.compiler.report.assessment import Assessment, estimate_tree, twin_tree
+from seamount.compiler.report.convention import SET, convention
+from seamount.compiler.report.energy_counts import mean_rate
+
+if TYPE_CHECKING:
+    from seamount.models.data.samples import Data
+
+Tree = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured. bits, steps: every pair of them. sets: cost sets beside the two that always are.
+
+    exact: samples compared with the reference and, with `lava` "yes" instead of "no", with Lava.
+    backend: None for the one that suits the size of the run.
+    """
+
+    bits: tuple[int, ...] = (8, 4)
+    steps: tuple[int, ...] = (1, 2, 4)
+    sets: tuple[str, ...] = ()
+    exact: int = 3
+    lava: str = "no"
+    backend: str | None = None
+    target: str = "loihi-sim"
+    calibrate: str | None = None
+    folder: Path | None = None
+
+    @property
+    def longest(self) -> int:
+        """The T that one artifact is compiled for; it runs at every shorter one."""
+        return max(self.steps)
+
+
+def evaluate(source: Source, data: Data, plan: Plan, quiet: bool) -> Tree:
+    """Everything about one model, for JSON: accuracies as shares, energies in pJ, counts per inference."""
+    name = source.about.name
+    artifacts = {bits: _compiled(source, bits, plan) for bits in plan.bits}
+    with progress(f"{name}: float", quiet) as tick:
+        reached = float_accuracy(source, data.x, data.y, plan.steps, tick)
+    integers, exact = [], []
+    for bits, artifact in artifacts.items():
+        for steps in plan.steps:
+            engine = load_backend(plan.backend or suited_backend(neuron_updates(artifact, steps, len(data.x))))
+            with progress(f"{name}: {bits} bits, T = {steps}", quiet) as tick:
+                ran = executed(artifact, engine, data.x, steps, tick)
+            row = {"bits": bits, "steps": steps, **_reached(ran, data.y, reached[steps])}
+            integers.append({**row, "energy": _energy(artifact, ran, plan)})
+        ladder = Ladder(artifact, data.x, data.y, plan.longest, quiet=quiet)
+        exact += [{"bits": bits, **_exactness(rung)} for rung in ladder.exact(plan.exact, plan.lava)]
+    code = only_input(next(iter(artifacts.values())).inputs)
+    return {
+        "model": name,
+        "trained_steps": source.graph.steps,
+        "stored_accuracy": source.about.float_accuracy,
+        "samples": len(data.y),
+        "clipped_inputs": clipped(code, data.x),
+        "target": plan.target,
+        "calibrate": plan.calibrate,
+        "float_accuracy": {str(t): a for t, a in reached.items()},
+        "integers": integers,
+        "exact": exact,
+    }
+
+
+def _compiled(source: Source, bits: int, plan: Plan) -> Artifact:
+    artifact = compile_source(source, plan.target, bits, plan.calibrate, plan.folder, plan.longest).artifact
+    only_input(artifact.inputs)
+    only_output(artifact.outputs)
+    return artifact
+
+
+def float_accuracy(
+    source: Source, x: NDArray[Any], y: NDArray[Any], steps: Sequence[int], tick: Tick
+) -> dict[int, float]:
+    """T -> accuracy of the imported graph in float. One run of the longest T serves all: what comes later does not
+    change what came before."""
+    graph = canonical().until("infer-shapes")(source.graph)
+    output = graph.outputs[0]
+    assert isinstance(output.op, Output)
+    answers: dict[int, list[NDArray[np.int64]]] = {t: [] for t in steps}
+    for start in range(0, len(x), BATCH):
+        part = source.stepped(x[start : start + BATCH], max(steps))
+        series = interpret(graph, part, record=set()).series[output.name]
+        for t in steps:
+            answers[t].append(predictions(reduce_steps(output.op.rule, series[:, :t]), output.op.rule))
+        tick(min(start + BATCH, len(x)), len(x))
+    return {t: share_right(np.concatenate(found), y) for t, found in answers.items()}
+
+
+def _reached(ran: Executed, labels: NDArray[Any], in_float: float) -> Tree:
+    accuracy = share_right(ran.answers.predictions, labels)
+    return {
+        "accuracy": accuracy,
+        "drop_points": 100 * (in_float - accuracy),
+        "spikes": ran.answers.spikes_per_sample,
+        "synops": ran.synops_per_sample,
+        "updates": sum(ran.counts.updates.values()) / ran.counts.samples,
+        "seconds": ran.answers.seconds,
+    }
+
+
+def _exactness(rung: Rung) -> Tree:
+    return {"with": rung.name, "samples": rung.samples, "differing": rung.differing, "compared": rung.compared}
+
+
+def _energy(artifact: Artifact, ran: Executed, plan: Plan) -> Tree:
+    """By every cost set, and by the convention of training papers."""
+    names = list(dict.fromkeys((COMPARED, SET, *plan.sets)))
+    found = assessed(artifact, ran.counts, names, None)
+    passes = found[0].twins["float32"].passes
+    constant = all(code.encoding == "constant" for code in artifact.inputs)
+    papers = convention(ran.counts, products_from(artifact.analysis), load_costs(SET), passes, constant)
+    return {
+        "rate": mean_rate(artifact.program, ran.counts),
+        "sets": {one.run.costs.name: _priced(one) for one in found},
+        "convention": None if papers is None else papers.tree(),
+    }
+
+
+def _priced(one: Assessment) -> Tree:
+    """Without the lines, which `seamount energy` lists."""
+    kept = ("macs", "energy_pj", "verdict", "why", "snn_over_ann")
+    twins: Mapping[str, Tree] = {form: twin_tree(t, one.comparisons[form]) for form, t in one.twins.items()}
+    return {
+        "snn_pj": estimate_tree(one.run.dynamic),
+        "ann": {form: {k: tree[k] for k in kept} for form, tree in twins.items()},
+    }
