@@ -20,6 +20,7 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
+from seamount.compiler.overflow_free import ProvenScales, proven_scales
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
@@ -84,9 +85,10 @@ def compile_graph(
 
     folded = canonical()(graph, note)
     activity = measure(folded, samples) if samples is not None else None
-    pipeline = quantizing(target, options, activity)
+    proven = proven_scales(folded, target, options, activity) if options.prove else ProvenScales({}, ())
+    pipeline = quantizing(target, options, activity, proven.largest)
     known = tuple(ran)  # the canonical passes leave a folded graph as it is, and are not reported again
-    quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result))
+    quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result)).noting(*proven.notes)
     program = lower(quantized, options.delay_max(target), options.slow_down)
     raise_all(CompileError, unsupported(program, target))
     rows = precision(folded, quantized)
@@ -188,6 +190,7 @@ def _manifest(
             "max_delay": options.max_delay,
             "balance_delays": options.balance_delays,
             "slow_down": options.slow_down,
+            "prove": options.prove,
         },
         "steps": program.steps,
         "passes": ran,

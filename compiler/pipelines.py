@@ -25,6 +25,7 @@ class Options:
     weight_bits: 1..8, for all layers; layer_bits: exceptions by layer name. steps: default steps per sample.
     max_delay: longest delay to use, None for the chip's own limit. balance_delays: off for experiments only.
     slow_down: steps of the chip for each step of the network, more than 1 where a loop is too long otherwise.
+    prove: lower scales until no register can overflow in a sample of `steps` steps, or refuse.
     """
 
     weight_bits: int = 8
@@ -33,6 +34,7 @@ class Options:
     max_delay: int | None = None
     balance_delays: bool = True
     slow_down: int = 1
+    prove: bool = False
 
     def delay_max(self, target: Target) -> int:
         """Longest delay that a projection may have."""
@@ -65,9 +67,12 @@ def contradictions(options: Options, target: Target) -> list[Problem]:
     return []
 
 
-def quantizing(target: Target, options: Options, activity: Activity | None) -> Pipeline:
+def quantizing(
+    target: Target, options: Options, activity: Activity | None, largest: Mapping[str, float] | None = None
+) -> Pipeline:
     """The canonical pipeline, quantize and balance-delays, with the target's numbers.
 
+    largest: population -> largest scale that quantize may choose.
     Raises CompileError for options that contradict each other or the target.
     """
     raise_all(CompileError, contradictions(options, target))
@@ -81,6 +86,7 @@ def quantizing(target: Target, options: Options, activity: Activity | None) -> P
         bias_exp_max=target.bias_exp[1],
         exponents=(max(0, low), high),
         activity=activity,
+        largest=largest or {},
     )
     accumulators = target.value("core.dendritic_accumulators")
     balance = BalanceDelays(

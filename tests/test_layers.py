@@ -18,7 +18,7 @@ FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / fol
 
 LAYERS = (
     "errors", "encoding", "ir", "analysis", "passes", "program", "target", "execution", "placement",
-    "artifact", "report", "pipelines", "driver", "cli",
+    "artifact", "report", "pipelines", "overflow_free", "driver", "cli",
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 

@@ -45,6 +45,9 @@ def compile_model(
     max_delay: o.MaxDelay = None,
     no_balance_delays: o.NoBalance = False,
     slow_down: o.SlowDown = 1,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Lower scales until no input can overflow a register, or refuse.")
+    ] = False,
     calibrate: Annotated[
         str | None, typer.Option(metavar="NAME", help="Data whose train split sets scales; names as for run --data.")
     ] = None,
@@ -69,7 +72,8 @@ def compile_model(
     if stop_after is not None and stop_after not in PASSES:
         known = ", ".join(("import", *PASSES))
         raise InputError(Problem(f"--stop-after {stop_after}", "there is no such pass", f"one of {known}"))
-    wanted = Options(weight_bits, _layer_bits(bits or []), steps, max_delay, not no_balance_delays, slow_down)
+    balance = not no_balance_delays
+    wanted = Options(weight_bits, _layer_bits(bits or []), steps, max_delay, balance, slow_down, prove)
     samples = calibration(source, calibrate, calibration_samples, data_folder, steps)
     with progress("compile", quiet) as tick:
         stages = _Stages(stop_after, tick)

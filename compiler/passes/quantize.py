@@ -46,6 +46,7 @@ class Quantize(Pass):
     Uses:    activity measured on calibration samples, when given: rounding errors count as much as their source is
              active, and the mean error moves into the bias. S keeps u inside 24 bits for all inputs where that
              costs at most two bits of weights, else for twice the largest current measured; notes say which.
+             `largest` bounds the scales of the populations it names (compiler/overflow_free.py).
     Prefers: scales that put weights exactly on their grid, where there are such scales.
     Refuses: parameters that no register holds: synaptic currents that never decay, decays outside 0..1, NaN, biases
              and start values of more than thousands of thresholds; weights of both signs in one bit; graded inputs
@@ -63,6 +64,7 @@ class Quantize(Pass):
     bias_exp_max: int = 7
     exponents: tuple[int, int] = (0, 7)
     activity: Activity | None = field(default=None, repr=False)
+    largest: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     name = "quantize"
     requires = frozenset({SHAPES_KNOWN, LINEAR_FOLDED, THRESHOLD_FOLDED})
@@ -168,6 +170,7 @@ class Quantize(Pass):
             membrane_gain=min(1 / leak, max(graph.steps, 1)),
             typical=2 * measured if measured is not None else gain * expected(incoming, means),
             quantum=_quantum(op) if isinstance(op, LIF) and op.compare == "ge" else 0.0,
+            largest=self.largest.get(node.name, np.inf),
         )
         bias_max = self.bias_mant_max * 2**self.bias_exp_max
         return choose(incoming, demand, Limits(self.vth_max, bias_max, range(self.exponents[0], self.exponents[1] + 1)))

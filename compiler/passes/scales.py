@@ -56,6 +56,7 @@ class Demand:
     memory multiplies a current by. membrane_gain: what the membrane multiplies a constant input by within a sample.
     typical: largest |u| (readout: |v|) seen on samples or expected without, with a margin; None: not known.
     quantum: what bias, start value, reset and clamp are multiples of, where v >= threshold needs it; else 0.
+    largest: largest scale that the caller allows.
     """
 
     fires: bool
@@ -65,6 +66,7 @@ class Demand:
     membrane_gain: float
     typical: float | None
     quantum: float = 0.0
+    largest: float = np.inf
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,7 @@ def rows_of(op: Linear) -> int:
 
 def _cap(incoming: tuple[Incoming, ...], demand: Demand, limits: Limits, reach: float) -> float:
     """Largest scale at which threshold, bias, start value and the largest weight fit their registers."""
-    caps = [np.inf]
+    caps = [demand.largest]
     if demand.fires:
         lowest = (reach + demand.bias) * demand.membrane_gain
         caps += [limits.vth_max, max(U_LIMIT / HEADROOM, U_LIMIT / lowest if lowest > 0 else limits.vth_max)]

@@ -13,11 +13,14 @@ from typing import Literal
 
 import numpy as np
 
-from seamount.compiler.program.program import DECAY_ONE, IntArray, Population, Program
+from seamount.compiler.program.fan_in import Interval, Wide
+from seamount.compiler.program.program import DECAY_ONE, V_MAX, IntArray, Population, Program
 from seamount.compiler.program.ranges import PopulationRange, Ranges, analyse, population_range
-from seamount.compiler.program.reach import STEPS, Neurons, steps_of
+from seamount.compiler.program.reach import NEVER, STEPS, Neurons, reach, steps_of
 
 MOST_HALVINGS = 15
+FRACTIONS = 64
+"""Steps per halving in which `largest_share` looks."""
 LOWEST_EXPONENT = -8
 WORK = 2**28
 """Neurons times steps that are looked at to find the longest sample that cannot overflow."""
@@ -91,6 +94,37 @@ def longest_safe(p: Population, found: PopulationRange) -> int:
         if now.wraps().any() or now.saturates().any():
             return step
     return most
+
+
+def largest_share(p: Population, found: PopulationRange, steps: int | None) -> float:
+    """Largest f, to about 1 %, for which u and v are proven when all that enters and bounds v is f times as large.
+
+    For samples of at most `steps`, None for any length. 0 if there is none above 2**-MOST_HALVINGS.
+    """
+    chosen = found.overflows("u") | found.overflows("v")
+    neurons, a = Neurons.of(p).part(chosen), found.a.part(chosen)
+
+    def overflows(fractions: int) -> bool:
+        reached = reach(*_shrunk(neurons, a, 2 ** (-fractions / FRACTIONS)), steps)
+        return bool(reached.wraps().any() or reached.saturates().any())
+
+    least = _least(MOST_HALVINGS * FRACTIONS, overflows)
+    return 0.0 if least is None else float(2 ** (-least / FRACTIONS))
+
+
+def _shrunk(n: Neurons, a: Interval, share: float) -> tuple[Neurons, Interval]:
+    def part(x: Wide) -> Wide:
+        return np.asarray(np.rint(x * share), np.int64)
+
+    smaller = replace(
+        n,
+        threshold=np.where(n.threshold < NEVER, part(n.threshold), NEVER),
+        bias=part(n.bias),
+        v_init=part(n.v_init),
+        v_min=max(-V_MAX, round(n.v_min * share)) if n.v_min > -V_MAX else -V_MAX,
+        subtract=None if n.subtract is None else round(n.subtract * share),
+    )
+    return smaller, Interval(part(a.low), part(a.high))
 
 
 # the three kinds

@@ -106,6 +106,14 @@ def test_require_proven(compiled: dict[str, Path]) -> None:
     assert ran.code == 0 and "samples of at most 1 step\n" in plain(ran.out)
 
 
+def test_compiled_with_prove(tmp_path: Path) -> None:
+    """The network that is not proven as it is, is under the scales that --prove chooses."""
+    ran = call(["compile", str(WEIGHTS / "fashion-mnist-conv.pt"), "--prove", "-o", str(tmp_path / "net")])
+    assert ran.code == 0 and "note: 2: scale lowered from " in plain(ran.out)
+    assert "note: proven: no inputs overflow a register in samples of at most 4 steps" in plain(ran.out)
+    assert call(["ranges", str(tmp_path / "net"), "--require-proven", "--steps", "4", "-q"]).code == 0
+
+
 def test_no_artifact(tmp_path: Path) -> None:
     ran = call(["ranges", str(tmp_path / "none")])
     assert ran.code == 2 and "remedy" in plain(ran.err)

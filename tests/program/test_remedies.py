@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.program.program import V_MAX, Program
 from seamount.compiler.program.ranges import analyse
-from seamount.compiler.program.remedies import longest_safe, remedies, scaled_down, with_decays
+from seamount.compiler.program.remedies import largest_share, longest_safe, remedies, scaled_down, with_decays
 from seamount.compiler.program.verify import verify
 from tests.program_samples import i32, one_population
 from tests.program_strategies import programs
@@ -118,6 +118,33 @@ def test_longest_sample():
         v = ReferenceSimulator().run(program, sent, frozenset({"v"})).v["p"].reshape(-1)
         assert v[longest - 1] == 6400 * high * longest and v[longest] == V_MAX
     assert longest_safe(program.population("p"), analyse(program).populations["p"]) == 131
+
+
+@pytest.mark.parametrize("more", [{"dv": 4096}, {"dv": 1000}, {"dv": 0, "steps": 20}, {"du": 4000, "dv": 3000}])
+def test_largest_share(more):
+    """What enters scaled by the share fits, by 3 % more it does not."""
+
+    def program(high):
+        return one_population(weight=128, graded=(-high, 0), vth=20_000, bias=-4000, **more)
+
+    loud, steps = program(5000), more.get("steps")
+    p, found = loud.population("p"), analyse(loud, steps).populations["p"]
+    share = largest_share(p, found, steps)
+
+    def scaled(factor):
+        smaller = program(int(5000 * factor))
+        q = replace(smaller.population("p"), vth=i32(20_000 * factor), bias_mant=i32(-4000 * factor))
+        return replace(smaller, populations=(q,))
+
+    assert 0 < share < 1 and proven(scaled(share), steps) and not proven(scaled(share * 1.03), steps)
+
+
+def test_no_share_is_small_enough():
+    """A sum without leak, over any length; and nothing to shrink gives 1."""
+    loud = one_population(weight=100, graded=(0, 700), dv=0, vth=None)
+    assert largest_share(loud.population("p"), analyse(loud).populations["p"], None) == 0
+    calm = one_population(dv=4096)
+    assert largest_share(calm.population("p"), analyse(calm).populations["p"], None) == 1
 
 
 def test_no_length_helps_when_the_first_step_overflows():
