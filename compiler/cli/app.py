@@ -20,6 +20,7 @@ from seamount.compiler.cli.fit_command import fit
 from seamount.compiler.cli.import_command import check_import
 from seamount.compiler.cli.inspect_command import inspect
 from seamount.compiler.cli.list_commands import passes, targets
+from seamount.compiler.cli.networks_command import networks
 from seamount.compiler.cli.ranges_command import ranges
 from seamount.compiler.cli.report_command import report
 from seamount.compiler.cli.run_command import run
@@ -59,6 +60,7 @@ app.command("energy")(_guarded(energy))
 app.command("costs")(_guarded(costs))
 app.command("evaluate")(_guarded(evaluate_models))
 app.command("train")(_guarded(train))
+app.command("networks")(_guarded(networks))
 app.command("fit")(_guarded(fit))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +10,10 @@ import typer
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.errors import InputError, Problem
+from seamount.models.networks.cards import CARDS
 
 _RECIPES = "plain, tet, etc, tssd, joint, branch-ce, pipe-s, pipe-relu, pipe-s-etc, pipe-d, one-step"
-_NETWORKS = (
-    "digits-conv3, conv3, vgg-narrow, vgg-small, vgg-snn, resnet-narrow, sew-narrow, resnet18, sew-resnet18, grouped, "
-    "or a short form like 16C3-AP2-32C3"
-)
+_NETWORKS = f"{', '.join(CARDS)} ('seamount networks' has their cards), or a short form like 16C3-AP2-32C3"
 
 
 def train(
@@ -52,7 +49,7 @@ def train(
     from seamount.models.recipes.registry import recipe as named
     from seamount.models.recipes.training import Schedule
 
-    chosen = named(recipe) if steps is None else replace(named(recipe), steps=steps)
+    chosen = named(recipe) if steps is None else named(recipe).at(steps)
     schedule = Schedule(epochs, batch, rate, amp=amp, augment=Augment(crop, flip))
     job = job_module.Job(
         chosen, network, data, seed, schedule, limit, data_folder, device, threads, checkpoint, start

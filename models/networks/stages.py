@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from spikingjelly.activation_based import neuron
+from spikingjelly.activation_based import base
 from torch import nn
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.models.networks.recurrence import Recurrent
 
 Tensor = torch.Tensor
 Activation = Callable[[], nn.Module]
@@ -59,37 +60,51 @@ class Task:
     classes: int
 
 
-_TOKEN = re.compile(r"(?P<conv>\d+)C(?P<kernel>\d+)(/(?P<stride>\d+))?|AP(?P<pool>\d+)|(?P<global>GAP)|FC(?P<full>\d+)")
+_TOKEN = re.compile(
+    r"(?P<conv>\d+)C(?P<kernel>\d+)(/(?P<stride>\d+))?|AP(?P<pool>\d+)|(?P<global>GAP)|FC(?P<full>\d+)|R(?P<loop>\d+)"
+)
 
 
 def chain(layers: str, task: Task, activation: Activation, gamma: float = GAMMA) -> Network:
     """A plain network from its short form, e.g. "16C5/2-32C3-AP2-32C3".
 
     nCk/s: convolution with n channels, kernel k and stride s, batch norm, activation; a stage each. FCn: the same with
-    a linear layer. APk: average pool over k x k. GAP: over the whole image. The linear classifier follows.
-    Raises InputError for a word that is none of these.
+    a linear layer. Rn: the same, and the n neurons hear each other's spikes of the step before. APk: average pool over
+    k x k. GAP: over the whole image. The linear classifier follows.
+    Raises InputError for a word that is none of these, or that cannot stand where it does.
     """
     stages: list[list[nn.Module]] = []
     channels = task.shape[0]
     flat = len(task.shape) == 1
     for word in layers.split("-"):
-        found = _TOKEN.fullmatch(word)
-        if found is None or (not stages and not (found["conv"] or found["full"])):
-            remedy = "use nCk, nCk/s, FCn, APk and GAP, the first with weights"
-            raise InputError(Problem(f"network '{layers}'", f"'{word}' is not understood here", remedy))
+        found = _understood(word, layers, first=not stages, flat=flat)
         if found["conv"]:
             n, k, s = int(found["conv"]), int(found["kernel"]), int(found["stride"] or 1)
             stages.append([*conv_norm(channels, n, k, s, gamma), activation()])
             channels = n
-        elif found["full"]:
-            n = int(found["full"])
+        elif found["full"] or found["loop"]:
+            n = int(found["full"] or found["loop"])
             before: list[nn.Module] = [] if flat else [nn.Flatten()]
-            stages.append([*before, nn.LazyLinear(n, bias=False), norm(nn.BatchNorm1d(n), gamma), activation()])
+            linear = [*before, nn.LazyLinear(n, bias=False), norm(nn.BatchNorm1d(n), gamma)]
+            loop = found["loop"] is not None
+            stages.append([Recurrent(nn.Sequential(*linear), n, activation())] if loop else [*linear, activation()])
             flat = True
         else:
             stages[-1].append(nn.AvgPool2d(int(found["pool"])) if found["pool"] else nn.AdaptiveAvgPool2d(1))
     head = nn.Sequential(*([] if flat else [nn.Flatten()]), nn.LazyLinear(task.classes))
     return settled(Network([nn.Sequential(*s) for s in stages], head), task)
+
+
+def _understood(word: str, layers: str, first: bool, flat: bool) -> re.Match[str]:
+    """The parts of a word. flat: what it takes has no image plane."""
+    where, found = f"network '{layers}'", _TOKEN.fullmatch(word)
+    if found is None or (first and not (found["conv"] or found["full"] or found["loop"])):
+        remedy = "use nCk, nCk/s, FCn, Rn, APk and GAP, the first with weights"
+        raise InputError(Problem(where, f"'{word}' is not understood here", remedy))
+    if flat and not (found["full"] or found["loop"]):
+        remedy = "use FCn and Rn, or data that are images" if first else "put it before the first FCn or Rn"
+        raise InputError(Problem(where, f"'{word}' needs an image, and gets a row of numbers", remedy))
+    return found
 
 
 def conv_norm(before: int, after: int, kernel: int, stride: int = 1, gamma: float = GAMMA) -> tuple[nn.Module, ...]:
@@ -120,7 +135,7 @@ def settled(network: Network, task: Task) -> Network:
 def reset(network: nn.Module) -> None:
     """Clear the state of every neuron layer, as before each batch."""
     for module in network.modules():
-        if isinstance(module, neuron.BaseNode):
+        if isinstance(module, base.MemoryModule):
             module.reset()
 
 

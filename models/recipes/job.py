@@ -13,6 +13,7 @@ from seamount.compiler.errors import InputError, Problem, raise_all
 from seamount.models.data import datasets
 from seamount.models.data.samples import Data
 from seamount.models.networks.grouped import GroupNetwork, unrolled
+from seamount.models.networks.recurrence import HandedOn, recurrent_layers
 from seamount.models.networks.registry import maker
 from seamount.models.networks.stages import Task
 from seamount.models.recipes.evaluate import Scores, evaluate
@@ -61,6 +62,7 @@ def run(job: Job, report: Report | None = None) -> Outcome:
     bins = job.recipe.training_steps if job.data in datasets.BINNED else None
     training = datasets.load(job.data, "train", job.root, job.limit, bins)
     test = datasets.load(job.data, "test", job.root, None, bins)
+    _suits(job, training)
     data, held_out = _samples(training), _samples(test)
     task = Task(tuple(data.x.shape[1 if data.constant else 2 :]), _classes(training))
     make = maker(job.network)
@@ -89,8 +91,9 @@ def write(job: Job, outcome: Outcome, path: Path, golden: int = 3) -> None:
     constant = test.encoding != "sequence"
     count = min(golden, len(test.y))
     x = test.x[:count] if constant else test.x[:count, : outcome.steps]
+    looped = bool(recurrent_layers(outcome.network))
     save(
-        outcome.network,
+        HandedOn(outcome.network) if looped else outcome.network,
         path,
         sample=x,
         steps=outcome.steps if constant else None,
@@ -103,6 +106,22 @@ def write(job: Job, outcome: Outcome, path: Path, golden: int = 3) -> None:
         name=path.stem,
         description=f"{job.network} trained by {job.recipe!r} on {job.data}, seed {job.seed}",
     )
+
+
+def _suits(job: Job, data: Data) -> None:
+    """Raise InputError where the recipe cannot train on such samples."""
+    where, recipe, sequence = f"data '{job.data}'", job.recipe, data.encoding == "sequence"
+    problems = []
+    if data.y.ndim != 1:
+        remedy = "train by a card: python -m seamount.models.train ecg-recurrent --out model.pt"
+        problems.append(Problem(where, "has a label per step, and recipes train one class per sample", remedy))
+    if sequence and recipe.needs_images:
+        found = f"holds sequences, and a part of {recipe.name} sees a sample as one image"
+        problems.append(Problem(where, found, "use plain, tet, etc, tssd or pipe-d"))
+    if sequence and data.x.shape[1] < recipe.training_steps:
+        found = f"lasts {data.x.shape[1]} steps, and training takes {recipe.training_steps}"
+        problems.append(Problem(where, found, "give fewer --steps"))
+    raise_all(InputError, problems)
 
 
 def _samples(data: Data) -> Samples:

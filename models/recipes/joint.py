@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, log_softmax, softmax
 
+from seamount.compiler.errors import InputError, Problem
 from seamount.models.networks.neurons import Neuron
 from seamount.models.networks.stages import Activation, Network, frames, reset
 from seamount.models.recipes.auxiliary import Branch
@@ -102,6 +103,10 @@ class Joint(Recipe):
     beta: float = 1e-6
     temperature: float = 3.0
 
+    @property
+    def needs_images(self) -> bool:
+        return self.artificial
+
     def trainee(self, build: Builder, phase: Phase) -> nn.Module:
         kinds: dict[str, Activation] = {"snn": self.neuron}
         if self.artificial:
@@ -111,6 +116,10 @@ class Joint(Recipe):
 
     def _branches(self, network: Network, activation: Activation) -> nn.ModuleList:
         shapes = network.shapes[:-1][: self.branches]
+        flat = [str(i) for i, shape in enumerate(shapes) if len(shape) != 3]
+        if flat:
+            found = f"stage {', '.join(flat)} is no image, and the method's branches are convolutions"
+            raise InputError(Problem("network", found, "use a network whose stages but the last are convolutions"))
         return nn.ModuleList(Branch(s[0], network.classes, activation, gamma=1.0) for s in shapes)
 
     def loss(self, trainee: nn.Module, batch: Batch) -> dict[str, Tensor]:

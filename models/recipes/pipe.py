@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -62,6 +62,13 @@ class PipeS(Recipe):
     """Recipe whose loss phase 2 takes instead of plain cross-entropy, e.g. Etc()."""
     tuning_epochs: int = 2
     tuning_rate: float = 0.4
+
+    @property
+    def needs_images(self) -> bool:
+        return True
+
+    def at(self, steps: int) -> PipeS:
+        return replace(self, steps=steps, tuning=self.tuning and self.tuning.at(steps))
 
     def phases(self, epochs: int) -> tuple[Phase, ...]:
         return Phase("pretrain", epochs), Phase("fine-tune", self.tuning_epochs, self.tuning_rate)

@@ -9,8 +9,8 @@ terms off is plain training bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import nn
@@ -69,6 +69,15 @@ class Recipe:
     def training_steps(self) -> int:
         """Steps that training runs, where they are more than `steps`."""
         return self.steps
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether a part of training sees a sample as one image, which a sequence of frames is not."""
+        return False
+
+    def at(self, steps: int) -> Self:
+        """The same recipe for another T."""
+        return replace(self, steps=steps)
 
     def phases(self, epochs: int) -> tuple[Phase, ...]:
         """Parts of training, in order, for a budget of `epochs`."""

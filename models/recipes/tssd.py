@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -51,6 +51,9 @@ class Tssd(Recipe):
     @property
     def training_steps(self) -> int:
         return max(self.steps, self.teacher_steps)
+
+    def at(self, steps: int) -> Tssd:
+        return replace(self, steps=steps, teacher_steps=2 * steps)
 
     def trainee(self, build: Builder, phase: Phase) -> nn.Module:
         network = build(self.neuron)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.running import call, plain
@@ -41,12 +42,36 @@ def test_trained_network_compiles_and_runs(tmp_path: Path) -> None:
         (["etc", "--device", "tpu"], "--device tpu: is unknown"),
         (["etc", "--amp"], "--amp: mixed precision is for a GPU"),
         (["pipe-d", "--start", "missing.pt"], "missing.pt: cannot be used"),
+        (["plain", "--network", "resnet-narrow", "--data", "digits-rows", "--steps", "8"], "does not fit samples of"),
+        (["plain", "--network", "R8", "--data", "digits-rows", "--steps", "9"], "lasts 8 steps, and training takes 9"),
+        (["joint", "--network", "R8", "--data", "digits-rows"], "sees a sample as one image"),
+        (["pipe-s", "--network", "R8", "--data", "digits-rows"], "sees a sample as one image"),
+        (["joint", "--network", "FC8-FC8"], "stage 0 is no image, and the method's branches are convolutions"),
     ],
 )
 def test_what_cannot_be_used(arguments: list[str], said: str, tmp_path: Path) -> None:
     ran = call(["train", *arguments, "--epochs", "1", "--limit", "32", "-o", str(tmp_path / "net.pt")])
     assert ran.code == 2 and said in plain(ran.err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_label_per_step_is_refused(tmp_path: Path) -> None:
+    x, y = np.zeros((4, 5, 3)), np.zeros((4, 5))
+    np.savez(tmp_path / "mine.npz", x=x, y=y)
+    ran = call(["train", "plain", "--network", "R8", "--data", str(tmp_path / "mine.npz"), "--epochs", "1"])
+    assert ran.code == 2 and "has a label per step, and recipes train one class per sample" in plain(ran.err)
+
+
+def test_a_recurrent_network_trains_on_sequences_and_compiles(tmp_path: Path) -> None:
+    model, told = tmp_path / "net.pt", tmp_path / "check.json"
+    chosen = ["--network", "R16", "--data", "digits-rows", "--steps", "8", "--limit", "256", "--epochs", "2"]
+    ran = call(["train", "tet", *chosen, "-o", str(model)])
+    assert ran.code == 0, ran.err
+    demands = ["--require", "reference=exact", "--lava", "no", "--json", str(told)]
+    ran = call(["check", str(model), "--data", "digits-rows", "--limit", "20", *demands])
+    assert ran.code == 0, ran.err
+    (layer,) = json.loads(told.read_text())["layers"]
+    assert layer["layer"].endswith("act") and layer["integer_spikes"] > 0
 
 
 def test_method_two_trains_on_quadrants_and_is_deployed_unrolled(tmp_path: Path) -> None:

@@ -95,6 +95,12 @@ def test_what_is_deployed_has_nothing_that_only_training_needs(name: str) -> Non
     assert torch.equal(ours, theirs)
 
 
+def test_another_number_of_steps_reaches_every_part() -> None:
+    assert Etc().at(2) == Etc(steps=2)
+    assert Tssd().at(6) == Tssd(steps=6, teacher_steps=12)
+    assert PipeS(tuning=Etc()).at(2) == PipeS(steps=2, tuning=Etc(steps=2))
+
+
 def test_joint_export_equals_the_factorised_forward() -> None:
     done = trained(Joint())
     pair = done.trainee
