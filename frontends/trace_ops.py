@@ -93,7 +93,10 @@ def record(tracer: Tracer, func: Any, args: Args, kwargs: dict[str, Any]) -> Any
     if on_state:
         _on_state(tracer, name, args, result)
     elif any(v.node == REFUSED for v in values):
-        tracer.refuse_quietly(result)
+        if name in HANDLERS or name in _SAME or name in _DATA:
+            tracer.refuse_quietly(result)
+        else:  # no argument would make it one that is carried over
+            refuse(tracer, name, args, result)
     elif any(v.node == STALE for v in values):
         tracer.refuse(*STALE_USE, result=result)
     else:

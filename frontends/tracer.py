@@ -63,6 +63,8 @@ class Tracer(TorchFunctionMode):
         self.depth = 0
         self.called: set[torch.nn.Module] = set()
         """Layers that ran."""
+        self.objected = {m for _, m in framework.leaves(model) if framework.objections(m)}
+        """Layers that are refused whatever they are given; nothing is said about what follows from them."""
         self.zeros: set[int] = set()
         """Identities of the arguments of the present function that were zeros before it ran."""
         self.now = 0
@@ -189,6 +191,9 @@ class Tracer(TorchFunctionMode):
     def on_layer(self, module: torch.nn.Module, x: object, output: object) -> None:
         """A stateless layer was called."""
         name, value = self.names[id(module)], self.value(x)
+        if module in self.objected:
+            self.refuse_quietly(output)
+            return
         if value is not None and value.node == STALE:
             self.refuse(*STALE_USE, f"layer '{name}'", output)
             return
@@ -229,6 +234,9 @@ class Tracer(TorchFunctionMode):
         value = self.value(args[0]) if args else None
         call = self._calls.get(id(module), 0)
         self._calls[id(module)] = call + 1
+        if module in self.objected:
+            self.refuse_quietly(output)
+            return
         if value is not None and value.node == STALE:
             self.refuse(*STALE_USE, where, output)
             return

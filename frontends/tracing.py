@@ -76,7 +76,8 @@ def trace(
         guesses += ("inside",)
     if framework.objections(model):
         called = _called(framework, model, few, steps, constant, guesses)
-        raise_all(ImportRefused, framework.objections(model, called))
+        if objections := framework.objections(model, called):
+            raise ImportRefused([*objections, *_further(framework, model, few, steps, constant, guesses, objections)])
     traced = _by_trial(framework, model, few, steps, constant, guesses)
     _check_fresh(framework, model, few, steps, constant, traced)
     return traced
@@ -105,6 +106,20 @@ def _called(
         for handle in handles:
             handle.remove()
     return layers
+
+
+def _further(
+    framework: Framework, model: torch.nn.Module, x: Samples, steps: int, constant: bool, guesses: tuple[Time, ...],
+    told: list[Problem],
+) -> list[Problem]:  # fmt: skip
+    """What tracing finds beside the layers that are refused, where the module runs at all."""
+    try:
+        _by_trial(framework, model, x, steps, constant, guesses)
+    except ImportRefused as refused:
+        return [p for p in refused.problems if p not in told]
+    except InputError:
+        return []
+    return []
 
 
 def _guesses(leads: set[Lead]) -> tuple[Time, ...]:

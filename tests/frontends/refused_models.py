@@ -337,6 +337,46 @@ def sine_of_a_membrane(folder: Path) -> object:
     return attempt(Stream(sine=True), folder)
 
 
+class PublishedGroups(nn.Module):
+    """One-step training on groups as published (Yao et al., arXiv:2401.10843), two groups and one block.
+
+    A real-valued residual stream is cut into windows, each sampled as Bernoulli spikes; an LSTM drives neurons without
+    reset whose membranes go through 2 sin(pi/4 m cos(pi/4 n)) from group to group; an MLP with GELU follows.
+    """
+
+    def __init__(self) -> None:
+        import snntorch
+
+        super().__init__()
+        self.embed, self.gates, self.mix = nn.Linear(WIDTH, WIDTH), nn.LSTM(4, 4), nn.Linear(WIDTH, WIDTH)
+        self.wide, self.act, self.narrow = nn.Linear(WIDTH, 3 * WIDTH), nn.GELU(), nn.Linear(3 * WIDTH, WIDTH)
+        self.head = nn.Linear(WIDTH, 4)
+        self.cells = nn.ModuleList(
+            snntorch.Leaky(beta=0.4, threshold=0.5, reset_mechanism="none") for _ in range(WIDTH // 4)
+        )
+        lively(self, 4.0)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        carried, outputs = [torch.zeros(x.shape[1], 4) for _ in self.cells], []
+        for frame in x:
+            stream, fired = self.embed(frame), []
+            for q, neurons in enumerate(self.cells):
+                window = stream[:, 4 * q : 4 * q + 4]
+                drawn = (window > torch.rand_like(window)).float()
+                state = 2 * torch.sin(math.pi / 4 * carried[q] * torch.cos(math.pi / 4 * carried[q - 1]))
+                spikes, carried[q] = neurons(self.gates(drawn[None])[0][0], state)
+                fired.append(spikes)
+            stream = stream + self.mix(torch.cat(fired, 1))
+            stream = stream + self.narrow(self.act(self.wide(stream)))
+            outputs.append(self.head(stream))
+        return torch.stack(outputs)
+
+
+@case("snntorch")
+def groups_as_published(folder: Path) -> object:
+    return attempt(PublishedGroups(), folder)
+
+
 def cell(kind: str, **options: Any) -> Case:
     """A cell of norse between two layers."""
 

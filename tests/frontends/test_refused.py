@@ -46,3 +46,11 @@ def test_the_table_has_thirty_different_causes():
         causes[re.sub(r"'[^']*'|-?\d[\d.e-]*", "_", first)] = name
     assert len(causes) >= 30
     assert {p.stem for p in (GOLDEN / FOLDER).glob("*.txt")} == set(CASES)
+
+
+def test_method_two_as_published_is_refused_with_every_cause_at_once():
+    """Each by itself is a case of its own, and a stream of membranes is analog_residual_stream."""
+    text = (GOLDEN / FOLDER / "groups_as_published.txt").read_text(encoding="utf-8")
+    for cause in ("(LSTM)", "(GELU)", "takes a part of it", "rand_like on", "gt on", "cos on", "sin on"):
+        assert cause in text, cause
+    assert text.count("remedy: ") == 8
