@@ -17,7 +17,7 @@ from seamount.backends.engine.compiled import is_warm
 from seamount.backends.engine.extremes import is_exact
 from seamount.backends.engine.network import pack, place_values, run_samples
 from seamount.backends.engine.plan import Plan, plan
-from seamount.backends.engine.tables import Answers, Tables, Work, aligned
+from seamount.backends.engine.tables import PHASES, Answers, Tables, Work, aligned
 from seamount.backends.simulator.threads import threads_at_hand
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.execution import EventCounts, Progress, Trace, check_request, join_counts, readout_shape
@@ -64,7 +64,7 @@ class CpuEngine:
         """As `run`, whatever the test of this machine has said."""
         prepared = planned(program)
         samples, steps = check_request(program, messages, record)
-        job = _Job(prepared, messages, samples, steps, record)
+        job = Job(prepared, messages, samples, steps, record)
         threads = threads_at_hand(self.threads)
         size = job.samples_at_a_time(threads)
         starts = range(0, samples, size)
@@ -116,7 +116,7 @@ def planned(program: Program) -> Plan:
 
 
 @dataclass(eq=False)
-class _Job:
+class Job:
     """One run: tables with what depends on the messages filled in, and room for what is asked for."""
 
     plan: Plan
@@ -124,6 +124,8 @@ class _Job:
     samples: int
     steps: int
     record: frozenset[str]
+    ticks: NDArray[np.int64] | None = None
+    """Where time stamps are added up, (populations, PHASES); for one thread."""
     recorded: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
     readout: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -221,6 +223,7 @@ class _Job:
             flags=aligned(most, np.uint8),
             recent=aligned(self.places, np.uint8),
             fired=np.zeros(most + 64, np.int64),
+            ticks=np.zeros((0, len(PHASES)), np.int64) if self.ticks is None else self.ticks,
         )
 
     def load(
@@ -232,16 +235,16 @@ class _Job:
         chosen = self.messages[port.name][first:last, : 1 if constant else None]
         chosen = chosen.reshape(*chosen.shape[:2], -1)
         times = self.steps if constant else 1
-        node, places = self.tables.nodes[i], self.plan.layouts[port.name].place
+        node, layout = self.tables.nodes[i], self.plan.layouts[port.name]
         if port.graded:
             graded = np.ascontiguousarray(chosen, np.int32)
-            place_values(node, places, graded, values, times, answers.spikes[i], answers.sent)
+            place_values(node, layout.place, graded, values, times, answers.spikes[i], answers.sent)
         else:
             whole = chosen if chosen.dtype.itemsize == 1 else chosen != 0
             work.flags[:] = 0
             pack(
-                node, places, np.ascontiguousarray(whole).view(np.uint8), ports, work.flags, times,
-                answers.spikes[i], answers.sent,
+                node, layout.place[: 0 if layout.flat else None], np.ascontiguousarray(whole).view(np.uint8), ports,
+                work.flags, work.recent, times, answers.spikes[i], answers.sent,
             )  # fmt: skip
 
     def keep(self, answers: Answers, first: int, last: int) -> None:

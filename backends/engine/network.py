@@ -13,14 +13,26 @@ import numpy as np
 from seamount.backends.engine.compiled import compiled, entry, inlined
 from seamount.backends.engine.neurons import start, update
 from seamount.backends.engine.spread import follow, follow_values, spread, spread_values
-from seamount.backends.engine.vectors import LANES, add_bytes, bits_of, clear_lanes, copy_lanes, count_bits, lowest_bit
-
-ONE = np.uint64(1)
+from seamount.backends.engine.vectors import (
+    LANES,
+    add_bytes,
+    bits_of,
+    borrowed,
+    clear_lanes,
+    copy_lanes,
+    count_bits,
+    peek,
+    poke,
+    time_stamp,
+)
 
 
 @entry
 def run_samples(tables: Any, work: Any, answers: Any, ports: Any, values: Any, steps: int) -> None:
     """Run as many samples as there are rows in ports and values: spikes as words, graded messages in places."""
+    tables, work, answers = borrowed(tables), borrowed(work), borrowed(answers)
+    ports, values = borrowed(ports), borrowed(values)
+    now = time_stamp()
     for sample in range(ports.shape[0]):
         for g in range(tables.groups.shape[0]):
             group = tables.groups[g]
@@ -31,11 +43,27 @@ def run_samples(tables: Any, work: Any, answers: Any, ports: Any, values: Any, s
                         start(p, tables.nodes[p.node], tables.parameters, work.u, work.v)
                         clear(p, work)
                     collect(p, tables, work, answers, ports[sample], values[sample], t)
+                    now = spent(work, k, 0, now)
                     if t >= 0:
-                        advance(p, tables, work, answers, sample, t)
-                    refill(p, work, t < 0)
+                        advance(p, tables, work, answers, t)
+                    if p.rest or t < 0:
+                        refill(p, work, t < 0)
+                    now = spent(work, k, 1, now)
+                    if t >= 0:
+                        tell(p, tables, work, answers, sample, t)
+                        now = spent(work, k, 2, now)
             for k in range(group.first, group.last):
-                remember(tables.nodes[tables.populations[k].node], work, answers)
+                remember(tables.nodes[tables.populations[k].node], work.recent, answers.sent, 1)
+
+
+@inlined
+def spent(work: Any, k: int, phase: int, since: Any) -> Any:
+    """Enter the time since then, if anybody asks; the time now."""
+    if work.ticks.shape[0] == 0:
+        return since
+    now = time_stamp()
+    work.ticks[k, phase] += now - since
+    return now
 
 
 @inlined
@@ -58,7 +86,7 @@ def collect(p: Any, tables: Any, work: Any, answers: Any, ports: Any, values: An
 
 
 @inlined
-def advance(p: Any, tables: Any, work: Any, answers: Any, sample: int, t: int) -> None:
+def advance(p: Any, tables: Any, work: Any, answers: Any, t: int) -> None:
     """One step of one population, once its sums are complete."""
     node = tables.nodes[p.node]
     if p.narrow:
@@ -67,7 +95,13 @@ def advance(p: Any, tables: Any, work: Any, answers: Any, sample: int, t: int) -
         update(p, node, work.sums32, tables.parameters, work.u, work.v, work.flags)
     answers.spikes[p.node, t] += send(node, work.flags, work.words, work.recent, t)
     if (t + 1) % 255 == 0:
-        remember(node, work, answers)
+        remember(node, work.recent, answers.sent, 1)
+
+
+@inlined
+def tell(p: Any, tables: Any, work: Any, answers: Any, sample: int, t: int) -> None:
+    """What the host reads and what is recorded in a step."""
+    node = tables.nodes[p.node]
     for i in range(p.first_read, p.last_read):
         read(tables.readouts[i], node, work, answers.readout[sample], t)
     if answers.s.shape[0] or answers.u.shape[0] or answers.v.shape[0]:
@@ -169,32 +203,42 @@ def send(node: Any, flags: Any, words: Any, recent: Any, t: int) -> int:
 
 
 @compiled
-def remember(node: Any, work: Any, answers: Any) -> None:
-    """Add the spikes of the last steps, counted in bytes, to the totals."""
+def remember(node: Any, recent: Any, sent: Any, times: int) -> None:
+    """Add the spikes of the last steps, counted in bytes, to the totals, so many times."""
     first, n = node.lane, node.rows * node.words * 64
-    recent, sent = work.recent[first : first + n], answers.sent[first : first + n]
+    few, total = recent[first : first + n], sent[first : first + n]
     for j in range(n):
-        sent[j] += recent[j]
+        total[j] += times * few[j]
     for j in range(n):
-        recent[j] = 0
+        few[j] = 0
 
 
 @compiled
 def read(r: Any, node: Any, work: Any, out: Any, t: int) -> None:
-    """What the host reads in one step. rule 0 sum, 1 max, 2 last, 3 each."""
+    """What the host reads in one step. register 0 s, 1 u, 2 v."""
     n = node.rows * node.words * 64
     start = r.start + t * n if r.rule == 3 else r.start
-    for j in range(n):
-        x = np.int64(work.flags[j])
-        if r.register == 1:
-            x = np.int64(work.u[node.lane + j])
-        elif r.register == 2:
-            x = np.int64(work.v[node.lane + j])
-        if r.rule == 0 and t > 0:
-            x += out[start + j]
-        elif r.rule == 1 and t > 0:
-            x = max(x, out[start + j])
-        out[start + j] = x
+    told = out[start : start + n]
+    if r.register == 0:
+        join(told, work.flags[:n], r.rule, t)
+    elif r.register == 1:
+        join(told, work.u[node.lane : node.lane + n], r.rule, t)
+    else:
+        join(told, work.v[node.lane : node.lane + n], r.rule, t)
+
+
+@compiled
+def join(told: Any, x: Any, rule: int, t: int) -> None:
+    """rule 0 sum, 1 max; 2 last and 3 each take the value as it is."""
+    if rule == 0 and t > 0:
+        for j in range(told.shape[0]):
+            told[j] += x[j]
+    elif rule == 1 and t > 0:
+        for j in range(told.shape[0]):
+            told[j] = max(told[j], np.int64(x[j]))
+    else:
+        for j in range(told.shape[0]):
+            told[j] = x[j]
 
 
 @compiled
@@ -211,21 +255,38 @@ def record(node: Any, work: Any, answers: Any, sample: int, t: int) -> None:
 
 
 @entry
-def pack(node: Any, places: Any, messages: Any, words: Any, flags: Any, times: int, spikes: Any, sent: Any) -> None:
-    """Spikes of a port, (samples, steps, neurons) bytes, as words, counted `times` times each."""
+def pack(
+    node: Any, places: Any, messages: Any, words: Any, flags: Any, recent: Any, times: int, spikes: Any, sent: Any
+) -> None:  # fmt: skip
+    """Spikes of a port, (samples, steps, neurons) bytes, as words, counted `times` times each.
+
+    places is empty where the neurons lie in the order of the messages.
+    """
+    n, size = node.rows * node.words, messages.shape[2]
+    since = 0
     for i in range(messages.shape[0]):
         for t in range(messages.shape[1]):
             row = messages[i, t]
-            for j in range(row.shape[0]):
-                flags[places[j]] = row[j]
-            for w in range(node.rows * node.words):
+            if places.shape[0] == 0:
+                for j in range(size):
+                    flags[j] = row[j] != 0
+            else:
+                for j in range(size):
+                    poke(flags, peek(places, j), np.uint8(row[j] != 0))
+            total, at = 0, node.word + t * node.stride
+            for w in range(n):
                 bits: Any = bits_of(flags, w * 64)
-                words[i, node.word + t * node.stride + w] = bits
-                for s in range(times):
-                    spikes[t + s] += count_bits(bits)
-                while bits:
-                    sent[node.lane + w * 64 + lowest_bit(bits)] += times
-                    bits &= bits - ONE
+                words[i, at + w] = bits
+                total += count_bits(bits)
+                if bits:
+                    add_bytes(recent, node.lane + w * 64, flags, w * 64)
+            for s in range(times):
+                spikes[t + s] += total
+            since += 1
+            if since == 255:
+                remember(node, recent, sent, times)
+                since = 0
+    remember(node, recent, sent, times)
 
 
 @entry
@@ -240,3 +301,9 @@ def place_values(node: Any, places: Any, messages: Any, values: Any, times: int,
                     sent[node.lane + places[j]] += times
                     for s in range(times):
                         spikes[t + s] += 1
+
+
+@entry
+def stamp() -> Any:
+    """The time stamp that `spent` reads."""
+    return time_stamp()

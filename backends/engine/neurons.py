@@ -36,6 +36,7 @@ def plain_row(
     """A row of neurons without memory in u."""
     for j in range(v.shape[0]):
         now = np.int32(decayed(v[j], kept[j]) + np.int32(np.int32(sums[j]) << shift) + bias[j])
+        sums[j] = 0
         now = min(now, TOP)
         fires = now > vth[j]
         flags[j] = fires
@@ -53,6 +54,7 @@ def memory_row(
     """A row of neurons whose u lasts, and cannot wrap."""
     for j in range(v.shape[0]):
         current = np.int32(decayed(u[j], kept_u[j]) + np.int32(np.int32(sums[j]) << shift))
+        sums[j] = 0
         u[j] = current
         now = np.int32(decayed(v[j], kept[j]) + current + bias[j])
         now = min(now, TOP)
@@ -78,6 +80,7 @@ def general_row(
     """A row of any neurons: docs/semantics.md in 64 bits."""
     for j in range(v.shape[0]):
         current = truncated(np.int64(u[j]) * kept_u[j]) + (np.int64(sums[j]) << shift)
+        sums[j] = 0
         if current > HALF:
             current -= U_SPAN
         elif current <= -HALF:
@@ -94,7 +97,7 @@ def general_row(
 
 @compiled
 def update(p: Any, node: Any, sums: Any, parameters: Any, all_u: Any, all_v: Any, all_flags: Any) -> None:
-    """One step of a population: registers and `flags` from its sums."""
+    """One step of a population: registers and `flags` from its sums, which begin anew."""
     lanes = node.words * 64
     shift, by, keep, least = np.int32(p.shift), np.int32(p.reset_by), np.int32(p.keep), np.int32(p.v_min)
     for y in range(node.rows):

@@ -14,7 +14,7 @@ from seamount.backends.engine.layout import Layout, layouts
 from seamount.backends.engine.synapses import Field, Synapses, field_of, padded, synapses_of
 from seamount.backends.engine.tables import GROUP, NODE, POPULATION, PROJECTION, READOUT, Tables
 from seamount.backends.engine.units import Codes, units
-from seamount.backends.engine.vectors import LANES
+from seamount.backends.engine.vectors import LANES, PIECES
 from seamount.backends.simulator.schedule import groups
 from seamount.compiler.program.bounds import arrival_bound, current_bound
 from seamount.compiler.program.program import (
@@ -85,8 +85,8 @@ class _Builder:
             readouts=readouts,
             groups=_records(GROUP, [{"first": int(a), "last": int(b)} for a, b in pairwise(ends)]),
             parameters=_joined(self.parameters, np.int32),
-            pixels=_joined(self.parts["pixels"], np.int64, (0, 5)),
-            runs=_joined(self.parts["runs"], np.int64, (0, 3)),
+            pixels=_joined(self.parts["pixels"], np.int64),
+            runs=_joined(self.parts["runs"], np.int64),
             columns=_joined(self.parts["columns"], np.int64),
             channels=_joined(self.parts["channels"], np.int64),
             weights8=_joined(self.parts["weights8"], np.int8),
@@ -208,11 +208,14 @@ class _Builder:
     def add_rows(self, synapses: Synapses, source: Layout, start: int) -> dict[str, int]:
         wide = bool(np.any(synapses.weights != synapses.weights.astype(np.int8)))
         kind, dtype = ("weights16", np.int16) if wide else ("weights8", np.int8)
-        first_run = self.append("runs", synapses.runs)
-        pixels = synapses.pixels + np.array([start, first_run, first_run, 0, 0])
+        runs, ends = pieces(synapses.runs)
+        first_run = self.append("runs", runs.reshape(-1)) // 3
+        pixels = synapses.pixels.copy()
+        pixels[:, 1:3] = ends[pixels[:, 1:3]]
+        pixels += np.array([start, first_run, first_run, 0, 0])
         return {
             "wide": int(wide),
-            "pixel": self.append("pixels", pixels),
+            "pixel": self.append("pixels", pixels.reshape(-1)) // 5,
             "per_row": synapses.per_row,
             "channels": synapses.channels,
             "groups": int(synapses.shifts.size > 0),
@@ -239,6 +242,20 @@ class _Builder:
             p["last_read"] = len(read)
         records = [{"register": REGISTER[r.register], "rule": RULE[r.rule]} for r in read]
         return _records(READOUT, records), tuple(read)
+
+
+def pieces(runs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Runs (to, of, lanes) cut into (to, of, vectors) that the kernels know; where run i begins among them."""
+    out: list[tuple[int, int, int]] = []
+    begins = [0]
+    for to, of, lanes in runs.tolist():
+        at, left = 0, lanes // LANES
+        while left:
+            most = max(n for n in PIECES if n <= left)
+            out.append((to + at, of + at, most))
+            at, left = at + most * LANES, left - most
+        begins.append(len(out))
+    return np.asarray(out, np.int64).reshape(-1, 3), np.asarray(begins, np.int64)
 
 
 def _records(kind: np.dtype[Any], rows: Sequence[dict[str, int]]) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Synaptic sums from spikes: the weights of every neuron that fired are added, those of silent ones never touched.
 
 Integers are added, in int16 where the bounds of the weights prove that no sum leaves it, else in int32; so the order of
-additions changes nothing. Spikes of one pixel reach the same sums, and are added four at a time to spare the memory.
+additions changes nothing. Spikes of one pixel reach the same sums, which stay in registers while their rows are added.
 All functions return the synaptic events that they delivered.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from seamount.backends.engine.compiled import compiled
-from seamount.backends.engine.vectors import LANES, add_four, add_one, add_times, add_two, lowest_bit
+from seamount.backends.engine.vectors import LANES, MOST, add_rows, add_times, lowest_bit, peek, poke
 
 ONE = np.uint64(1)
 
@@ -31,56 +31,46 @@ def spikes_of(words: Any, at: int, count: int, index: Any) -> int:
 
 
 @compiled
-def add_pixel(
-    runs: Any, first: int, last: int, base: int, sums: Any, weights: Any, row: int, n: int, rows: Any
-) -> None:
-    """Add n rows of weights (1, 2 or 4, at rows[row:row+n]) to all runs of a pixel."""
-    for k in range(first, last):
-        to, of, length = base + runs[k, 0], runs[k, 1], runs[k, 2]
-        r0 = rows[row] + of
-        if n == 4:
-            r1, r2, r3 = rows[row + 1] + of, rows[row + 2] + of, rows[row + 3] + of
-            for j in range(0, length, LANES):
-                add_four(sums, to + j, weights, r0 + j, r1 + j, r2 + j, r3 + j)
-        elif n == 2:
-            r1 = rows[row + 1] + of
-            for j in range(0, length, LANES):
-                add_two(sums, to + j, weights, r0 + j, r1 + j, r0, r0)
-        else:
-            for j in range(0, length, LANES):
-                add_one(sums, to + j, weights, r0 + j, r0, r0, r0)
-
-
-@compiled
 def spread(
     q: Any, node: Any, words: Any, at: int, pixels: Any, runs: Any, columns: Any, channels: Any, weights: Any,
-    sums: Any, index: Any,
+    sums: Any, rows: Any,
 ) -> int:  # fmt: skip
-    """One step of dense or convolutional synapses; `at` is where the source's words of this step begin."""
-    events = 0
-    size = q.channels
-    most = 1 if q.groups else 4
+    """One step of dense or convolutional synapses; `at` is where the source's words of this step begin.
+
+    The spikes of a pixel are gathered, then their rows of weights are added together.
+    """
+    events: Any = np.int64(0)
+    size, step = q.channels, q.row
     for y in range(node.rows):
-        n = spikes_of(words, at + y * node.words, node.words, index)
-        i: Any = np.int64(0)
-        while i < n:
-            x = columns[q.column + index[i]]
-            pixel = q.pixel + y * q.per_row + x
-            left = x * size
-            base, row = pixels[pixel, 0], pixels[pixel, 4]
-            if q.groups:
-                base += channels[q.channel + index[i] - left]
-            k = 1
-            while k < most and i + k < n and index[i + k] < left + size:
-                k += 1
-            if k == 3:
-                k = 2
-            for j in range(i, i + k):
-                index[j] = q.weight + (row + index[j] - left) * q.row
-            add_pixel(runs, pixels[pixel, 1], pixels[pixel, 2], base, sums, weights, i, k, index)
-            events += k * pixels[pixel, 3]
-            i += k
-    return events
+        line, first_pixel = at + y * node.words, q.pixel + y * q.per_row
+        n = end = base = first = last = reached = begin = np.int64(0)
+        for w in range(node.words):
+            bits = peek(words, line + w)
+            while bits:
+                column = (w << 6) + lowest_bit(bits)
+                bits &= bits - ONE
+                if column >= end or n == MOST:
+                    if n and last > first:
+                        poke(rows, n, np.int64(-1))
+                        add_rows(sums, base, weights, runs, first, last, rows)
+                    events += n * reached
+                    n = np.int64(0)
+                    x = peek(columns, q.column + column)
+                    pixel, left = 5 * (first_pixel + x), x * size
+                    base, first, last = peek(pixels, pixel), peek(pixels, pixel + 1), peek(pixels, pixel + 2)
+                    reached = peek(pixels, pixel + 3)
+                    begin = q.weight + (peek(pixels, pixel + 4) - left) * step
+                    end = left + size
+                    if q.groups:
+                        base += peek(channels, q.channel + column - left)
+                        end = column + 1
+                poke(rows, n, begin + column * step)
+                n += 1
+        if n and last > first:
+            poke(rows, n, np.int64(-1))
+            add_rows(sums, base, weights, runs, first, last, rows)
+        events += n * reached
+    return events  # type: ignore[no-any-return]
 
 
 @compiled
@@ -96,17 +86,17 @@ def spread_values(
             if value == 0:
                 continue
             x = column // q.channels
-            pixel = q.pixel + y * q.per_row + x
+            pixel = 5 * (q.pixel + y * q.per_row + x)
             channel = column - x * q.channels
-            base = pixels[pixel, 0]
+            base = pixels[pixel]
             if q.groups:
                 base += channels[q.channel + channel]
-            row = q.weight + (pixels[pixel, 4] + channel) * q.row
-            for k in range(pixels[pixel, 1], pixels[pixel, 2]):
-                to, of = base + runs[k, 0], row + runs[k, 1]
-                for j in range(0, runs[k, 2], LANES):
+            row = q.weight + (pixels[pixel + 4] + channel) * q.row
+            for k in range(pixels[pixel + 1], pixels[pixel + 2]):
+                to, of = base + runs[3 * k], row + runs[3 * k + 1]
+                for j in range(0, runs[3 * k + 2] * LANES, LANES):
                     add_times(sums, to + j, weights, of + j, value)
-            events += pixels[pixel, 3]
+            events += pixels[pixel + 3]
     return events
 
 

@@ -62,8 +62,14 @@ READOUT = _record("register", "rule", "start")
 GROUP = _record("first", "last")
 """Populations that advance step by step together."""
 
+PHASES = ("synapses", "neurons", "readout")
+"""What of a population is timed: sums from spikes; registers and spikes from sums; what the host reads or records."""
+
 PIXEL = ("base", "first", "last", "synapses", "row")
 """Sums that a pixel's spikes reach: base and runs first..last, synapses per spike, first row of weights."""
+
+RUN = ("to", "of", "vectors")
+"""A stretch of sums from base + to on, its stretch in the row of weights, and its length, one of vectors.PIECES."""
 
 
 class Tables(NamedTuple):
@@ -76,9 +82,9 @@ class Tables(NamedTuple):
     groups: NDArray[Any]
     parameters: NDArray[np.int32]
     pixels: NDArray[np.int64]
-    """(pixels, 5), as PIXEL."""
+    """As PIXEL, one after the other."""
     runs: NDArray[np.int64]
-    """(runs, 3): shift of the sums, shift in the row of weights, length."""
+    """As RUN, one after the other."""
     columns: NDArray[np.int64]
     channels: NDArray[np.int64]
     weights8: NDArray[np.int8]
@@ -104,7 +110,9 @@ class Work(NamedTuple):
     recent: NDArray[np.uint8]
     """Spikes of each neuron since they were last added to `sent`."""
     fired: NDArray[np.int64]
-    """Columns of a row that fired."""
+    """Where rows of weights begin, of the spikes that are added together."""
+    ticks: NDArray[np.int64]
+    """(populations, PHASES) ticks of the time stamp spent; without populations where nobody asks."""
 
 
 class Answers(NamedTuple):

@@ -21,6 +21,14 @@ WORD = 64
 """Spikes per word."""
 
 
+SIZE = ir.IntType(64)
+
+
+def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Pointer to the elements of an array; a number as it is."""
+    return context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+
+
 def _vector(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: int) -> Any:
     """Pointer to `lanes` elements of an array from an index on."""
     data = context.make_array(kind)(context, builder, array).data
@@ -34,31 +42,126 @@ def _load(builder: Any, pointer: Any, kind: Any) -> Any:
     return value
 
 
-def _adder(rows: int) -> Any:
-    """sums[i:i+32] += weights[r0:r0+32] + ... for so many rows; as many numbers r0, r1, ... are taken, the rest not."""
-
-    @intrinsic  # type: ignore[untyped-decorator]
-    def add_rows(typing: Any, sums: Any, i: Any, weights: Any, r0: Any, r1: Any, r2: Any, r3: Any) -> Any:
-        signature = types.void(sums, types.int64, weights, *[types.int64] * 4)
-
-        def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            kind, narrow = sig.args[0], sig.args[2]
-            place = _vector(context, builder, kind, args[0], args[1], LANES)
-            total = _load(builder, place, kind)
-            for row in args[3 : 3 + rows]:
-                part = _load(builder, _vector(context, builder, narrow, args[2], row, LANES), narrow)
-                if kind.dtype.bitwidth > narrow.dtype.bitwidth:
-                    part = builder.sext(part, total.type)
-                total = builder.add(total, part)
-            builder.store(total, place).align = kind.dtype.bitwidth // 8
-            return context.get_dummy_value()
-
-        return signature, build
-
-    return add_rows
+PIECES = (1, 2, 3, 4, 6, 8, 12, 16)
+"""Vectors that a run may be long: so many sums stay in registers while rows are added to them."""
+MOST = 255
+"""Rows of int8 whose sum always fits int16."""
 
 
-add_one, add_two, add_four = _adder(1), _adder(2), _adder(4)
+@intrinsic  # type: ignore[untyped-decorator]
+def peek(typing: Any, array: Any, i: Any) -> Any:
+    """array[i] for i that is not negative: without numba's question whether it is."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(builder.gep(_data(context, builder, sig.args[0], args[0]), [args[1]]))
+
+    return array.dtype(array, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def poke(typing: Any, array: Any, i: Any, value: Any) -> Any:
+    """array[i] = value for i that is not negative."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], builder.gep(_data(context, builder, sig.args[0], args[0]), [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, array.dtype), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def add_rows(typing: Any, sums: Any, base: Any, weights: Any, runs: Any, first: Any, last: Any, rows: Any) -> Any:
+    """Add rows of weights to every run of a pixel; the rows begin at rows[0], rows[1], ... up to a negative number.
+
+    A run (to, of, vectors) adds weights[row + of : ...] to sums[base + to : ...]; vectors is one of PIECES. There is at
+    least one row and one run. Sums stay in registers while the rows are added; int8 rows are added in int16, which so
+    few as MOST cannot leave, and are widened at the end where the sums are int32.
+    """
+    size = types.int64
+    signature = types.void(sums, size, weights, runs, size, size, rows)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = [_data(context, builder, kind, value) for kind, value in zip(sig.args, args, strict=True)]
+        _RowAdder(builder, sig.args[0].dtype.bitwidth, sig.args[2].dtype.bitwidth, data).build()
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+class _RowAdder:
+    """Writes the loops of `add_rows`: over the runs, and for each length of a run over the rows.
+
+    That a negative number ends the rows spares a counter, and keeps LLVM from unrolling a loop that runs a few times.
+    """
+
+    def __init__(self, builder: Any, bits: int, narrow: int, data: list[Any]) -> None:
+        self.builder = builder
+        self.sums, self.base, self.weights, self.runs, self.first, self.last, self.rows = data
+        self.sum, self.part = (ir.VectorType(ir.IntType(n), LANES) for n in (bits, narrow))
+        self.direct = bits == 16 or narrow == 16
+        self.inside = self.sum if self.direct else ir.VectorType(ir.IntType(16), LANES)
+
+    def build(self) -> None:
+        b = self.builder
+        before = b.block
+        begin, following, done = (b.append_basic_block(name) for name in ("run", "next", "done"))
+        b.branch(begin)
+        b.position_at_end(begin)
+        k = b.phi(SIZE)
+        k.add_incoming(self.first, before)
+        at = b.gep(self.runs, [b.mul(k, SIZE(3))])
+        to, of, vectors = (b.load(b.gep(at, [SIZE(i)])) for i in range(3))
+        self.place, self.piece = b.gep(self.sums, [b.add(self.base, to)]), b.gep(self.weights, [of])
+        blocks = [b.append_basic_block(f"vectors{n}") for n in PIECES]
+        switch = b.switch(vectors, blocks[-1])
+        for n, block in zip(PIECES[:-1], blocks, strict=False):
+            switch.add_case(SIZE(n), block)
+        for n, block in zip(PIECES, blocks, strict=True):
+            b.position_at_end(block)
+            self.add(n)
+            b.branch(following)
+        b.position_at_end(following)
+        later = b.add(k, SIZE(1))
+        k.add_incoming(later, following)
+        b.cbranch(b.icmp_signed("<", later, self.last), begin, done)
+        b.position_at_end(done)
+
+    def add(self, vectors: int) -> None:
+        """All rows to one run."""
+        b = self.builder
+        places = [self.vector(self.place, self.sum, v) for v in range(vectors)]
+        begin = [self.load(p) if self.direct else ir.Constant(self.inside, None) for p in places]
+        top = b.load(self.rows)
+        before, loop, after = b.block, b.append_basic_block("rows"), b.append_basic_block("added")
+        b.branch(loop)
+        b.position_at_end(loop)
+        k, row = b.phi(SIZE), b.phi(SIZE)
+        totals = [b.phi(self.inside) for _ in places]
+        start = b.gep(self.piece, [row])
+        added = []
+        for v, total in enumerate(totals):
+            value = self.load(self.vector(start, self.part, v))
+            added.append(b.add(total, value if self.part == self.inside else b.sext(value, self.inside)))
+        later = b.add(k, SIZE(1))
+        following = b.load(b.gep(self.rows, [later]))
+        for phi, first, last in zip((k, row, *totals), (SIZE(0), top, *begin), (later, following, *added), strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(last, loop)
+        b.cbranch(b.icmp_signed(">=", following, SIZE(0)), loop, after)
+        b.position_at_end(after)
+        for place, value in zip(places, added, strict=True):
+            if not self.direct:
+                value = b.add(self.load(place), b.sext(value, self.sum))
+            b.store(value, place).align = self.sum.element.width // 8
+
+    def vector(self, data: Any, kind: Any, v: int) -> Any:
+        pointer = self.builder.gep(data, [SIZE(LANES * v)])
+        return self.builder.bitcast(pointer, kind.as_pointer())
+
+    def load(self, pointer: Any) -> Any:
+        value = self.builder.load(pointer)
+        value.align = value.type.element.width // 8
+        return value
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -156,3 +259,39 @@ def count_bits(typing: Any, word: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.int64(types.uint64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def time_stamp(typing: Any) -> Any:
+    """The processor's time stamp: ticks of a constant rate since some moment."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        counter = builder.module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(SIZE, []))
+        return builder.call(counter, [])
+
+    return types.int64(), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def borrowed(typing: Any, arrays: Any) -> Any:
+    """The same named tuple of arrays, or array, without counting references to them: whoever called holds them.
+
+    numba counts at every slice and call, with an atomic operation each time: a third of a dense network's time.
+    """
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        def without_owner(kind: Any, value: Any) -> Any:
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = ir.Constant(array.meminfo.type, None)
+            array.parent = ir.Constant(array.parent.type, None)
+            return array._getvalue()
+
+        if isinstance(arrays, types.Array):
+            return without_owner(arrays, args[0])
+        whole = args[0]
+        for i, kind in enumerate(arrays.types):
+            part = without_owner(kind, builder.extract_value(args[0], i))
+            whole = builder.insert_value(whole, part, i)
+        return whole
+
+    return arrays(arrays), build

@@ -17,6 +17,8 @@ from seamount.backends.engine import cpu
 from seamount.backends.engine.cpu import CpuEngine
 from seamount.backends.engine.extremes import extremes, is_exact
 from seamount.backends.engine.plan import plan
+from seamount.backends.engine.profile import profile
+from seamount.backends.engine.vectors import LANES, PIECES
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import InputError
 from seamount.compiler.program.program import V_MAX, Conv, Dense, InputPort, Program, Projection, Readout, Sparse
@@ -146,6 +148,49 @@ def test_sums_are_int16_only_where_none_can_leave_it(over, narrow):
     assert [bool(p["narrow"]) for p in plan(program).tables.populations] == [narrow]
     trace = compare((program, {"x": np.ones((1, 1, 129), np.int32)}))
     assert trace.v["p"].reshape(-1).tolist() == [64 * (2**15 - 1 + over), -64 * (2**15 + over)]
+
+
+@pytest.mark.parametrize("spikes", [255, 256, 511])
+def test_more_rows_of_int8_than_int16_holds(spikes):
+    """Sums in int32 are formed from rows added in int16, 255 at a time."""
+    weight = np.stack([np.full(511, -256, np.int32), np.full(511, 254, np.int32)])
+    p = population("p", (2,), vth=None, dv=4096)
+    program = Program(
+        (InputPort("x", (511,), False),), (p,), (Projection("q", "x", "p", Dense(weight)),),
+        (Readout("y", "p", "v", "sum"),), 1,
+    )  # fmt: skip
+    assert not plan(program).tables.populations[0]["narrow"]
+    x = np.zeros((1, 1, 511), np.int32)
+    x[..., :spikes] = 1
+    assert compare((program, {"x": x})).v["p"].reshape(-1).tolist() == [-256 * 64 * spikes, 254 * 64 * spikes]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_runs_of_every_length(bits):
+    """A run is cut into the lengths that the kernels know; few bits give int16 sums, many give int32."""
+    rng = np.random.default_rng(2)
+    widths = [n * LANES - k for n in (*PIECES, 5, 11, 23, 37) for k in (0, 5)]
+    port = InputPort("x", (1500,), False)
+    populations = tuple(population(f"p{n}", (n,), vth=None, dv=300) for n in widths)
+    largest = 2 ** (bits - 1)
+    projections = tuple(
+        Projection(f"q{n}", "x", f"p{n}", Dense(2 * rng.integers(-largest, largest, (n, 1500)).astype(np.int32)))
+        for n in widths
+    )
+    program = Program((port,), populations, projections, (Readout("y", f"p{widths[0]}", "v", "sum"),), 2)
+    tables = plan(program).tables
+    assert {p["narrow"] for p in tables.populations} == {int(bits == 4)}
+    assert set(tables.runs[2::3]) >= set(PIECES)
+    compare((program, {"x": rng.integers(0, 2, (2, 2, 1500)).astype(np.int8)}))
+
+
+def test_the_profile_names_every_population_and_changes_nothing():
+    program, x = small_program(), np.ones((3, 4, 1, 4, 4), np.int8)
+    found = profile(program, {"x": x})
+    assert not found.counts.differences(ReferenceSimulator().run(program, {"x": x}).counts)
+    assert set(found.populations) == {p.name for p in program.populations}
+    spent = [seconds for phases in found.populations.values() for seconds in phases.values()]
+    assert min(spent) >= 0 and 0 < sum(spent) <= found.total
 
 
 def test_wide_layers_in_several_rows_and_words():
