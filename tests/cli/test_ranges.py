@@ -16,6 +16,7 @@ from seamount.compiler.artifact import Vectors, load_artifact, save_artifact
 from seamount.compiler.program.program import V_MAX, Dense
 from seamount.compiler.program.ranges import analyse
 from seamount.models.card import WEIGHTS
+from tests.cli import ranges_report
 from tests.cli.running import call, plain
 from tests.test_artifact import small_artifact
 
@@ -61,6 +62,42 @@ def test_verdicts_on_the_shipped_networks(compiled: dict[str, Path], golden: Any
         assert plain(ran.out).rstrip().endswith(("register can overflow", "not proven: 1 register"))
         texts.append(verdicts(name, tree))
     golden("".join(texts), "cli/ranges.txt")
+
+
+def test_the_page_has_these_verdicts(compiled: dict[str, Path], fashion: dict[str, Any], tmp_path: Path) -> None:
+    """docs/ranges.md is up to date for these networks; `python -m tests.cli.ranges_report` writes it anew."""
+    found, file = ranges_report.shown(), tmp_path / "ranges.json"
+    for name in SHIPPED:
+        if name == "fashion-mnist-conv":
+            tree = fashion
+        else:
+            assert call(["ranges", str(compiled[name]), "-q", "--json", str(file)]).code == 0
+            tree = json.loads(file.read_text())
+        assert set(ranges_report.rows(name, load_artifact(compiled[name]).steps, tree)) <= set(found), name
+
+
+@pytest.mark.slow
+def test_the_page_has_the_verdicts_of_all_shipped_networks() -> None:
+    assert ranges_report.shown() == ranges_report.proved(ranges_report.NAMES)
+
+
+def test_several_artifacts_in_one_table(
+    compiled: dict[str, Path], golden: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(compiled["digits-conv"].parent)
+    two = ["digits-conv", "fashion-mnist-conv"]
+    ran = call(["ranges", *two, "--json", str(tmp_path / "ranges.json")])
+    assert ran.code == 0
+    golden(plain(ran.out), "cli/ranges_several.txt")
+    trees = json.loads((tmp_path / "ranges.json").read_text())["artifacts"]
+    assert {name: tree["proven"] for name, tree in trees.items()} == {two[0]: True, two[1]: False}
+    ran = call(["ranges", *two, "--require-proven", "-q"])
+    assert ran.code == 1 and "fashion-mnist-conv: population '2': v may overflow" in plain(ran.err)
+
+
+def test_all_artifacts_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    ran = call(["ranges", str(tmp_path / "one"), str(tmp_path / "two")])
+    assert ran.code == 2 and "2 problems" in plain(ran.err)
 
 
 def test_the_analysis_takes_seconds_at_most(compiled: dict[str, Path]) -> None:
