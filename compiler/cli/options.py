@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from seamount.models.data.datasets import NAMES
+
 ASSUME_HELP = (
     "What a .nir file does not say: key=value (dt, integrate, reset, timing, compare, spikes, start, v_min, coding, "
     "low, high, encoding, steps, readout) or a preset (norse, snntorch, spikingjelly, sinabs). Repeatable; later wins."
 )
 DATA_HELP = (
-    "Labelled samples: digits, digits-rows; with a data folder fashion-mnist, mnist, cifar10, nmnist, braille, "
-    "braille-7, ecg; "
+    f"Labelled samples: {', '.join(NAMES)} (those but digits from a data folder); "
     "a .npz file with x and y; or module:function."
 )
 

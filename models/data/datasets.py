@@ -10,19 +10,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models.data import digits, recorded, user_data
+from seamount.models.data import cifar, digits, recorded, user_data
 from seamount.models.data.samples import Data, check
 
 _Loader = Callable[[Path, str, int | None], Data]
-_IN_FOLDER: dict[str, tuple[str, _Loader]] = {
-    "fashion-mnist": ("fashion-mnist", recorded.fashion_mnist),
-    "mnist": ("mnist", recorded.mnist),
-    "cifar10": ("cifar10", recorded.cifar10),
-    "nmnist": ("nmnist", recorded.nmnist),
-    "braille": ("braille", recorded.braille),
-    "braille-7": ("braille", recorded.braille_seven),
-    "ecg": ("qtdb-ecg", recorded.ecg),
+_IN_FOLDER: dict[str, tuple[tuple[str, ...], _Loader]] = {
+    "fashion-mnist": (("fashion-mnist",), recorded.fashion_mnist),
+    "mnist": (("mnist",), recorded.mnist),
+    "cifar10": (("cifar10", "cifar-10-batches-bin", "cifar-10-batches-py"), cifar.cifar10),
+    "cifar100": (("cifar100", "cifar-100-binary", "cifar-100-python"), cifar.cifar100),
+    "nmnist": (("nmnist",), recorded.nmnist),
+    "braille": (("braille",), recorded.braille),
+    "braille-7": (("braille",), recorded.braille_seven),
+    "ecg": (("qtdb-ecg",), recorded.ecg),
 }
+"""Name -> names that its folder may have, ours and those that archives unpack to; its loader."""
 _BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows, "digits-quadrants": digits.quadrants}
 NAMES = (*_BUILT_IN, *_IN_FOLDER)
 """Names that `load` knows besides .npz files and module:function."""
@@ -71,8 +73,8 @@ def _find(name: str, split: str, root: Path | str | None, steps: int | None) -> 
     if name in _BUILT_IN:
         return _BUILT_IN[name](split)
     if name in _IN_FOLDER:
-        folder, loader = _IN_FOLDER[name]
-        return loader(data_folder(root, folder), split, steps)
+        folders, loader = _IN_FOLDER[name]
+        return loader(data_folder(root, *folders), split, steps)
     if name.endswith(".npz"):
         return user_data.from_npz(Path(name))
     if ":" in name:
@@ -86,8 +88,11 @@ def _find(name: str, split: str, root: Path | str | None, steps: int | None) -> 
     )
 
 
-def data_folder(root: Path | str | None, name: str) -> Path:
-    """The folder of one data set below the data folder. Raises InputError naming the places tried."""
+def data_folder(root: Path | str | None, *names: str) -> Path:
+    """The folder of one data set below the data folder, the first that is there of those it may be called.
+
+    Raises InputError naming the places tried.
+    """
     if root is not None:
         tried = [Path(root)]
     elif os.environ.get("SEAMOUNT_DATA"):
@@ -95,17 +100,13 @@ def data_folder(root: Path | str | None, name: str) -> Path:
     else:
         checkout = Path(__file__).resolve().parents[2]
         tried = [checkout.parent / "shared" / "data", Path.cwd().parent / "shared" / "data"]
-    for folder in tried:
-        if (folder / name).is_dir():
-            return folder / name
-    places = ", ".join(dict.fromkeys(str(f / name) for f in tried))
-    raise InputError(
-        Problem(
-            f"data '{name}'",
-            f"no folder {places}",
-            f"give the folder that holds {name}/ as data folder, or set SEAMOUNT_DATA to it",
-        )
-    )
+    places = [folder / name for folder in tried for name in names]
+    for place in places:
+        if place.is_dir():
+            return place
+    remedy = f"give the folder that holds {names[0]}/ as data folder, or set SEAMOUNT_DATA to it"
+    found = f"no folder {', '.join(dict.fromkeys(map(str, places)))}"
+    raise InputError(Problem(f"data '{names[0]}'", found, remedy))
 
 
 __all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load"]

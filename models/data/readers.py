@@ -45,6 +45,19 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """All of a file of at most so many bytes. Raises InputError when it is missing, larger or cannot be read."""
+    try:
+        size = path.stat().st_size
+        if size > most:
+            raise InputError(Problem(str(path), f"has {size:,} bytes", "use the original file", f"{most:,}"))
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(Problem(str(path), "does not exist", "check the data folder")) from None
+    except OSError as error:
+        raise InputError(Problem(str(path), f"cannot be read: {error.strerror}", "check the file")) from None
+
+
 def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[Any]]:
     """The named numeric arrays of an .npz file; `keys` gives the number of axes of each, None for any.
 

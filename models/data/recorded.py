@@ -16,7 +16,6 @@ from seamount.models.data.samples import NO_LABEL, Data
 FASHION = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
-CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIGITS = tuple("0123456789")
 BRAILLE_CLASSES = ("Space", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 NMNIST_US = 336_041
@@ -50,22 +49,6 @@ def _grey_images(folder: Path, split: str, classes: tuple[str, ...]) -> Data:
     x = pixels[:, None].astype(np.float32)
     x /= 255
     return Data(x, labels.astype(np.int64), "constant", 0.0, 1.0, classes)
-
-
-def cifar10(folder: Path, split: str, steps: int | None) -> Data:
-    """x (N, 3, 32, 32), pixels / 255, from files that hold a prediction residual (data folder's README)."""
-    path = folder / f"cifar10-{split}.npz"
-    arrays = read_npz(path, {"residual": 4, "labels": 1})
-    residual = arrays["residual"]
-    if residual.dtype != np.uint8 or residual.shape[1:] != (3, 32, 32):
-        found = f"residual is {residual.dtype} of shape {residual.shape}"
-        raise InputError(Problem(str(path), found, "use the file with uint8 (N, 3, 32, 32)"))
-    # The residual is modulo 256: uint8 sums wrap as intended.
-    z = np.cumsum(np.cumsum(residual, axis=2, dtype=np.uint8), axis=3, dtype=np.uint8)
-    pixels = np.stack([z[:, 0] + z[:, 1], z[:, 0], z[:, 0] + z[:, 2]], axis=1)
-    x = pixels.astype(np.float32)
-    x /= 255
-    return Data(x, arrays["labels"].astype(np.int64), "constant", 0.0, 1.0, CIFAR)
 
 
 def nmnist(folder: Path, split: str, steps: int | None) -> Data:
