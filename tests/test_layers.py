@@ -56,7 +56,7 @@ LIBRARIES = {
     "backends": {"numpy"},
     "backends/engine": {"numpy", "numba", "llvmlite", "torch", "triton"},
     "backends/lava": {"numpy", "lava", "scipy"},
-    "models": {"numpy", "nir", "torch", "norse", "snntorch", "spikingjelly", "sklearn", "h5py", "rich"},
+    "models": {"numpy", "nir", "torch", "norse", "snntorch", "spikingjelly", "sklearn", "h5py", "rich", "tonic"},
 }
 """Third-party libraries per folder, the longest matching entry decides."""
 

@@ -101,9 +101,9 @@ def load_data(
     """Labelled samples; with `seed`, a random choice of `limit` of them in their order."""
     from dataclasses import replace
 
-    from seamount.models.data.datasets import BINNED, load
+    from seamount.models.data.datasets import load, takes_steps
 
-    binned = steps if name in BINNED else None
+    binned = steps if takes_steps(name) else None
     data = load(name, split, folder, limit if seed is None else None, binned)
     if seed is not None and limit is not None and limit < len(data.y):
         chosen = np.sort(np.random.default_rng(seed).choice(len(data.y), limit, replace=False))

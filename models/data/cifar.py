@@ -51,7 +51,8 @@ def _records(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """(N, labels) and (N, 3, 32, 32) of all files, in order. Raises InputError with the faults of all."""
     place, size = _place(folder, archive), len(labels) + PIXELS
-    problems, parts = [], []
+    problems: list[Problem] = []
+    parts = []
     if not any((place / name).exists() for name in names):
         raise InputError(_absent(place, archive, names[0]))
     for name in names:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.models.data import cifar, digits, recorded, user_data
+from seamount.models.data import cifar, digits, event_camera, recorded, user_data
 from seamount.models.data.samples import Data, check
 
 _Loader = Callable[[Path, str, int | None], Data]
@@ -19,18 +19,28 @@ _IN_FOLDER: dict[str, tuple[tuple[str, ...], _Loader]] = {
     "mnist": (("mnist",), recorded.mnist),
     "cifar10": (("cifar10", "cifar-10-batches-bin", "cifar-10-batches-py"), cifar.cifar10),
     "cifar100": (("cifar100", "cifar-100-binary", "cifar-100-python"), cifar.cifar100),
-    "nmnist": (("nmnist",), recorded.nmnist),
     "braille": (("braille",), recorded.braille),
     "braille-7": (("braille",), recorded.braille_seven),
     "ecg": (("qtdb-ecg",), recorded.ecg),
 }
 """Name -> names that its folder may have, ours and those that archives unpack to; its loader."""
+_RECORDINGS: dict[str, tuple[tuple[str, ...], Callable[[Path, str, int | None, int | None], Data]]] = {
+    "nmnist": (("nmnist", "NMNIST"), event_camera.nmnist),
+    "dvs-gesture": (("dvs-gesture", "DVSGesture"), event_camera.dvs_gesture),
+    "cifar10-dvs": (("cifar10-dvs", "CIFAR10DVS"), event_camera.cifar10_dvs),
+}
+"""The same for recordings in a file each, of which no more are read than are asked for."""
 _BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows, "digits-quadrants": digits.quadrants}
-NAMES = (*_BUILT_IN, *_IN_FOLDER)
+NAMES = (*_BUILT_IN, *_IN_FOLDER, *_RECORDINGS)
 """Names that `load` knows besides .npz files and module:function."""
 SPLITS = ("train", "test")
-BINNED = ("nmnist", "braille", "braille-7")
+BINNED = ("braille", "braille-7", *_RECORDINGS)
 """Event recordings, which `load` counts in as many time bins as it is asked for."""
+
+
+def takes_steps(name: str) -> bool:
+    """Whether `load` may be asked for a number of time bins: event recordings, and functions, which may return some."""
+    return name in BINNED or (":" in name and not name.endswith(".npz"))
 
 
 def load(
@@ -43,11 +53,11 @@ def load(
     """The samples of one split, at most the first `limit`.
 
     name   one of NAMES; a path that ends in .npz; or module:function, called as function() or, if it has a
-           parameter of that name, function(split=split), to return (x, y). An .npz file is one split by
-           itself.
+           parameter of that name, function(split=split), to return (x, y) or a data set of recordings, such as
+           tonic's. An .npz file is one split by itself.
     root   the data folder; without it SEAMOUNT_DATA, else shared/data beside the checkout or the working
            directory
-    steps  time bins of event recordings (nmnist: default 4, braille: 13); not for other data
+    steps  time bins of event recordings (default 4, braille: 13); not for other data
 
     Raises InputError when a name, file, folder or package is missing or the content cannot be used.
     """
@@ -56,29 +66,32 @@ def load(
         problems.append(Problem(f"split '{split}'", "is unknown", "use train or test"))
     if limit is not None and limit < 1:
         problems.append(Problem("limit", f"is {limit}", "ask for at least one sample"))
-    if steps is not None and name not in BINNED:
+    if steps is not None and not takes_steps(name):
         problems.append(Problem("steps", f"'{name}' is not an event recording", "leave steps out"))
     if steps is not None and steps < 1:
         problems.append(Problem("steps", f"is {steps}", "ask for at least one step"))
     if problems:
         raise InputError(problems)
-    data = _find(name, split, root, steps)
+    data = _find(name, split, root, steps, limit)
     check(data, f"data '{name}'")
     if limit is None or limit >= len(data.y):
         return data
     return Data(data.x[:limit], data.y[:limit], data.encoding, data.low, data.high, data.classes)
 
 
-def _find(name: str, split: str, root: Path | str | None, steps: int | None) -> Data:
+def _find(name: str, split: str, root: Path | str | None, steps: int | None, limit: int | None) -> Data:
     if name in _BUILT_IN:
         return _BUILT_IN[name](split)
     if name in _IN_FOLDER:
         folders, loader = _IN_FOLDER[name]
         return loader(data_folder(root, *folders), split, steps)
+    if name in _RECORDINGS:
+        folders, read = _RECORDINGS[name]
+        return read(data_folder(root, *folders), split, steps, limit)
     if name.endswith(".npz"):
         return user_data.from_npz(Path(name))
     if ":" in name:
-        return user_data.from_function(name, split)
+        return user_data.from_function(name, split, steps, limit)
     raise InputError(
         Problem(
             f"data '{name}'",
@@ -109,4 +122,4 @@ def data_folder(root: Path | str | None, *names: str) -> Path:
     raise InputError(Problem(f"data '{names[0]}'", found, remedy))
 
 
-__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load"]
+__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load", "takes_steps"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[An
 
     Arrays of Python objects are refused: reading them would run code from the file.
     """
-    try:
+    with _readable(path, ".npz"):
         opened = np.load(path, allow_pickle=False)
         if not isinstance(opened, np.lib.npyio.NpzFile):
             raise InputError(Problem(str(path), "is one array, not an .npz file", "use numpy.savez"))
@@ -73,15 +74,6 @@ def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[An
                 found = f"has no {', '.join(repr(k) for k in missing)}, only {', '.join(archive.files) or 'nothing'}"
                 raise InputError(Problem(str(path), found, f"save the arrays {', '.join(keys)}"))
             arrays = {k: _member(path, archive, k) for k in keys}
-    except FileNotFoundError:
-        raise InputError(Problem(str(path), "does not exist", "check the path")) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-        raise InputError(Problem(str(path), f"is not a whole .npz file: {error}", "write it again")) from None
-    except MemoryError:
-        raise InputError(Problem(str(path), "declares more than fits in memory", "split the file")) from None
-    except OSError as error:
-        found = f"cannot be read: {error.strerror or error}"
-        raise InputError(Problem(str(path), found, "check the file")) from None
     raise_all(
         InputError,
         (
@@ -91,6 +83,34 @@ def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[An
         ),
     )
     return arrays
+
+
+def read_npy(path: Path, axes: int) -> NDArray[Any]:
+    """The array of numbers in an .npy file, with so many axes; Python objects are refused as in `read_npz`."""
+    with _readable(path, ".npy"):
+        array = np.load(path, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise InputError(Problem(str(path), "is an .npz file, not one array", "use numpy.save"))
+    if array.dtype.kind not in "biuf" or array.ndim != axes:
+        found = f"holds {array.dtype} of shape {array.shape}"
+        raise InputError(Problem(str(path), found, f"it must be real numbers with {axes} axes"))
+    return array
+
+
+@contextmanager
+def _readable(path: Path, kind: str) -> Iterator[None]:
+    """What numpy raises for a file it cannot read, as InputError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(Problem(str(path), "does not exist", "check the path")) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise InputError(Problem(str(path), f"is not a whole {kind} file: {error}", "write it again")) from None
+    except MemoryError:
+        raise InputError(Problem(str(path), "declares more than fits in memory", "split the file")) from None
+    except OSError as error:
+        found = f"cannot be read: {error.strerror or error}"
+        raise InputError(Problem(str(path), found, "check the file")) from None
 
 
 def _member(path: Path, archive: Any, key: str) -> NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.models.data.events import MAX_VALUES
 from seamount.models.data.readers import read_idx, read_npz
 from seamount.models.data.samples import NO_LABEL, Data
 
@@ -28,8 +29,6 @@ BRAILLE_SEVEN = (0, 1, 5, 9, 15, 21, 25)
 """Space, A, E, I, O, U and Y, the letters of the shorter task (Mueller-Cleve et al., 2022)."""
 ECG_CLASSES = ("P", "PQ", "QR", "RS", "ST", "TP")
 ECG_UNLABELLED = 255
-MAX_VALUES = 2**31
-"""Largest array that binning may make, in values."""
 
 
 def fashion_mnist(folder: Path, split: str, steps: int | None) -> Data:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.models.data.events import Recording, Sensor, frames
 from seamount.models.data.readers import read_npz
 from seamount.models.data.samples import Data
 
@@ -23,9 +24,11 @@ def from_npz(path: Path) -> Data:
     return _data(arrays["x"], arrays["y"], str(path))
 
 
-def from_function(name: str, split: str) -> Data:
-    """The (x, y) that `module:function` returns; modules beside the working directory are found too.
+def from_function(name: str, split: str, steps: int | None = None, limit: int | None = None) -> Data:
+    """What `module:function` returns; modules beside the working directory are found too.
 
+    That is a pair (x, y), or a data set of recordings as tonic's are: with `sensor_size` (width, height, polarities), a
+    length, and items (events, label); the first `limit` are counted in `steps` time bins, as `events.frames` does.
     The function is the user's own code and is run. What it raises is reported as InputError.
     """
     module_name, _, function_name = name.partition(":")
@@ -36,12 +39,36 @@ def from_function(name: str, split: str) -> Data:
     except Exception as error:  # foreign code may raise anything; reported, not swallowed
         found = f"raised {type(error).__name__}: {error}"
         raise InputError(Problem(f"data '{name}'", found, "correct the function")) from error
+    if hasattr(result, "sensor_size"):
+        return _counted(result, name, steps, limit)
     try:
         x, y = result
     except (TypeError, ValueError):
         found = f"returned {type(result).__name__}, not a pair"
         raise InputError(Problem(f"data '{name}'", found, "return (x, y)")) from None
     return _data(_array("x", x, name), _array("y", y, name), f"data '{name}'")
+
+
+def _counted(dataset: Any, name: str, steps: int | None, limit: int | None) -> Data:
+    """A data set of recordings as frames of event counts."""
+    where = f"data '{name}'"
+    size = dataset.sensor_size
+    if not (isinstance(size, tuple | list) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size)):
+        found = f"its sensor_size is {size!r}"
+        raise InputError(Problem(where, found, "give (width, height, polarities), three numbers"))
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+
+    def recordings() -> Iterator[Recording]:
+        for i in range(count):
+            try:
+                events, label = dataset[i]
+                one = Recording(np.asarray(events), int(label), f"{where}, sample {i}")
+            except Exception as error:  # foreign code, as above
+                found = f"sample {i} raised {type(error).__name__}: {error}"
+                raise InputError(Problem(where, found, "items must be pairs of events and class number")) from error
+            yield one
+
+    return frames(recordings(), count, Sensor(*size), steps)
 
 
 def _array(key: str, values: Any, name: str) -> NDArray[Any]:

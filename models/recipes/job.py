@@ -59,7 +59,7 @@ def run(job: Job, report: Report | None = None) -> Outcome:
     _check(job)
     torch.set_num_threads(job.threads)
     steps = job.recipe.steps
-    bins = job.recipe.training_steps if job.data in datasets.BINNED else None
+    bins = job.recipe.training_steps if datasets.takes_steps(job.data) else None
     training = datasets.load(job.data, "train", job.root, job.limit, bins)
     test = datasets.load(job.data, "test", job.root, None, bins)
     _suits(job, training)
