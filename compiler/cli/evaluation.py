@@ -55,7 +55,7 @@ class Plan:
 
     @property
     def longest(self) -> int:
-        """The T that one artifact is compiled for; it runs at every shorter one."""
+        """The largest T. The artifact is compiled for it, or for what the model was trained with if that is more."""
         return max(self.steps)
 
 
@@ -91,7 +91,8 @@ def evaluate(source: Source, data: Data, plan: Plan, quiet: bool) -> Tree:
 
 
 def _compiled(source: Source, bits: int, plan: Plan) -> Artifact:
-    artifact = compile_source(source, plan.target, bits, plan.calibrate, plan.folder, plan.longest).artifact
+    lasts = max(plan.longest, source.graph.steps)
+    artifact = compile_source(source, plan.target, bits, plan.calibrate, plan.folder, lasts).artifact
     only_input(artifact.inputs)
     only_output(artifact.outputs)
     return artifact

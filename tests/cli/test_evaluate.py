@@ -73,6 +73,21 @@ def test_one_float_run_serves_every_step() -> None:
         assert reached == float_accuracy(source, data.x, data.y, (steps,), lambda done, total: None)[steps]
 
 
+def test_a_sequence_is_read_early(tmp_path: Path) -> None:
+    """digits-recurrent gets a row of the image per step; read after half of them."""
+    model, found, ran = str(WEIGHTS / "digits-recurrent.pt"), tmp_path / "found.json", tmp_path / "run.json"
+    data = ("--data", "digits-rows", "--limit", "50")
+    words = ["evaluate", model, *data, "--steps", "4", "--weight-bits", "8", "--lava", "no"]
+    assert call([*words, "--json", str(found), "-q"]).code == 0
+    (row,) = json.loads(found.read_text())["models"][0]["integers"]
+    assert call(["compile", model, "-o", str(tmp_path / "net"), "-q"]).code == 0
+    assert call(["run", str(tmp_path / "net"), *data, "--steps", "4", "--json", str(ran), "-q"]).code == 0
+    run = json.loads(ran.read_text())
+    assert (row["accuracy"], row["synops"]) == (run["accuracy"], run["synops_per_sample"])
+    papers = row["energy"]["convention"]
+    assert papers["once_pj"] == papers["every_step_pj"], "every step brings a new row"
+
+
 def test_by_the_convention_the_first_layer_is_charged_once_or_at_every_step(evaluated: Any) -> None:
     """method-etc multiplies 7,744 times in its first layer and 76,608 times in all."""
     for row in evaluated[1]["integers"]:
