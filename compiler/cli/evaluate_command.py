@@ -53,7 +53,8 @@ def evaluate_models(
 ) -> None:
     """Evaluate trained models as deployed: accuracy in float and integers, exactness, events, energy beside the ANN.
 
-    One artifact per weight width runs at every T. The JSON is written after each model. Exit code 1 when a form differs that must be exact.
+    One artifact per weight width runs at every T. The JSON is written after each model.
+    Exit code 1 when a form differs that must be exact.
     """
     _check_words(sets or [], backend, json)
     plan = Plan(
