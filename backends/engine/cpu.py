@@ -68,6 +68,11 @@ class CpuEngine:
         threads = threads_at_hand(self.threads)
         size = job.samples_at_a_time(threads)
         starts = range(0, samples, size)
+        if len(starts) == 1:  # a thread takes longer to start than a small sample takes to run
+            trace = job.trace(job.run(0, samples))
+            if progress is not None:
+                progress(samples, samples)
+            return trace
         with ThreadPoolExecutor(min(threads, len(starts))) as pool:
             try:
                 parts = [pool.submit(job.run, i, min(i + size, samples)) for i in starts]

@@ -7,6 +7,7 @@ row of weights and one stretch of sums. Spikes are bits, 64 to a word, and each 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class Layout:
     def places(self) -> int:
         return self.rows * self.lanes
 
-    @property
+    @cached_property
     def place(self) -> Wide:
         """Place of every neuron, in the order of the flattened shape."""
         if self.flat:
