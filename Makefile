@@ -2,13 +2,14 @@
 # make test    the test suite, with the tests against Lava
 # make lint    ruff and mypy
 # make lava    the separate environment for Lava (Python 3.10)
+# make nengo   the separate environment for nengo-loihi's emulator (Python 3.9), for the benchmark
 # make neurobench  the separate environment for NeuroBench, and the comparison of counts with it
 # make benchmark  train the benchmark's networks and time them beside the float frameworks, fills docs/performance.md
 # make wheel   build the wheel and try it in an empty environment
 # make extras  each framework alone in a fresh environment, with its frontend tests (EXTRAS=norse for one)
 # make clean   remove what was built;  make distclean: the environments as well
 #
-# PYTHON and LAVA_PYTHON choose the interpreters; PIP_ARGS is passed to pip; PYTEST_ARGS to pytest.
+# PYTHON, LAVA_PYTHON and NENGO_PYTHON choose the interpreters; PIP_ARGS is passed to pip; PYTEST_ARGS to pytest.
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -18,6 +19,7 @@ SHELL := bash
 VENV := .venv
 LAVA := .venv-lava
 NEUROBENCH := .venv-neurobench
+NENGO := .venv-nengo
 BIN := $(VENV)/bin
 PIP_ARGS ?=
 PYTEST_ARGS ?=
@@ -26,7 +28,7 @@ EXTRAS ?=
 PYTEST_WORKERS ?= 2
 DEMO := digits-conv
 
-.PHONY: help demo test lint lava neurobench benchmark wheel extras clean distclean
+.PHONY: help demo test lint lava nengo neurobench benchmark wheel extras clean distclean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -46,6 +48,8 @@ lint: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 
 lava: $(LAVA)/.stamp-lava
+
+nengo: $(NENGO)/.stamp-nengo
 
 neurobench: $(VENV)/.stamp-dev $(NEUROBENCH)/.stamp-neurobench
 	$(BIN)/python -m pytest -m slow tests/report/test_neurobench.py
@@ -82,6 +86,17 @@ $(LAVA)/.stamp-lava: constraints-lava.txt | $(LAVA)/bin/python
 	$(LAVA)/bin/python -c 'import lava.magma.core.run_configs'
 	touch $@
 
+$(NENGO)/bin/python:
+	@python="$$(.ci/find-python -o "$(NENGO_PYTHON)" 3.9)" || { \
+	  echo "nengo-loihi 1.1.0 needs Python 3.9. Install one (uv python install 3.9, or pyenv install 3.9)" >&2; \
+	  echo "or name one: make nengo NENGO_PYTHON=/path/to/python3.9" >&2; exit 1; }; \
+	"$$python" -m venv $(NENGO)
+
+$(NENGO)/.stamp-nengo: constraints-nengo.txt | $(NENGO)/bin/python
+	$(NENGO)/bin/python -m pip install --quiet $(PIP_ARGS) -c constraints-nengo.txt nengo-loihi
+	$(NENGO)/bin/python -c 'import nengo_loihi.emulator'
+	touch $@
+
 $(NEUROBENCH)/bin/python:
 	@python="$$(.ci/find-python -o "$(PYTHON)" 3.11 3.12 3.13)"; "$$python" -m venv $(NEUROBENCH)
 
@@ -95,4 +110,4 @@ clean:
 	find compiler frontends backends models tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV) $(LAVA) $(NEUROBENCH)
+	rm -rf $(VENV) $(LAVA) $(NEUROBENCH) $(NENGO)

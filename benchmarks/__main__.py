@@ -9,18 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import document, scaling, table
+from benchmarks import document, profiling, scaling, table
 from benchmarks.cases import BUILT, CASES, Point, points
 from benchmarks.lava_run import measure_lava
 from benchmarks.machine import describe
 from benchmarks.measure import environment, measure
+from benchmarks.nengo_run import measure_nengo
 from benchmarks.runners import PEERS
 from benchmarks.work import work
-from seamount.compiler.errors import SeamountError
+from seamount.compiler.errors import InputError, Problem, SeamountError
 
 IMPLEMENTATIONS = ("seamount-cpu", "seamount-vectorized", *PEERS)
 RESULT = BUILT / "result.json"
@@ -31,7 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run from the command line; 0, or 2 for input that cannot be used."""
     options = _parser().parse_args(words)
     try:
-        {"build": _build, "run": _run, "scaling": _scaling, "report": _report, "all": _all}[options.what](options)
+        COMMANDS[options.what](options)
     except SeamountError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -41,20 +43,39 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "what", nargs="?", default="all", choices=("all", "build", "run", "scaling", "report"),
-        help="all (default); build: train and compile what is missing; run: time; scaling: time against size; "
-        "report: tables and document from the last results",
+        "what", nargs="?", default="all", choices=list(COMMANDS),
+        help="all (default): build, run, scaling, report; build: train and compile what is missing; run: time; "
+        "scaling: time against size; report: tables and document from the last results; "
+        "profile CASE: where the engine's time goes, layer by layer",
     )  # fmt: skip
+    parser.add_argument("case", nargs="?", choices=list(CASES), metavar="CASE", help="profile: of this case")
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES), metavar="CASE")
-    parser.add_argument("--batches", nargs="+", type=int, help="only rows of these batch sizes")
+    parser.add_argument("--batches", "--batch", nargs="+", type=int, help="only rows of these batch sizes")
     parser.add_argument("--implementations", nargs="+", default=list(IMPLEMENTATIONS), choices=IMPLEMENTATIONS)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="default: all cores")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help=f"default and least {LEAST_ROUNDS}")
     parser.add_argument("--resume", action="store_true", help="keep rows measured before with the same settings")
     parser.add_argument("--no-lava", action="store_true")
-    parser.add_argument("--minutes", type=float, default=20, help="no new row is begun after so long; default 20")
+    parser.add_argument("--no-nengo", action="store_true")
+    parser.add_argument("--minutes", type=float, default=30, help="no new row is begun after so long; default 30")
+    parser.add_argument(
+        "--check", action="store_true", help="run: whether everything runs, one round of two samples; nothing is kept"
+    )
     parser.add_argument("--no-document", action="store_true", help="leave docs/performance.md as it is")
     return parser
+
+
+def _profile(options: argparse.Namespace) -> None:
+    if options.case is None:
+        raise InputError(Problem("profile", "no case is named", f"name one of: {', '.join(CASES)}"))
+    options.cases = [options.case]
+    _build(options)
+    probes = _probes(options.threads)
+    for point in points((options.case,)):
+        if not options.batches or point.batch in options.batches:
+            profile = profiling.measure(point, options.threads, probes)
+            print(f"{point.key}, {options.threads} threads")
+            print(table.plain(*profiling.rows(profile)))
 
 
 def _all(options: argparse.Namespace) -> None:
@@ -88,6 +109,9 @@ def _progress(name: str, done: int, planned: int, loss: float) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     _build(options)
+    if options.check:
+        _check(options)
+        return
     rounds, begin = max(LEAST_ROUNDS, options.rounds), time.monotonic()
     machine = describe()
     settings = _settings(options, rounds, machine["revision"])
@@ -118,17 +142,39 @@ def _row(point: Point, options: argparse.Namespace, rounds: int, probes: dict[st
     record = measure(point, options.implementations, options.threads, rounds, _say)
     needed = work(case, point)
     record |= {"work": needed.tree(), "bound_s": needed.bound_s(probes)}
-    if case.lava and point.batch == 1 and point.steps == case.timed[0] and not options.no_lava:
-        _say(f"{point.key}: Lava")
-        record["lava"] = measure_lava(point)
+    if table.misses(record) and not options.check:
+        _say(f"{point.key}: profile")
+        record["profile"] = profiling.measure(point, options.threads, probes)
+    if point.batch == 1 and point.steps == case.timed[0]:
+        for key, samples, left_out, run in (
+            ("lava", case.lava, options.no_lava, measure_lava),
+            ("nengo", case.nengo, options.no_nengo, measure_nengo),
+        ):
+            if samples and not left_out:
+                _say(f"{point.key}: {table.SIMULATORS[key]}")
+                record[key] = run(point)
     return record
+
+
+def _check(options: argparse.Namespace) -> None:
+    """All rows at two samples, timed once; the simulators as they are."""
+    probes = {"int8_ops_per_s": 1e12, "bytes_per_s": 1e10}
+    chosen = [p for p in points(tuple(options.cases)) if not options.batches or p.batch in options.batches]
+    small = dict.fromkeys(replace(p, batch=min(2, p.batch)) for p in chosen)
+    records = [_row(point, options, 1, probes) for point in small]
+    for line in table.failures(records):
+        print(line)
+    head, rows = table.simulators(records)
+    print(table.plain(head, rows))
+    _say(f"{len(records)} rows ran; these times are no measurement")
 
 
 def _settings(options: argparse.Namespace, rounds: int, revision: str) -> dict[str, Any]:
     """What a row depends on beside its case, T and batch; a row of other settings is measured again."""
     return {
         "threads": options.threads, "rounds": rounds, "revision": revision,
-        "implementations": sorted(set(options.implementations)), "lava": not options.no_lava,
+        "implementations": sorted(set(options.implementations)),
+        "lava": not options.no_lava, "nengo": not options.no_nengo,
     }  # fmt: skip
 
 
@@ -167,7 +213,7 @@ def _print(result: dict[str, Any]) -> None:
         table.speed(records),
         table.efficiency(records, result["probes"]),
         table.agreement(records, result["cards"]),
-        table.lava(records),
+        table.simulators(records),
     )
     for head, rows in tables:
         if rows:
@@ -191,6 +237,11 @@ def _write(path: Path, tree: dict[str, Any]) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+COMMANDS = {
+    "all": _all, "build": _build, "run": _run, "scaling": _scaling, "report": _report, "profile": _profile,
+}  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from seamount.backends.registry import load_backend, load_target
 from seamount.compiler.artifact import load_artifact, save_artifact
 from seamount.compiler.cli.sources import load_source
 from seamount.compiler.driver import compile_graph
+from seamount.compiler.encoding import share_right
 from seamount.compiler.errors import InputError
 from seamount.frontends import save
 
@@ -68,7 +69,7 @@ def compile_case(case: Case) -> None:
     constant = case.encoding == "constant"
     coding: Any = {"coding": "graded", "input_range": (0.0, 1.0)} if constant else {"coding": "spikes"}
     save(
-        model, case.model, sample=x, steps=steps if constant else None, encoding=case.encoding, readout="mean",
+        model, case.model, sample=x, steps=steps if constant else None, encoding=case.encoding, readout=case.readout,
         labels=y, time="loop", name=case.name, description=case.title, **coding,
     )  # fmt: skip
     source = load_source(case.model, [])
@@ -84,17 +85,17 @@ def evaluate(case: Case) -> dict[str, Any]:
     """Accuracy of the float network and of the integers, and how often their predictions agree, at each T."""
     found: dict[str, Any] = {"tested": case.tested, "at": {}}
     for steps in case.timed:
-        x, y = samples(case.source, "test", steps, case.tested)
+        x, y = (a[case.untested :] for a in samples(case.source, "test", steps, case.untested + case.tested))
         answers: dict[str, list[Any]] = {"float": [], "integer": []}
         for i in range(0, len(x), EVALUATED):
             part = x[i : i + EVALUATED]
-            answers["float"].append(runners.Peer(case, "spikingjelly", part, steps).run().argmax(1))
-            answers["integer"].append(runners.Integers(case, load_backend("vectorized"), part, steps).run().argmax(1))
+            answers["float"].append(runners.Peer(case, "spikingjelly", part, steps).run().argmax(-1))
+            answers["integer"].append(runners.Integers(case, load_backend("cpu"), part, steps).run().argmax(-1))
         real, whole = (np.concatenate(answers[k]) for k in ("float", "integer"))
         found["tested"] = len(y)
         found["at"][str(steps)] = {
-            "float_accuracy": float(np.mean(real == y)),
-            "integer_accuracy": float(np.mean(whole == y)),
+            "float_accuracy": share_right(real, y),
+            "integer_accuracy": share_right(whole, y),
             "agreement": float(np.mean(real == whole)),
         }
     return found

@@ -17,14 +17,20 @@ SEED = 7
 def samples(source: str, split: str, steps: int, limit: int | None = None) -> tuple[Array, NDArray[np.int64]]:
     """(x, y): x (N, T, *shape) of 0 and 1, or images (N, *shape) in [0, 1] for "cifar10".
 
-    "mnist-spikes": each pixel fires in each step with its brightness as probability. "nmnist", "braille": whether a
-    pixel had an event in the bin.
+    "mnist-spikes": each pixel fires in each step with its brightness as probability. "nmnist": whether a pixel had an
+    event in the bin. "ecg": recordings cut into windows of `steps`, what is left over is not used; y (N, T), NO_LABEL
+    where a step has none.
     """
     if source == "mnist-spikes":
         x, y = images("mnist", split)
         return spikes(x[:limit], steps, SEED), y[:limit]
     if source == "cifar10":
         x, y = images("cifar10", split)
+        return x[:limit], y[:limit]
+    if source == "ecg":
+        data = load(source, split)
+        count = data.x.shape[1] // steps
+        x, y = (a[:, : count * steps].reshape(-1, steps, *a.shape[2:]) for a in (data.x, data.y))
         return x[:limit], y[:limit]
     data = load(source, split, steps=steps)
     return np.minimum(data.x[:limit], 1), data.y[:limit]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scaling, table
+from benchmarks import profiling, scaling, table
 from benchmarks.runners import PEERS
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
@@ -31,8 +31,9 @@ def parts(result: Mapping[str, Any]) -> dict[str, str]:
         "speed": table.markdown(*table.speed(records)),
         "efficiency": table.markdown(*table.efficiency(records, result["probes"])),
         "agreement": table.markdown(*table.agreement(records, result["cards"])),
-        "lava": table.markdown(*table.lava(records)),
+        "simulators": table.markdown(*table.simulators(records)),
         "orders": orders(records),
+        "profiles": profiles(records),
     }
 
 
@@ -51,6 +52,15 @@ def machine(result: Mapping[str, Any]) -> str:
             f"float32 products {p['float32_ops_per_s'] / 1e9:,.0f} Gop/s, "
             f"copy {p['bytes_per_s'] / 1e9:.1f} GB/s (read and written)",
         ]
+    )
+
+
+def profiles(records: Sequence[Mapping[str, Any]]) -> str:
+    """Where the time goes in each row that misses an aim."""
+    return "\n".join(
+        f"**{table.name(r)}**: {', '.join(table.misses(r))}\n\n{table.markdown(*profiling.rows(r['profile']))}"
+        for r in records
+        if "profile" in r
     )
 
 

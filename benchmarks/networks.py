@@ -112,16 +112,15 @@ class ResNet18(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """24-256 (recurrent)-27: the spikes of the step before come back through a full matrix."""
+    """4-256 (recurrent)-6: the spikes of the step before come back through a full matrix."""
 
-    def __init__(self, kit: Kit, inputs: int = 24, hidden: int = 256, classes: int = 27, beta: float = 0.97) -> None:
+    def __init__(self, kit: Kit, inputs: int = 4, hidden: int = 256, classes: int = 6, beta: float = 0.95) -> None:
         super().__init__()
         self.drive = AllSteps(nn.Linear(inputs, hidden))
         self.back = nn.Linear(hidden, hidden, bias=False)
         with torch.no_grad():
-            # Events are rare: a few of them shall make a neuron fire; its spikes shall not yet run through the layer.
-            cast("nn.Linear", self.drive.inner[0]).weight.mul_(5)
-            self.back.weight.mul_(0.3)
+            # Few inputs, rare events: one or two shall make a neuron fire.
+            cast("nn.Linear", self.drive.inner[0]).weight.mul_(2)
         self.cell = kit.cell(beta, 1.0)
         self.classify = AllSteps(nn.Linear(hidden, classes))
 

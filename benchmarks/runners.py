@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -21,11 +22,13 @@ from seamount.compiler.encoding import messages, scores
 from seamount.compiler.execution import Backend
 
 PEERS = tuple(KITS)
+LONG_S = 1.0
+"""A run that takes longer is not repeated to choose an order."""
 
 
 class Runner(Protocol):
-    """run: what is timed; returns the outputs of the network, (B, classes). spikes: of each neuron layer, all samples
-    together; computed once, not timed."""
+    """run: what is timed; returns the outputs of the network, (B, classes), or (B, T, classes) where it answers at each
+    step. spikes: of each neuron layer, all samples together; computed once, not timed."""
 
     def run(self) -> NDArray[Any]: ...
 
@@ -46,6 +49,10 @@ class Order:
         return f"{self.steps} steps at a time{', channels last' if self.channels_last else ''}"
 
 
+class _TooSlow(Exception):
+    """A run in an order that is given up."""
+
+
 class Peer:
     """A float framework, in the order it is fastest in."""
 
@@ -56,15 +63,15 @@ class Peer:
         self.still = case.encoding == "constant"
         # A still image has one frame; the first layer sees it once and the network repeats what comes out.
         self.frames = torch.from_numpy(x[None] if self.still else np.ascontiguousarray(np.moveaxis(x, 1, 0)))
-        self.order = Order(steps, False)
+        self.order, self.limit_s = Order(steps, False), math.inf
         self.arrange()
 
     def orders(self) -> list[Order]:
-        """What is tried. A recurrent layer goes step by step in any case."""
+        """What is tried, all steps at a time first. A recurrent layer goes step by step in any case."""
         if self.case.name == "recurrent":
             return [Order(self.steps, False)]
         chunks = sorted({self.steps, min(10, self.steps), 1}, reverse=True)
-        return [Order(c, last) for last in ((False, True) if self.frames.ndim == 5 else (False,)) for c in chunks]
+        return [Order(c, last) for c in chunks for last in ((False, True) if self.frames.ndim == 5 else (False,))]
 
     def arrange(self) -> None:
         """Inputs and weights as the order wants them."""
@@ -78,26 +85,43 @@ class Peer:
         self.chunks = [x if self.still else x[i : i + self.order.steps] for i in starts]
         self.lengths = [min(self.order.steps, self.steps - i) for i in starts]
 
-    def tune(self) -> None:
-        """Choose the fastest order. The better of two runs counts; what takes a second is run once."""
-        found = {}
+    def tune(self) -> float:
+        """Choose the fastest order and return its seconds.
+
+        The better of two runs counts. Where a run is long, one counts, an order is given up after twice the best time,
+        and fewer steps at a time are tried only with the better layout.
+        """
+        best, least = self.order, math.inf
         for order in self.orders():
-            self.order = order
+            if least > LONG_S and order.steps < self.steps and order.channels_last != best.channels_last:
+                continue
+            self.order, self.limit_s = order, 2 * least if least > LONG_S else math.inf
             self.arrange()
-            once = _seconds(self.run)
-            found[order] = once if once > 1 else min(once, _seconds(self.run))
-        self.order = min(found, key=lambda order: found[order])
+            try:
+                once = _seconds(self.run)
+            except _TooSlow:
+                continue
+            once = once if once > LONG_S else min(once, _seconds(self.run))
+            best, least = (order, once) if once < least else (best, least)
+        self.order, self.limit_s = best, math.inf
         self.arrange()
+        return least
 
     def run(self) -> NDArray[Any]:
         with torch.inference_mode():
             self.kit.reset(self.model)
-            total: Any = 0
+            begin, found = time.perf_counter(), []
             for x, length in zip(self.chunks, self.lengths, strict=True):
                 if self.still:
                     self.model.steps = length
-                total = total + self.model(x).sum(0)
-            answer: NDArray[Any] = (total / self.steps).numpy()
+                y = self.model(x)
+                if time.perf_counter() - begin > self.limit_s:
+                    raise _TooSlow
+                found.append(y if self.case.readout == "each" else y.sum(0, keepdim=True))
+            whole = torch.cat(found)
+            answer: NDArray[Any] = (
+                whole.transpose(0, 1) if self.case.readout == "each" else whole.sum(0) / self.steps
+            ).numpy()
             return answer
 
     def spikes(self) -> dict[str, int]:
@@ -152,7 +176,9 @@ class Integers:
         trace = self.backend.run(self.artifact.program, self.messages)
         self.counts = trace.counts
         (readout,) = trace.readout.values()
-        return scores(self.artifact.outputs[0], readout, self.steps).reshape(len(readout), -1)
+        code = self.artifact.outputs[0]
+        lead = readout.shape[: 2 if code.rule == "each" else 1]
+        return scores(code, readout, self.steps).reshape(*lead, -1)
 
     def spikes(self) -> dict[str, int]:
         if self.counts is None:
@@ -171,7 +197,10 @@ def make(implementation: str, case: Case, x: NDArray[np.float32], steps: int, th
     """A framework by its name, or seamount-BACKEND."""
     if implementation in PEERS:
         return Peer(case, implementation, x, steps)
-    backend: Any = load_backend(implementation.removeprefix("seamount-"))
-    if "threads" in getattr(backend, "__dataclass_fields__", {}):
-        backend = replace(backend, threads=threads)
-    return Integers(case, backend, x, steps)
+    return Integers(case, engine(implementation.removeprefix("seamount-"), threads), x, steps)
+
+
+def engine(name: str, threads: int) -> Backend:
+    """A backend with so many threads, where they can be chosen."""
+    backend: Any = load_backend(name)
+    return replace(backend, threads=threads) if "threads" in getattr(backend, "__dataclass_fields__", {}) else backend

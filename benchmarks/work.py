@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -39,11 +39,13 @@ def work(case: Case, point: Point) -> Work:
     return count(program, point.steps, point.batch, still=case.encoding == "constant")
 
 
-def count(program: Program, steps: int, batch: int, still: bool) -> Work:
-    """Of a program run on `batch` samples."""
+def count(program: Program, steps: int, batch: int, still: bool, names: Collection[str] | None = None) -> Work:
+    """Of a program run on `batch` samples; with `names` of these populations alone, and what leads to them."""
+    chosen = program.populations if names is None else [p for p in program.populations if p.name in names]
     ports = {port.name for port in program.inputs}
-    macs = sum(macs_per_step(program, q) * (1 if still and q.source in ports else steps) for q in program.projections)
-    return Work(macs * batch, sum(p.size for p in program.populations) * steps * batch)
+    into = [q for p in chosen for q in program.into(p.name)]
+    macs = sum(macs_per_step(program, q) * (1 if still and q.source in ports else steps) for q in into)
+    return Work(macs * batch, sum(p.size for p in chosen) * steps * batch)
 
 
 def macs_per_step(program: Program, q: Projection) -> int:

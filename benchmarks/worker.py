@@ -15,6 +15,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
+LONG_S = 10.0
+"""What takes so long at the first time is not run again before it is timed."""
+
 
 def main(words: list[str]) -> None:
     """Serve one implementation; `words` holds the request as JSON: implementation, case, steps, threads, inputs."""
@@ -47,15 +50,17 @@ def _prepare(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     begin = time.perf_counter()
     outputs = runner.run()
     ready: dict[str, Any] = {"first_s": time.perf_counter() - begin, "outputs": outputs.tolist()}
+    ready["once_s"] = ready["first_s"]
     if isinstance(runner, Peer):
-        runner.tune()
+        ready["once_s"] = runner.tune()
         ready["order"] = str(runner.order)
+    elif ready["first_s"] < LONG_S:  # which holds the loading of machine code as well
+        begin = time.perf_counter()
+        runner.run()
+        ready["once_s"] = time.perf_counter() - begin
     ready["spikes"] = dict(runner.spikes())
     if isinstance(runner, Integers):
         ready["synops"] = runner.synops()
-    begin = time.perf_counter()
-    runner.run()
-    ready["once_s"] = time.perf_counter() - begin
     return runner, ready
 
 

@@ -37,6 +37,7 @@ NEIGHBOURS = {"frontends": set(), "backends": set(), "models": {"frontends"}, "c
 
 LIBRARIES = {
     "benchmarks": {"benchmarks", "numpy", "torch", "norse", "snntorch", "spikingjelly", "matplotlib"},
+    "benchmarks/nengo_host.py": {"numpy", "nengo_loihi"},
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/placement": {"numpy", "pymetis"},
     "compiler/report/page": {"numpy", "jinja2", "markupsafe"},

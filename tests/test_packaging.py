@@ -84,6 +84,10 @@ def test_lava_is_pinned() -> None:
     assert pins("constraints-lava.txt")["lava-nc"] == "0.10.0"
 
 
+def test_nengo_loihi_is_pinned() -> None:
+    assert pins("constraints-nengo.txt")["nengo-loihi"] == "1.1.0"
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy of the tree, so that no build folder of an earlier one leaks into it."""

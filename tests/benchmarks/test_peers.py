@@ -24,7 +24,7 @@ TINY = {
     "dense": (lambda kit: networks.Dense(kit, hidden=16), (1, 28, 28)),
     "conv": (lambda kit: networks.EventConv(kit, width=2, size=34), (2, 34, 34)),
     "resnet18": (lambda kit: networks.ResNet18(kit, width=2), (3, 32, 32)),
-    "recurrent": (lambda kit: networks.Recurrent(kit, hidden=16), (24,)),
+    "recurrent": (lambda kit: networks.Recurrent(kit, hidden=16), (4,)),
 }
 STEPS, BATCH = 6, 3
 
