@@ -30,8 +30,8 @@ def samples(source: str, split: str, steps: int, limit: int | None = None) -> tu
     if source == "ecg":
         data = load(source, split)
         count = data.x.shape[1] // steps
-        x, y = (a[:, : count * steps].reshape(-1, steps, *a.shape[2:]) for a in (data.x, data.y))
-        return x[:limit], y[:limit]
+        x = data.x[:, : count * steps].reshape(-1, steps, *data.x.shape[2:])
+        return x[:limit], data.y[:, : count * steps].reshape(-1, steps)[:limit]
     data = load(source, split, steps=steps)
     return np.minimum(data.x[:limit], 1), data.y[:limit]
 

@@ -80,7 +80,7 @@ def run(emulator: Any, given: Any, probe: Any, blocks: Any, request: dict[str, A
     given.spikes.clear()
     for t, frame in enumerate(sample):
         given.add_spikes(t + 1, np.flatnonzero(frame))
-    begins = {}
+    begins: dict[int, list[str]] = {}
     for p in request["populations"]:
         begins.setdefault(p["offset"], []).append(p["name"])
     for t in range(steps + max(begins)):
