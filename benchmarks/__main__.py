@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +70,11 @@ def _profile(options: argparse.Namespace) -> None:
         raise InputError(Problem("profile", "no case is named", f"name one of: {', '.join(CASES)}"))
     options.cases = [options.case]
     _build(options)
-    probes = _probes(options.threads)
+    probes = _probes(1)
     for point in points((options.case,)):
         if not options.batches or point.batch in options.batches:
-            profile = profiling.measure(point, options.threads, probes)
-            print(f"{point.key}, {options.threads} threads")
-            print(table.plain(*profiling.rows(profile)))
+            print(f"{point.key}, one thread")
+            print(table.plain(*profiling.rows(profiling.measure(point, probes))))
 
 
 def _all(options: argparse.Namespace) -> None:
@@ -144,7 +143,7 @@ def _row(point: Point, options: argparse.Namespace, rounds: int, probes: dict[st
     record |= {"work": needed.tree(), "bound_s": needed.bound_s(probes)}
     if table.misses(record) and not options.check:
         _say(f"{point.key}: profile")
-        record["profile"] = profiling.measure(point, options.threads, probes)
+        record["profile"] = profiling.measure(point, _probes(1))
     if point.batch == 1 and point.steps == case.timed[0]:
         for key, samples, left_out, run in (
             ("lava", case.lava, options.no_lava, measure_lava),
@@ -186,6 +185,7 @@ def _kept(path: Path, settings: dict[str, Any]) -> dict[str, Any] | None:
     return record if record.get("settings") == settings else None
 
 
+@cache
 def _probes(threads: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.probes", str(threads)]
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment(threads))
