@@ -85,7 +85,8 @@ def evaluate(case: Case) -> dict[str, Any]:
     """Accuracy of the float network and of the integers, and how often their predictions agree, at each T."""
     found: dict[str, Any] = {"tested": case.tested, "at": {}}
     for steps in case.timed:
-        x, y = (a[case.untested :] for a in samples(case.source, "test", steps, case.untested + case.tested))
+        x, y = samples(case.source, "test", steps, case.untested + case.tested)
+        x, y = x[case.untested :], y[case.untested :]
         answers: dict[str, list[Any]] = {"float": [], "integer": []}
         for i in range(0, len(x), EVALUATED):
             part = x[i : i + EVALUATED]

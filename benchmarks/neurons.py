@@ -105,10 +105,11 @@ class _FastSigmoid(torch.autograd.Function):
         return (x >= 0).to(x.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         slope = 1 + 10 * x.abs()
-        return gradient / (slope * slope)
+        found: Tensor = gradient / (slope * slope)
+        return found
 
 
 class _Narrow(nn.Module):

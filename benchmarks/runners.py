@@ -203,4 +203,7 @@ def make(implementation: str, case: Case, x: NDArray[np.float32], steps: int, th
 def engine(name: str, threads: int) -> Backend:
     """A backend with so many threads, where they can be chosen."""
     backend: Any = load_backend(name)
-    return replace(backend, threads=threads) if "threads" in getattr(backend, "__dataclass_fields__", {}) else backend
+    if "threads" in getattr(backend, "__dataclass_fields__", {}):
+        backend = replace(backend, threads=threads)
+    chosen: Backend = backend
+    return chosen
