@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**27
 """Memory for messages and recordings of the samples that a thread takes at a time."""
-CHUNK_SAMPLES = 16
+CHUNK_SAMPLES = 32
 _PLANS: weakref.WeakKeyDictionary[Program, Plan] = weakref.WeakKeyDictionary()
 
 
