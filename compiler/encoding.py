@@ -89,7 +89,7 @@ def count(x: Samples) -> int:
     return len(next(iter(x.values()))) if isinstance(x, Mapping) else len(x)
 
 
-def some(x: Samples, part: slice) -> Samples:
+def some(x: Samples, part: slice | NDArray[np.integer[Any]]) -> Samples:
     """A part of the samples of every input."""
     return {k: v[part] for k, v in x.items()} if isinstance(x, Mapping) else x[part]
 
@@ -112,9 +112,10 @@ def _faults(code: InputCode, x: Values, steps: int) -> list[Problem]:
     return []
 
 
-def clipped(code: InputCode, x: Values) -> int:
-    """How many values lie outside [low, high] and are clipped."""
-    return int(np.sum((x < code.low) | (x > code.high)))
+def clipped(codes: Sequence[InputCode], x: Samples) -> int:
+    """How many values lie outside the [low, high] of their input and are clipped."""
+    given = by_input([code.port for code in codes], x)
+    return sum(int(np.sum((given[c.port] < c.low) | (given[c.port] > c.high))) for c in codes)
 
 
 def scores(code: OutputCode, integers: NDArray[np.int64], steps: int) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ def test_constant_samples_repeat_and_round() -> None:
     sent = messages(CODE, x, 3)
     assert sent.shape == (1, 3, 2, 3) and sent.dtype == np.int32
     assert sent[0, 2].tolist() == [[0, 0, 1], [4, -4, 4]]
-    assert clipped(CODE, x) == 1
+    assert clipped([CODE], x) == 1
 
 
 def test_sequences_keep_their_order_and_may_be_longer() -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,7 @@ from numpy.typing import NDArray
 from seamount.backends.lava.run import LavaBackend
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.cli.ladder import Answers, Tick
-from seamount.compiler.cli.sources import only_input
-from seamount.compiler.encoding import InputCode, messages, predictions
+from seamount.compiler.encoding import InputCode, Samples, count, encode, predictions, some
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, EventCounts, Trace, join_counts
 from seamount.compiler.program.program import Program
@@ -55,11 +53,11 @@ class LavaOptions:
 
 @dataclass
 class Batches:
-    """Runs samples x (N, ...) in batches. traces: of the batches that have finished, in order."""
+    """Runs samples x, (N, ...) or by input, in batches. traces: of the batches that have finished, in order."""
 
     engine: Backend
     program: Program
-    code: InputCode
+    codes: Sequence[InputCode]
     steps: int
     size: int | None = None
     traces: list[Trace] = field(default_factory=list)
@@ -69,20 +67,21 @@ class Batches:
         """Samples that have finished."""
         return sum(t.counts.samples for t in self.traces)
 
-    def run(self, x: NDArray[Any], tick: Tick) -> CheckFailed | KeyboardInterrupt | None:
+    def run(self, x: Samples, tick: Tick) -> CheckFailed | KeyboardInterrupt | None:
         """Run everything; what stopped it early, once a batch has finished. Before that, the error is raised."""
         lava = isinstance(self.engine, LavaBackend)
         size = self.size or (PER_GRAPH * getattr(self.engine, "processes", 1) if lava else SIMULATED)
+        samples = count(x)
         engine = replace(self.engine, begin=time.monotonic()) if isinstance(self.engine, LavaBackend) else self.engine
         try:
-            for start in range(0, len(x), size):
-                part = {self.code.port: messages(self.code, x[start : start + size], self.steps)}
+            for start in range(0, samples, size):
+                part = encode(self.codes, some(x, slice(start, start + size)), self.steps)
 
                 def report(done: int, _: int, start: int = start) -> None:
-                    tick(start + done, len(x))
+                    tick(start + done, samples)
 
                 self.traces.append(engine.run(self.program, part, progress=report if lava else None))
-                tick(self.done, len(x))
+                tick(self.done, samples)
         except (CheckFailed, KeyboardInterrupt) as stopped:
             if not self.traces:
                 raise
@@ -119,9 +118,9 @@ def gathered(artifact: Artifact, traces: Sequence[Trace], seconds: float) -> Exe
     return Executed(Answers(found, spikes / counts.samples, seconds), counts, readout)
 
 
-def executed(artifact: Artifact, engine: Backend, x: NDArray[Any], steps: int, tick: Tick) -> Executed:
+def executed(artifact: Artifact, engine: Backend, x: Samples, steps: int, tick: Tick) -> Executed:
     """Run an artifact on all samples. What stops it is raised."""
-    batches = Batches(engine, artifact.program, only_input(artifact.inputs), steps)
+    batches = Batches(engine, artifact.program, artifact.inputs, steps)
     begin = time.perf_counter()
     stopped = batches.run(x, tick)
     if stopped is not None:

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import typer
 
 from seamount.backends.simulator.reference import ReferenceSimulator
@@ -19,7 +18,7 @@ from seamount.compiler.cli.console import out, percent, table, write_json
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
 from seamount.compiler.cli.ladder import LayerAgreement, Rung
 from seamount.compiler.cli.requirements import judge, parse_requirements
-from seamount.compiler.cli.sources import Source, load_data, load_source, only_input
+from seamount.compiler.cli.sources import Source, load_data, load_source
 from seamount.compiler.cli.trace_check import COLUMNS, check_trace
 from seamount.compiler.driver import with_vectors
 from seamount.compiler.encoding import clipped
@@ -112,7 +111,7 @@ def _keep(output: Path, ladder: Ladder, rungs: list[Rung], data: Callable[..., A
     ran, labels = ladder.executed, ladder.y
     assert ran is not None and labels is not None
     about = {"backend": INTEGERS, "data": data(ladder.x, labels), "unfinished": 0}
-    about["clipped_inputs"] = clipped(only_input(ladder.artifact.inputs), ladder.x)
+    about["clipped_inputs"] = clipped(ladder.artifact.inputs, ladder.x)
     timeless = [{k: v for k, v in r.as_json().items() if k != "seconds"} for r in rungs]
     layers = [vars(r) for r in ladder.layers]
     artifact = ladder.artifact
@@ -166,9 +165,8 @@ def _vector_steps(artifact: Artifact) -> int:
 
 def _vector_values(artifact: Artifact) -> Any:
     """Test vectors back as real samples, so that they take the same way as data."""
-    code = only_input(artifact.inputs)
-    values = artifact.vectors.messages[code.port] * code.unit
-    return values[:, 0] if code.encoding == "constant" else np.asarray(values)
+    values = {code.port: artifact.vectors.messages[code.port] * code.unit for code in artifact.inputs}
+    return {c.port: values[c.port][:, 0] if c.encoding == "constant" else values[c.port] for c in artifact.inputs}
 
 
 def _recording(path: Path, trace: Path, silicon: bool, quiet: bool) -> tuple[list[Rung], Divergence | None]:

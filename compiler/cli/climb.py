@@ -22,9 +22,10 @@ from seamount.compiler.cli.ladder import (
     interpreted,
     layer_agreement,
 )
-from seamount.compiler.cli.sources import Source, only_input, only_output
+from seamount.compiler.cli.sources import Source, only_output
 from seamount.compiler.driver import Compiled
-from seamount.compiler.encoding import share_right
+from seamount.compiler.encoding import Samples, share_right, some
+from seamount.compiler.encoding import count as samples_of
 from seamount.compiler.errors import InputError
 from seamount.compiler.execution import Trace
 from seamount.compiler.ir.graph import Graph
@@ -44,7 +45,7 @@ class Ladder:
     """
 
     artifact: Artifact
-    x: NDArray[Any]
+    x: Samples
     y: NDArray[Any] | None
     steps: int
     source: Source | None = None
@@ -55,8 +56,7 @@ class Ladder:
     executed: Executed | None = None
 
     def climb(self, exact_samples: int, lava: str) -> list[Rung]:
-        """All rungs, from the framework down. Raises InputError for several inputs or outputs."""
-        only_input(self.artifact.inputs)
+        """All rungs, from the framework down. Raises InputError for several outputs."""
         only_output(self.artifact.outputs)
         rungs = self._float_rungs()
         rungs.append(self._integers())
@@ -70,7 +70,7 @@ class Ladder:
         rungs = [*self._framework(self.source), self._float("imported graph", graph)]
         rungs.append(self._float("after folding", self.compiled.canonical))
         rungs.append(self._float("rounded, in float", self.compiled.quantized))
-        few = self.x[:LAYER_SAMPLES]
+        few = some(self.x, slice(LAYER_SAMPLES))
         trace = full_trace(self.artifact, load_backend(INTEGERS), few, self.steps, lambda done, total: None)
         self.layers = layer_agreement(graph, self.source.stepped(few, self.steps), trace)
         return rungs
@@ -115,7 +115,7 @@ class Ladder:
     def exact(self, count: int, lava: str) -> list[Rung]:
         """The first `count` samples on the reference, and in Lava as `wants_lava` says: what differs from the fast
         simulator."""
-        x = self.x[:count]
+        x = some(self.x, slice(count))
         names = ["vectorized", "reference", *(["lava"] if wants_lava(lava) else [])]
         traces: Mapping[str, Trace] = {name: self._trace(name, x) for name in names}
         rungs = []
@@ -123,11 +123,19 @@ class Ladder:
             differing, compared = differences(traces[name], traces["vectorized"])
             title = {"reference": "reference simulator", "lava": "Lava"}[name]
             rungs.append(
-                Rung(title, len(x), None, None, exact_with="integer program", differing=differing, compared=compared)
+                Rung(
+                    title,
+                    samples_of(x),
+                    None,
+                    None,
+                    exact_with="integer program",
+                    differing=differing,
+                    compared=compared,
+                )
             )
         return rungs
 
-    def _trace(self, name: str, x: NDArray[Any]) -> Trace:
+    def _trace(self, name: str, x: Samples) -> Trace:
         with progress(name, self.quiet) as tick:
             return full_trace(self.artifact, load_backend(name), x, self.steps, tick)
 

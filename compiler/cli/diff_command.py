@@ -15,8 +15,8 @@ from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.console import out, progress, write_json
-from seamount.compiler.cli.sources import load_data, only_input
-from seamount.compiler.encoding import messages
+from seamount.compiler.cli.sources import load_data
+from seamount.compiler.encoding import Samples, encode
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.program.program import Program
@@ -78,11 +78,10 @@ def diff(
     _Comparison(left, right, quiet).report(json)
 
 
-def sent_to(artifact: Artifact, path: Path, x: NDArray[Any] | None, steps: int | None, limit: int | None) -> Messages:
+def sent_to(artifact: Artifact, path: Path, x: Samples | None, steps: int | None, limit: int | None) -> Messages:
     """Messages of the samples x, or those of the artifact's test vectors; at most so many steps and samples."""
     if x is not None:
-        code = only_input(artifact.inputs)
-        return {code.port: messages(code, x, steps or artifact.steps)}
+        return encode(artifact.inputs, x, steps or artifact.steps)
     vectors = artifact.vectors.messages
     if not vectors:
         raise InputError(Problem(str(path), "has no test vectors", "give --data, or compile again"))

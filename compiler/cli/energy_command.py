@@ -175,7 +175,7 @@ def _counted(
     check_program(artifact.program)
     wanted = steps or artifact.steps
     samples = load_data(data, split, data_folder, limit, seed, wanted)
-    engine = load_backend(suited_backend(neuron_updates(artifact, wanted, len(samples.x))))
+    engine = load_backend(suited_backend(neuron_updates(artifact, wanted, len(samples.y))))
     with progress(f"run on {engine.name}", quiet) as tick:
         return executed(artifact, engine, samples.x, wanted, tick).counts
 

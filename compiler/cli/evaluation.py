@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,14 @@ from seamount.compiler.cli.console import progress
 from seamount.compiler.cli.energy_brief import COMPARED
 from seamount.compiler.cli.energy_command import assessed
 from seamount.compiler.cli.ladder import BATCH, Rung, Tick
-from seamount.compiler.cli.sources import Source, only_input, only_output
-from seamount.compiler.encoding import clipped, predictions, share_right
+from seamount.compiler.cli.sources import Labelled, Source, only_output
+from seamount.compiler.encoding import Samples, clipped, predictions, share_right, some
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
 from seamount.compiler.ir.ops import Output
 from seamount.compiler.pipelines import canonical
 from seamount.compiler.report.assessment import Assessment, estimate_tree, twin_tree
 from seamount.compiler.report.convention import SET, convention
 from seamount.compiler.report.energy_counts import mean_rate
-
-if TYPE_CHECKING:
-    from seamount.models.data.samples import Data
 
 Tree = dict[str, Any]
 
@@ -59,7 +56,7 @@ class Plan:
         return max(self.steps)
 
 
-def evaluate(source: Source, data: Data, plan: Plan, quiet: bool) -> Tree:
+def evaluate(source: Source, data: Labelled, plan: Plan, quiet: bool) -> Tree:
     """Everything about one model, for JSON: accuracies as shares, energies in pJ, counts per inference."""
     name = source.about.name
     artifacts = {bits: _compiled(source, bits, plan) for bits in plan.bits}
@@ -68,20 +65,19 @@ def evaluate(source: Source, data: Data, plan: Plan, quiet: bool) -> Tree:
     integers, exact = [], []
     for bits, artifact in artifacts.items():
         for steps in plan.steps:
-            engine = load_backend(plan.backend or suited_backend(neuron_updates(artifact, steps, len(data.x))))
+            engine = load_backend(plan.backend or suited_backend(neuron_updates(artifact, steps, len(data.y))))
             with progress(f"{name}: {bits} bits, T = {steps}", quiet) as tick:
                 ran = executed(artifact, engine, data.x, steps, tick)
             row = {"bits": bits, "steps": steps, **_reached(ran, data.y, reached[steps])}
             integers.append({**row, "energy": _energy(artifact, ran, plan)})
         ladder = Ladder(artifact, data.x, data.y, plan.longest, quiet=quiet)
         exact += [{"bits": bits, **_exactness(rung)} for rung in ladder.exact(plan.exact, plan.lava)]
-    code = only_input(next(iter(artifacts.values())).inputs)
     return {
         "model": name,
         "trained_steps": source.graph.steps,
         "stored_accuracy": source.about.float_accuracy,
         "samples": len(data.y),
-        "clipped_inputs": clipped(code, data.x),
+        "clipped_inputs": clipped(next(iter(artifacts.values())).inputs, data.x),
         "target": plan.target,
         "calibrate": plan.calibrate,
         "float_accuracy": {str(t): a for t, a in reached.items()},
@@ -93,26 +89,23 @@ def evaluate(source: Source, data: Data, plan: Plan, quiet: bool) -> Tree:
 def _compiled(source: Source, bits: int, plan: Plan) -> Artifact:
     lasts = max(plan.longest, source.graph.steps)
     artifact = compile_source(source, plan.target, bits, plan.calibrate, plan.folder, lasts).artifact
-    only_input(artifact.inputs)
     only_output(artifact.outputs)
     return artifact
 
 
-def float_accuracy(
-    source: Source, x: NDArray[Any], y: NDArray[Any], steps: Sequence[int], tick: Tick
-) -> dict[int, float]:
+def float_accuracy(source: Source, x: Samples, y: NDArray[Any], steps: Sequence[int], tick: Tick) -> dict[int, float]:
     """T -> accuracy of the imported graph in float. One run of the longest T serves all: what comes later does not
     change what came before."""
     graph = canonical().until("infer-shapes")(source.graph)
     output = graph.outputs[0]
     assert isinstance(output.op, Output)
     answers: dict[int, list[NDArray[np.int64]]] = {t: [] for t in steps}
-    for start in range(0, len(x), BATCH):
-        part = source.stepped(x[start : start + BATCH], max(steps))
+    for start in range(0, len(y), BATCH):
+        part = source.stepped(some(x, slice(start, start + BATCH)), max(steps))
         series = interpret(graph, part, record=set()).series[output.name]
         for t in steps:
             answers[t].append(predictions(reduce_steps(output.op.rule, series[:, :t]), output.op.rule))
-        tick(min(start + BATCH, len(x)), len(x))
+        tick(min(start + BATCH, len(y)), len(y))
     return {t: share_right(np.concatenate(found), y) for t, found in answers.items()}
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.cli import show
-from seamount.compiler.encoding import InputCode, messages, predictions
+from seamount.compiler.encoding import Samples, encode, predictions, some
+from seamount.compiler.encoding import count as samples_of
 from seamount.compiler.errors import CheckFailed, Problem
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.report.run_folder import Recording, Run, save_run
@@ -26,10 +27,10 @@ RECORD_BYTES = 256 * 2**20
 """A recording takes at most this much memory; fewer samples are kept of a larger network, with a note."""
 
 
-def described(name: str, split: str, limit: int | None, seed: int | None, x: NDArray[Any], y: NDArray[Any]) -> Any:
+def described(name: str, split: str, limit: int | None, seed: int | None, x: Samples, y: NDArray[Any]) -> Any:
     """What run.json says of the data: the name without its folder, and a digest of what was used."""
     digest = hashlib.sha256()
-    for array in (x, y):
+    for array in (*(x.values() if isinstance(x, Mapping) else (x,)), y):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     name = Path(name).name if name.endswith(".npz") else name
@@ -41,7 +42,7 @@ def keep_run(
     artifact: Artifact,
     counts: EventCounts,
     readout: Mapping[str, NDArray[np.int64]],
-    x: NDArray[Any],
+    x: Samples,
     labels: NDArray[np.int64],
     summary: Mapping[str, Any],
     *,
@@ -57,7 +58,7 @@ def keep_run(
     count = min(record, counts.samples, _affordable(artifact, counts.steps))
     if count < min(record, counts.samples):
         show.warn(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
-    recording = _record(artifact, x[:count], counts.steps, readout) if count else Recording({}, {}, {})
+    recording = _record(artifact, some(x, slice(count)), counts.steps, readout) if count else Recording({}, {}, {})
     output = artifact.outputs[0]
     answers = predictions(readout[output.readout], output.rule)
     given = np.asarray(labels if answers.ndim == 1 else labels[:, : counts.steps], np.int64)
@@ -73,12 +74,11 @@ def _affordable(artifact: Artifact, steps: int) -> int:
     return RECORD_BYTES // max(1, neurons * steps * per_neuron_and_step)
 
 
-def _record(artifact: Artifact, x: NDArray[Any], steps: int, readout: Mapping[str, NDArray[np.int64]]) -> Recording:
-    code: InputCode = artifact.inputs[0]
-    sent = {code.port: messages(code, x, steps)}
+def _record(artifact: Artifact, x: Samples, steps: int, readout: Mapping[str, NDArray[np.int64]]) -> Recording:
+    sent = encode(artifact.inputs, x, steps)
     trace = load_backend(RECORDER).run(artifact.program, sent, record=frozenset({"spikes", "v"}))
     for name, answers in trace.readout.items():
-        if not np.array_equal(answers, readout[name][: len(x)]):
+        if not np.array_equal(answers, readout[name][: samples_of(x)]):
             found = f"readout '{name}' of the run differs from the {RECORDER} simulator's"
             raise CheckFailed(Problem("recording", found, "find where with 'seamount diff'", "equal, bit for bit"))
     return Recording(sent, trace.spikes, trace.v)

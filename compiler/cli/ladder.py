@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.encoding import messages, predictions
+from seamount.compiler.encoding import Samples, encode, predictions
 from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret
@@ -79,10 +79,9 @@ def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answe
     return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
 
 
-def full_trace(artifact: Artifact, backend: Backend, x: Values, steps: int, tick: Tick) -> Trace:
+def full_trace(artifact: Artifact, backend: Backend, x: Samples, steps: int, tick: Tick) -> Trace:
     """Spikes, u and v of every population at every step."""
-    code = artifact.inputs[0]
-    sent = {code.port: messages(code, x, steps)}
+    sent = encode(artifact.inputs, x, steps)
     return backend.run(artifact.program, sent, record=frozenset({"spikes", "u", "v"}), progress=tick)
 
 

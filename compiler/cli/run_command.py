@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -21,15 +21,12 @@ from seamount.compiler.cli.batches import Batches, LavaOptions, gathered, neuron
 from seamount.compiler.cli.console import out, percent, progress, write_json
 from seamount.compiler.cli.energy_brief import Brief, brief
 from seamount.compiler.cli.keep_run import RECORD, described, keep_run
-from seamount.compiler.cli.sources import load_data, only_input, only_output
+from seamount.compiler.cli.sources import Labelled, load_data, only_output
 from seamount.compiler.encoding import clipped, scores, share_right
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, EventCounts
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.report.run_folder import check_run_place
-
-if TYPE_CHECKING:
-    from seamount.models.data.samples import Data
 
 BackendName = Annotated[
     str | None,
@@ -81,10 +78,10 @@ def run(
         summary, stopped = _vectors(loaded, engine, quiet), None
     else:
         only_output(loaded.outputs)
-        batches = Batches(engine, loaded.program, only_input(loaded.inputs), steps or loaded.steps, batch_size)
+        batches = Batches(engine, loaded.program, loaded.inputs, steps or loaded.steps, batch_size)
         samples = load_data(data, split, data_folder, limit, seed, batches.steps)
         if backend is None:
-            batches.engine = load_backend(suited_backend(neuron_updates(loaded, batches.steps, len(samples.x))))
+            batches.engine = load_backend(suited_backend(neuron_updates(loaded, batches.steps, len(samples.y))))
         ran = _data(loaded, batches, samples, quiet)
         summary, stopped = ran.summary, ran.stopped
         if output is not None:
@@ -130,11 +127,12 @@ class _Ran:
     stopped: CheckFailed | KeyboardInterrupt | None
 
 
-def _data(artifact: Artifact, batches: Batches, data: Data, quiet: bool) -> _Ran:
-    code, steps, name = batches.code, batches.steps, batches.engine.name
-    outside = clipped(code, data.x)
+def _data(artifact: Artifact, batches: Batches, data: Labelled, quiet: bool) -> _Ran:
+    steps, name = batches.steps, batches.engine.name
+    outside = clipped(batches.codes, data.x)
     if outside:
-        show.warn(f"{outside} input values lie outside {code.low:g}..{code.high:g} and are clipped")
+        ranges = ", ".join(f"{c.low:g}..{c.high:g}" for c in batches.codes)
+        show.warn(f"{outside} input values lie outside {ranges} and are clipped")
     begin = time.perf_counter()
     with progress(f"run on {name}", quiet) as tick:
         stopped = batches.run(data.x, tick)

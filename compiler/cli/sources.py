@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.driver import About
-from seamount.compiler.encoding import InputCode, OutputCode, Samples, by_input
+from seamount.compiler.encoding import OutputCode, Samples, by_input, some
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.frontends.conventions import Meaning, parse_assumptions
 
 if TYPE_CHECKING:
     from seamount.frontends.model_file import ModelFile
-    from seamount.models.data.samples import Data
 
 Values = NDArray[Any]
 
@@ -95,28 +94,26 @@ def _from_nir_file(path: Path, meaning: Meaning) -> Source:
     return Source(graph, encoding, About(path.stem, graph.notes, provenance))
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Samples x, by input where there are several, with labels y."""
+
+    x: Samples
+    y: NDArray[np.int64]
+
+
 def load_data(
     name: str, split: str, folder: Path | None, limit: int | None, seed: int | None, steps: int | None = None
-) -> Data:
+) -> Labelled:
     """Labelled samples; with `seed`, a random choice of `limit` of them in their order."""
-    from dataclasses import replace
-
-    from seamount.models.data.datasets import load, takes_steps
+    from seamount.models.data.datasets import load_inputs, takes_steps
 
     binned = steps if takes_steps(name) else None
-    data = load(name, split, folder, limit if seed is None else None, binned)
-    if seed is not None and limit is not None and limit < len(data.y):
-        chosen = np.sort(np.random.default_rng(seed).choice(len(data.y), limit, replace=False))
-        data = replace(data, x=data.x[chosen], y=data.y[chosen])
-    return data
-
-
-def only_input(inputs: Sequence[InputCode]) -> InputCode:
-    """The single input of an artifact; data sets feed one."""
-    if len(inputs) != 1:
-        names = ", ".join(c.port for c in inputs)
-        raise InputError(Problem("data", f"the network has {len(inputs)} inputs ({names})", _FROM_PYTHON))
-    return inputs[0]
+    data = load_inputs(name, split, folder, limit if seed is None else None, binned)
+    if seed is None or limit is None or limit >= len(data.y):
+        return Labelled(data.x, data.y)
+    chosen = np.sort(np.random.default_rng(seed).choice(len(data.y), limit, replace=False))
+    return Labelled(some(data.x, chosen), data.y[chosen])
 
 
 def only_output(outputs: Sequence[OutputCode]) -> OutputCode:

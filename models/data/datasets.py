@@ -11,7 +11,7 @@ from pathlib import Path
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.data import cifar, digits, event_camera, recorded, user_data
-from seamount.models.data.samples import Data, check
+from seamount.models.data.samples import Data, PortData, check
 
 _Loader = Callable[[Path, str, int | None], Data]
 _IN_FOLDER: dict[str, tuple[tuple[str, ...], _Loader]] = {
@@ -59,8 +59,24 @@ def load(
            directory
     steps  time bins of event recordings (default 4, braille: 13); not for other data
 
-    Raises InputError when a name, file, folder or package is missing or the content cannot be used.
+    Raises InputError when a name, file, folder or package is missing or the content cannot be used, and for samples
+    of several inputs.
     """
+    data = load_inputs(name, split, root, limit, steps)
+    if isinstance(data, PortData):
+        found = f"holds samples of several inputs ({', '.join(data.x)}), and one is needed here"
+        raise InputError(Problem(f"data '{name}'", found, "give x and y, one array each"))
+    return data
+
+
+def load_inputs(
+    name: str,
+    split: str = "test",
+    root: Path | str | None = None,
+    limit: int | None = None,
+    steps: int | None = None,
+) -> Data | PortData:
+    """As `load`, for networks of several inputs too: users' own samples may be given by input."""
     problems = []
     if split not in SPLITS:
         problems.append(Problem(f"split '{split}'", "is unknown", "use train or test"))
@@ -76,10 +92,12 @@ def load(
     check(data, f"data '{name}'")
     if limit is None or limit >= len(data.y):
         return data
+    if isinstance(data, PortData):
+        return PortData({port: x[:limit] for port, x in data.x.items()}, data.y[:limit])
     return Data(data.x[:limit], data.y[:limit], data.encoding, data.low, data.high, data.classes)
 
 
-def _find(name: str, split: str, root: Path | str | None, steps: int | None, limit: int | None) -> Data:
+def _find(name: str, split: str, root: Path | str | None, steps: int | None, limit: int | None) -> Data | PortData:
     if name in _BUILT_IN:
         return _BUILT_IN[name](split)
     if name in _IN_FOLDER:
@@ -122,4 +140,4 @@ def data_folder(root: Path | str | None, *names: str) -> Path:
     raise InputError(Problem(f"data '{names[0]}'", found, remedy))
 
 
-__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load", "takes_steps"]
+__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load", "load_inputs", "takes_steps"]

@@ -85,6 +85,16 @@ def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[An
     return arrays
 
 
+def names_in_npz(path: Path) -> tuple[str, ...]:
+    """Names of the arrays in an .npz file. Raises InputError as `read_npz`."""
+    with _readable(path, ".npz"):
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise InputError(Problem(str(path), "is one array, not an .npz file", "use numpy.savez"))
+        with opened as archive:
+            return tuple(archive.files)
+
+
 def read_npy(path: Path, axes: int) -> NDArray[Any]:
     """The array of numbers in an .npy file, with so many axes; Python objects are refused as in `read_npz`."""
     with _readable(path, ".npy"):

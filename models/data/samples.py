@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,8 +34,23 @@ class Data:
     classes: tuple[str, ...] = ()
 
 
-def check(data: Data, where: str) -> None:
+@dataclass(frozen=True, eq=False)
+class PortData:
+    """N labelled samples of a network with several inputs: x by the name of the input; each array, and y, as in Data.
+
+    What is constant and what a sequence, the model decides.
+    """
+
+    x: Mapping[str, NDArray[np.float32]]
+    y: NDArray[np.int64]
+
+
+def check(data: Data | PortData, where: str) -> None:
     """Raise InputError with everything that is wrong: counts, shape, values, labels."""
+    if isinstance(data, PortData):
+        for name, x in data.x.items():
+            check(Data(x, data.y, None, 0.0, 0.0), f"{where}, input '{name}'")
+        return
     problems = []
     if data.x.ndim < 2:
         found = f"x has shape {data.x.shape}"

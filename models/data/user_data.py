@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,32 @@ from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.data.events import Recording, Sensor, frames
-from seamount.models.data.readers import read_npz
-from seamount.models.data.samples import Data
+from seamount.models.data.readers import names_in_npz, read_npz
+from seamount.models.data.samples import Data, PortData
+
+PREFIX = "x_"
+"""In an .npz file, x_NAME holds the samples of the input NAME."""
 
 
-def from_npz(path: Path) -> Data:
-    """x (N, *shape) or (N, T, *shape) and y (N,), or a label per step (N, T), from an .npz file."""
-    arrays = read_npz(path, {"x": None, "y": None})
+def from_npz(path: Path) -> Data | PortData:
+    """x (N, *shape) or (N, T, *shape) and y (N,), or a label per step (N, T), from an .npz file.
+
+    For a network with several inputs x_NAME for each instead of x.
+    """
+    names = names_in_npz(path)
+    ports = [] if "x" in names else [n for n in names if n.startswith(PREFIX)]
+    arrays = read_npz(path, dict.fromkeys((*(ports or ["x"]), "y")))
+    if ports:
+        return _ports({n.removeprefix(PREFIX): arrays[n] for n in ports}, arrays["y"], str(path))
     return _data(arrays["x"], arrays["y"], str(path))
 
 
-def from_function(name: str, split: str, steps: int | None = None, limit: int | None = None) -> Data:
+def from_function(name: str, split: str, steps: int | None = None, limit: int | None = None) -> Data | PortData:
     """What `module:function` returns; modules beside the working directory are found too.
 
-    That is a pair (x, y), or a data set of recordings as tonic's are: with `sensor_size` (width, height, polarities), a
-    length, and items (events, label); the first `limit` are counted in `steps` time bins, as `events.frames` does.
+    That is a pair (x, y), with x by input where the network has several; or a data set of recordings as tonic's are,
+    with `sensor_size` (width, height, polarities), a length, and items (events, label): the first `limit` are counted
+    in `steps` time bins, as `events.frames` does.
     The function is the user's own code and is run. What it raises is reported as InputError.
     """
     module_name, _, function_name = name.partition(":")
@@ -46,7 +57,10 @@ def from_function(name: str, split: str, steps: int | None = None, limit: int | 
     except (TypeError, ValueError):
         found = f"returned {type(result).__name__}, not a pair"
         raise InputError(Problem(f"data '{name}'", found, "return (x, y)")) from None
-    return _data(_array("x", x, name), _array("y", y, name), f"data '{name}'")
+    labels, where = _array("y", y, name), f"data '{name}'"
+    if isinstance(x, Mapping):
+        return _ports({str(k): _array(f"x of '{k}'", v, name) for k, v in x.items()}, labels, where)
+    return _data(_array("x", x, name), labels, where)
 
 
 def _counted(dataset: Any, name: str, steps: int | None, limit: int | None) -> Data:
@@ -99,6 +113,14 @@ def _resolve(name: str, module_name: str, function_name: str) -> Callable[..., A
         found = f"module {module_name} has no function '{function_name}'"
         raise InputError(Problem(where, found, "name a function of it"))
     return function  # type: ignore[no-any-return]
+
+
+def _ports(x: Mapping[str, NDArray[Any]], y: NDArray[Any], where: str) -> PortData:
+    """Samples by input."""
+    if not x:
+        raise InputError(Problem(where, "x holds no input", "give an array for each input of the network"))
+    parts = {name: _data(array, y, f"{where}, input '{name}'") for name, array in x.items()}
+    return PortData({name: part.x for name, part in parts.items()}, next(iter(parts.values())).y)
 
 
 def _data(x: NDArray[Any], y: NDArray[Any], where: str) -> Data:
