@@ -58,6 +58,7 @@ LIBRARIES = {
     "backends/engine": {"numpy", "numba", "llvmlite", "torch", "triton"},
     "backends/lava": {"numpy", "lava", "scipy"},
     "models": {"numpy", "nir", "torch", "norse", "snntorch", "spikingjelly", "sklearn", "h5py", "rich", "tonic"},
+    "models/scale": {"numpy", "torch", "rich", "matplotlib"},
 }
 """Third-party libraries per folder, the longest matching entry decides."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.data import cifar, digits, event_camera, recorded, user_data
+from seamount.models.data.quadrants import quadrants
 from seamount.models.data.samples import Data, PortData, check
 
 _Loader = Callable[[Path, str, int | None], Data]
@@ -30,8 +31,9 @@ _RECORDINGS: dict[str, tuple[tuple[str, ...], Callable[[Path, str, int | None, i
     "cifar10-dvs": (("cifar10-dvs", "CIFAR10DVS"), event_camera.cifar10_dvs),
 }
 """The same for recordings in a file each, of which no more are read than are asked for."""
-_BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows, "digits-quadrants": digits.quadrants}
-NAMES = (*_BUILT_IN, *_IN_FOLDER, *_RECORDINGS)
+_BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows}
+_IN_QUADRANTS = {f"{name}-quadrants": name for name in ("digits", "mnist", "fashion-mnist", "cifar10")}
+NAMES = (*_BUILT_IN, *_IN_FOLDER, *_RECORDINGS, *_IN_QUADRANTS)
 """Names that `load` knows besides .npz files and module:function."""
 SPLITS = ("train", "test")
 BINNED = ("braille", "braille-7", *_RECORDINGS)
@@ -98,6 +100,10 @@ def load_inputs(
 
 
 def _find(name: str, split: str, root: Path | str | None, steps: int | None, limit: int | None) -> Data | PortData:
+    if name in _IN_QUADRANTS:
+        whole = _find(_IN_QUADRANTS[name], split, root, steps, limit)
+        assert isinstance(whole, Data)
+        return quadrants(whole, f"data '{name}'")
     if name in _BUILT_IN:
         return _BUILT_IN[name](split)
     if name in _IN_FOLDER:

@@ -25,13 +25,6 @@ def rows(split: str) -> Data:
     return Data(x, y, "sequence", 0.0, 1.0, tuple("0123456789"))
 
 
-def quadrants(split: str) -> Data:
-    """The same images cut into quadrants, stacked as channels: x (N, 4, 4, 4), top left first, then top right."""
-    x, y = _load(split)
-    parts = [x[:, i : i + 4, j : j + 4] for i in (0, 4) for j in (0, 4)]
-    return Data(np.stack(parts, 1), y, "constant", 0.0, 1.0, tuple("0123456789"))
-
-
 def _load(split: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     try:
         from sklearn.datasets import load_digits

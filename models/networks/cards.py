@@ -41,7 +41,8 @@ _VGG_SMALL = "64C3-64C3-AP2-128C3-128C3-AP2-256C3-256C3-AP2"
 _VGG_SNN = "64C3-128C3-AP2-256C3-256C3-AP2-512C3-512C3-AP2-512C3-512C3-AP2"
 _RESNET18 = "ResNet-18 with a 3 x 3 stem, sums in the membrane"
 _NARROW = "stem of stride 2, blocks of 16, 32, 64 channels, sums in the membrane"
-_QUADRANTS = "four quadrants in turn, 16C3-32C3-AP2-32C3 each"
+_QUADRANTS, _APART, _CUT = "four quadrants in turn, each ", " of each quadrant, nothing carried", "images in quadrants"
+_LATE, _EARLY, _SMALLER = "16C3-32C3-AP2-32C3", "16C3-AP2-32C3-32C3", "16C3-AP2-32C3-AP2-32C3"
 _RGB = (3, 32, 32)
 
 _CARDS = (
@@ -57,7 +58,11 @@ _CARDS = (
     NetworkCard("event-recurrent", "16C5/2-32C3/2-R64", _OURS, _CAMERA, (2, 34, 34), 10, 176_266),
     NetworkCard("vgg-snn", _VGG_SNN, _DENG, "event camera, 48 x 48", (2, 48, 48), 10, 9_268_746),
     NetworkCard("recurrent", "R128", _OURS, "sequences: Braille, rows of digits", (24,), 27, 23_195),
-    NetworkCard("grouped", _QUADRANTS, _YAO, "images in quadrants", (4, 4, 4), 10, 21_562, chain=False),
+    NetworkCard("grouped", _QUADRANTS + _LATE, _YAO, _CUT, (4, 4, 4), 10, 21_562, chain=False),
+    NetworkCard("grouped-early", _QUADRANTS + _EARLY, _YAO, _CUT, (4, 14, 14), 10, 79_162, chain=False),
+    NetworkCard("grouped-early-apart", _EARLY + _APART, _OURS, _CUT, (4, 14, 14), 10, 76_858, chain=False),
+    NetworkCard("grouped-small", _QUADRANTS + _SMALLER, _YAO, _CUT, (12, 16, 16), 10, 37_210, chain=False),
+    NetworkCard("grouped-small-apart", _SMALLER + _APART, _OURS, _CUT, (12, 16, 16), 10, 34_906, chain=False),
 )
 
 CARDS: Mapping[str, NetworkCard] = {c.name: c for c in _CARDS}

@@ -11,7 +11,7 @@ from torch import nn
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.networks.cards import CARDS
-from seamount.models.networks.grouped import GroupNetwork, Plan
+from seamount.models.networks.grouped import Carry, GroupNetwork, Plan
 from seamount.models.networks.neurons import Neuron
 from seamount.models.networks.residual import resnet
 from seamount.models.networks.stages import Activation, Task, chain
@@ -32,10 +32,14 @@ def _make_residual(how: Mapping[str, Any], task: Task, activation: Activation) -
     return resnet(task, activation, **how)
 
 
-def _grouped(task: Task, neuron: Neuron) -> nn.Module:
+def _grouped(pool: tuple[bool, ...], carry: Carry = "spikes") -> Maker:
+    return partial(_make_grouped, Plan(pool=pool, carry=carry))
+
+
+def _make_grouped(plan: Plan, task: Task, neuron: Neuron) -> nn.Module:
     if len(task.shape) != 3 or task.shape[0] % 4 or task.shape[1] % 2 or task.shape[2] % 2:
         raise ValueError("it takes (4 C, rows, columns), the quadrants as channels, of even rows and columns")
-    return GroupNetwork(task, neuron, Plan())
+    return GroupNetwork(task, neuron, plan)
 
 
 _NARROW: Mapping[str, Any] = {"channels": (16, 32, 64), "blocks": (1, 1, 1), "stem_stride": 2}
@@ -45,7 +49,11 @@ _MAKERS: Mapping[str, Maker] = {
     "sew-narrow": _residual(**_NARROW, form="spikes"),
     "resnet18": _residual(),
     "sew-resnet18": _residual(form="spikes"),
-    "grouped": _grouped,
+    "grouped": _grouped((False, True, False)),
+    "grouped-early": _grouped((True, False, False)),
+    "grouped-early-apart": _grouped((True, False, False), "none"),
+    "grouped-small": _grouped((True, True, False)),
+    "grouped-small-apart": _grouped((True, True, False), "none"),
 }
 _SHORT_FORM = re.compile(r"\d|FC|R\d")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,16 @@ from seamount.models.recipes.pipe import adapt
 from seamount.models.recipes.recipe import Builder, Recipe
 from seamount.models.recipes.training import Report, Samples, Schedule, Trained, train
 
+Load = Callable[..., Data]
+"""As datasets.load."""
+
 
 @dataclass(frozen=True)
 class Job:
     """network, data: names. limit: training samples used; start: weights of an earlier job's checkpoint.
+
+    bins: time bins of event recordings, by default as many as training has steps; with more, it sees the first ones.
+    reads: T at which the test split is scored, besides the recipe's own.
 
     Test scores are computed once, after the last update.
     """
@@ -40,11 +47,13 @@ class Job:
     threads: int = 1
     checkpoint: Path | None = None
     start: Path | None = None
+    bins: int | None = None
+    reads: tuple[int, ...] = (1, 2, 4)
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """network: as deployed. scores: on the test split, at T = 1, 2, 4 and the recipe's own T, as far as data last."""
+    """network: as deployed. scores: on the test split, at the T asked for and the recipe's own, as far as data last."""
 
     network: nn.Module
     scores: Scores
@@ -54,14 +63,14 @@ class Outcome:
     steps: int
 
 
-def run(job: Job, report: Report | None = None) -> Outcome:
-    """Train and score. Raises InputError with what cannot be used."""
+def run(job: Job, report: Report | None = None, load: Load = datasets.load) -> Outcome:
+    """Train and score; `load` may keep data that several jobs share. Raises InputError with what cannot be used."""
     _check(job)
     torch.set_num_threads(job.threads)
     steps = job.recipe.steps
-    bins = job.recipe.training_steps if datasets.takes_steps(job.data) else None
-    training = datasets.load(job.data, "train", job.root, job.limit, bins)
-    test = datasets.load(job.data, "test", job.root, None, bins)
+    bins = (job.bins or job.recipe.training_steps) if datasets.takes_steps(job.data) else None
+    training = load(job.data, "train", job.root, job.limit, bins)
+    test = load(job.data, "test", job.root, None, bins)
     _suits(job, training)
     data, held_out = _samples(training), _samples(test)
     task = Task(tuple(data.x.shape[1 if data.constant else 2 :]), _classes(training))
@@ -78,7 +87,7 @@ def run(job: Job, report: Report | None = None) -> Outcome:
     if isinstance(network, GroupNetwork):
         network = unrolled(network)
     longest = 4 if held_out.constant else held_out.x.shape[1]
-    read = sorted({t for t in (1, 2, 4, steps) if t <= max(longest, steps)})
+    read = sorted({t for t in (*job.reads, steps) if t <= max(longest, steps)})
     scores = evaluate(network, held_out, read)
     return Outcome(network, scores, trained, sum(p.numel() for p in network.parameters()), test, steps)
 

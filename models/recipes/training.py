@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """trainee: network and training-only modules; history: an entry per epoch; seconds: processor time of this call."""
+    """trainee: network and training-only modules; history: an entry per epoch (losses by term; their sum by
+    tenths of the epoch); seconds: processor time of this call."""
 
     trainee: nn.Module
     network: nn.Module
@@ -104,8 +106,8 @@ def train(
             optimizer.load_state_dict(point.optimizer)
             first = point.epoch
         for epoch in range(first, phase.epochs):
-            terms = _epoch(recipe, trainee, optimizer, data, schedule, phase, epoch, _mixed(seed, number, epoch))
-            history.append({"phase": phase.name, "epoch": epoch + 1, "loss": terms})
+            terms, curve = _epoch(recipe, trainee, optimizer, data, schedule, phase, epoch, _mixed(seed, number, epoch))
+            history.append({"phase": phase.name, "epoch": epoch + 1, "loss": terms, "curve": curve})
             if checkpoint is not None:
                 state = Checkpoint(number, epoch + 1, trainee.state_dict(), optimizer.state_dict(), history)
                 write_checkpoint(checkpoint, state, identity)
@@ -125,8 +127,8 @@ def _epoch(
     phase: Phase,
     epoch: int,
     seed: int,
-) -> dict[str, float]:
-    """One pass over the samples; mean of each loss term over the batches."""
+) -> tuple[dict[str, float], list[float]]:
+    """One pass over the samples; mean of each loss term over the batches, and of their sum over each tenth of them."""
     trainee.train()
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
@@ -135,6 +137,7 @@ def _epoch(
     size = min(schedule.batch, len(order))
     batches = list(order[: len(order) // size * size].reshape(-1, size))
     totals: dict[str, float] = {}
+    losses: list[float] = []
     for i, chosen in enumerate(batches):
         rate = schedule.rate * phase.rate * _share((epoch + i / len(batches)) / phase.epochs, phase)
         for group in optimizer.param_groups:
@@ -149,7 +152,15 @@ def _epoch(
         optimizer.step()
         for name, value in terms.items():
             totals[name] = totals.get(name, 0.0) + float(value.detach())
-    return {name: value / max(1, len(batches)) for name, value in totals.items()}
+        losses.append(float(loss.detach()))
+    return {name: value / max(1, len(batches)) for name, value in totals.items()}, _tenths(losses)
+
+
+def _tenths(values: list[float]) -> list[float]:
+    """Means over ten parts of nearly equal length, in order; over single values where they are fewer than ten."""
+    parts = min(10, len(values))
+    ends = [i * len(values) // parts for i in range(parts + 1)] if parts else [0]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(ends)]
 
 
 def _share(done: float, phase: Phase) -> float:

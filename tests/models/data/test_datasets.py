@@ -14,6 +14,8 @@ import pytest
 from seamount.compiler.errors import InputError
 from seamount.models.data import datasets, recorded
 from seamount.models.data.datasets import load
+from seamount.models.data.quadrants import quadrants
+from seamount.models.data.samples import Data
 
 pytest.importorskip("sklearn")
 
@@ -371,7 +373,7 @@ def test_bad_arguments_all_at_once() -> None:
     assert "split 'validation': is unknown" in text and "limit: is 0" in text
     assert "'digits' is not an event recording" in text
     assert "steps: is 0" in message("nmnist", steps=0)
-    assert "known names: digits, digits-rows, digits-quadrants, fashion-mnist" in message("imagenet")
+    assert "known names: digits, digits-rows, fashion-mnist, mnist, cifar10" in message("imagenet")
 
 
 def test_loading_needs_numpy_only() -> None:
@@ -382,3 +384,20 @@ def test_loading_needs_numpy_only() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# quadrants
+
+
+@pytest.mark.parametrize("name", ["digits", "fashion-mnist"])
+def test_quadrants_put_together_are_the_image(name: str, root: Path) -> None:
+    whole, cut = load(name, root=root), load(f"{name}-quadrants", root=root)
+    a, b, c, d = np.split(cut.x, 4, 1)
+    np.testing.assert_array_equal(np.concatenate([np.concatenate([a, b], 3), np.concatenate([c, d], 3)], 2), whole.x)
+    assert (cut.y == whole.y).all() and cut.classes == whole.classes and cut.encoding == "constant"
+
+
+def test_odd_images_have_no_quadrants() -> None:
+    odd = Data(np.zeros((2, 1, 7, 8), np.float32), np.zeros(2, np.int64), "constant", 0, 1)
+    with pytest.raises(InputError, match="images of 7 x 8 pixels have no equal quadrants"):
+        quadrants(odd, "data 'x'")
