@@ -75,7 +75,7 @@ def _images(pretraining: int, grouped: Mapping[str, str], quadrants: str) -> dic
     """All methods for images and their rivals; the last two cut images into quadrants."""
     clip = PipeS(neuron=NEURON, tuning_epochs=0)
     relu = replace(clip, activation="relu")
-    tuned = {"tuning_epochs": 1}
+    tuned = replace(clip, tuning_epochs=1)
     return {
         "plain": Variant(Plain()),
         "tet": Variant(Tet()),
@@ -84,8 +84,8 @@ def _images(pretraining: int, grouped: Mapping[str, str], quadrants: str) -> dic
         "direct, T = 1": Variant(Plain(steps=1)),
         "tssd": Variant(Tssd()),
         "clip, no spiking epoch": Variant(clip, pretraining),
-        "pipe-s": Variant(replace(clip, **tuned), 0, start="clip, no spiking epoch"),
-        "pipe-s-etc": Variant(replace(clip, **tuned, tuning=Etc()), 0, start="clip, no spiking epoch"),
+        "pipe-s": Variant(tuned, 0, start="clip, no spiking epoch"),
+        "pipe-s-etc": Variant(replace(tuned, tuning=Etc()), 0, start="clip, no spiking epoch"),
         "one-step": Variant(OneStep(neuron=NEURON), network=grouped["spikes"], data=quadrants, reads=(1,)),
         "joint": Variant(Joint(neuron=NEURON)),
         "branch-ce": Variant(replace(_OFF, branches=2)),

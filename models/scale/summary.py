@@ -114,7 +114,7 @@ def tables(result: Result) -> str:
     ]
     for variant, values in result.summary().items():
         runs = [r for r in result.runs if r.variant == variant]
-        cells = [_cell(*values[t], len(runs)) if t in values else "" for t in columns]
+        cells = [_cell(values[t], len(runs)) if t in values else "" for t in columns]
         lines.append(f"| {variant} | {len(runs)} | {' | '.join(cells)} | {mean(r.seconds for r in runs):.0f} |")
     lines += ["", "| difference | T | points, seed by seed | mean | spread | exceeds it |", "|---|---|---|---|---|---|"]
     for d in paired(setting, result.runs):
@@ -126,8 +126,8 @@ def tables(result: Result) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(middle: float, spread: float, seeds: int) -> str:
-    return f"{middle:.2f} +- {spread:.2f}" if seeds > 1 else f"{middle:.2f}"
+def _cell(value: tuple[float, float], seeds: int) -> str:
+    return f"{value[0]:.2f} +- {value[1]:.2f}" if seeds > 1 else f"{value[0]:.2f}"
 
 
 def _quoted(name: str) -> str:

@@ -89,7 +89,12 @@ def test_model_files_load(done: Path) -> None:
     for name in TINY.variants:
         path = Place(TINY, name, 0, done).file("pt")
         loaded = load_model(path)
-        assert loaded.name == path.stem and len(loaded.golden.input) == 3 and loaded.accuracy is not None
+        assert (
+            loaded.name == path.stem
+            and loaded.golden.labels is not None
+            and len(loaded.golden.labels) == 3
+            and loaded.accuracy is not None
+        )
 
 
 def test_tuning_from_shared_pretraining_is_the_whole_recipe_bit_for_bit(done: Path) -> None:
