@@ -22,8 +22,11 @@ from seamount.models.networks.stages import Task, chain, reset, unroll  # noqa: 
 from tests.cli.running import call, plain  # noqa: E402
 
 LARGE = {"vgg-small", "vgg-snn", "resnet18", "sew-resnet18"}
-SLOW = LARGE | {"grouped"}
-SMALL_INPUT = {"vgg-snn": (2, 16, 16), "grouped": (4, 4, 4), "recurrent": (6,), "digits-conv3": (1, 8, 8)}
+GROUPED = {name for name in CARDS if name.startswith("grouped")}
+SLOW = LARGE | GROUPED
+SMALL_INPUT = {
+    "vgg-snn": (2, 16, 16), "recurrent": (6,), "digits-conv3": (1, 8, 8), **dict.fromkeys(GROUPED, (4, 4, 4)),
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
