@@ -45,15 +45,15 @@ def run_samples(tables: Any, work: Any, answers: Any, ports: Any, values: Any, s
                     collect(p, tables, work, answers, ports[sample], values[sample], t)
                     now = spent(work, k, 0, now)
                     if t >= 0:
-                        advance(p, tables, work, answers, t)
+                        advance(p, tables, work, answers, t, sample * steps + t + 1)
                     if p.rest or t < 0:
                         refill(p, work, t < 0)
                     now = spent(work, k, 1, now)
                     if t >= 0:
                         tell(p, tables, work, answers, sample, t)
                         now = spent(work, k, 2, now)
-            for k in range(group.first, group.last):
-                remember(tables.nodes[tables.populations[k].node], work.recent, answers.sent, 1)
+    for k in range(tables.populations.shape[0]):
+        remember(tables.nodes[tables.populations[k].node], work.recent, answers.sent, 1)
 
 
 @inlined
@@ -86,15 +86,15 @@ def collect(p: Any, tables: Any, work: Any, answers: Any, ports: Any, values: An
 
 
 @inlined
-def advance(p: Any, tables: Any, work: Any, answers: Any, t: int) -> None:
-    """One step of one population, once its sums are complete."""
+def advance(p: Any, tables: Any, work: Any, answers: Any, t: int, done: int) -> None:
+    """One step of one population, once its sums are complete; with it `done` steps of all samples."""
     node = tables.nodes[p.node]
     if p.narrow:
         update(p, node, work.sums16, tables.parameters, work.u, work.v, work.flags)
     else:
         update(p, node, work.sums32, tables.parameters, work.u, work.v, work.flags)
     answers.spikes[p.node, t] += send(node, work.flags, work.words, work.recent, t)
-    if (t + 1) % 255 == 0:
+    if done % 255 == 0:
         remember(node, work.recent, answers.sent, 1)
 
 
@@ -182,10 +182,10 @@ def deliver_spikes(q: Any, node: Any, words: Any, at: int, tables: Any, sums: An
 @compiled
 def merge(p: Any, q: Any, sums: Any) -> None:
     """Sums kept apart, shifted (rounded down where that is to the right), join the others."""
-    for j in range(q.own_high - q.own_low):
-        own = sums[q.own_low + j]
-        sums[p.low + j] += own << q.shift if q.shift >= 0 else own >> -q.shift
-        sums[q.own_low + j] = 0
+    apart, joint = sums[q.own_low : q.own_high], sums[p.low : p.high]
+    for j in range(apart.shape[0]):
+        joint[j] += apart[j] << q.shift if q.shift >= 0 else apart[j] >> -q.shift
+        apart[j] = 0
 
 
 @compiled

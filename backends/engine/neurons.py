@@ -1,7 +1,8 @@
 """The neurons' step, a row at a time and in one pass over the memory.
 
 |x| * d >> 12 fits 32 bits as (|x| >> 12) * d + (((|x| & 4095) * d) >> 12), for |x| < 2**23 and d <= 4096. The fast
-steps use it; where u may wrap or its decay turns its sign, which the bounds of the program tell, 64 bits are used.
+steps use it; where u may wrap more than once or its decay turns its sign, which the bounds of the program tell, 64 bits
+are used.
 """
 
 from __future__ import annotations
@@ -67,6 +68,30 @@ def memory_row(
 
 
 @compiled
+def wrapping_row(
+    sums: Any, u: Any, v: Any, kept_u: Any, kept: Any, vth: Any, bias: Any, flags: Any, shift: Any, by: Any,
+    keep: Any, least: Any,
+) -> None:  # fmt: skip
+    """As `memory_row` for neurons whose u may wrap, once at most."""
+    half, span = np.int32(HALF), np.int32(U_SPAN)
+    for j in range(v.shape[0]):
+        current = np.int32(decayed(u[j], kept_u[j]) + np.int32(np.int32(sums[j]) << shift))
+        sums[j] = 0
+        over, under = current > half, current <= -half
+        current = np.int32(current - (span if over else np.int32(0)))
+        current = np.int32(current + (span if under else np.int32(0)))
+        u[j] = current
+        now = np.int32(decayed(v[j], kept[j]) + current + bias[j])
+        now = min(now, TOP)
+        fires = now > vth[j]
+        flags[j] = fires
+        now = max(now, -TOP)
+        if fires:
+            now = np.int32(np.int32(now - by) & keep)
+        v[j] = max(now, least)
+
+
+@compiled
 def truncated(x: int) -> int:
     """x / 4096, rounded toward zero, 64 bits."""
     return x // DECAY_ONE if x >= 0 else -(-x // DECAY_ONE)
@@ -110,6 +135,9 @@ def update(p: Any, node: Any, sums: Any, parameters: Any, all_u: Any, all_v: Any
         if p.general:
             kept_u = parameters[p.du + y * p.du_step :][:lanes]
             general_row(row, u, v, kept_u, kept, vth, bias, flags, p.shift, p.reset_by, p.keep, p.v_min)
+        elif p.wraps:
+            kept_u = parameters[p.du + y * p.du_step :][:lanes]
+            wrapping_row(row, u, v, kept_u, kept, vth, bias, flags, shift, by, keep, least)
         elif p.memory:
             kept_u = parameters[p.du + y * p.du_step :][:lanes]
             memory_row(row, u, v, kept_u, kept, vth, bias, flags, shift, by, keep, least)
@@ -122,7 +150,11 @@ def start(p: Any, node: Any, parameters: Any, u: Any, v: Any) -> None:
     """Registers at the beginning of a sample."""
     lanes = node.words * 64
     for y in range(node.rows):
-        at, from_ = node.lane + y * lanes, p.v_init + y * p.v_init_step
+        at = node.lane + y * lanes
+        # Slices tell LLVM that indices are not negative; else it scatters number by number.
+        no_current, begin = u[at : at + lanes], v[at : at + lanes]
+        given = parameters[p.v_init + y * p.v_init_step :][:lanes]
         for j in range(lanes):
-            u[at + j] = 0
-            v[at + j] = parameters[from_ + j]
+            no_current[j] = 0
+        for j in range(lanes):
+            begin[j] = given[j]

@@ -125,7 +125,7 @@ class _Builder:
         program, layout = self.program, self.layouts[p.name]
         into = program.into(p.name)
         target, chosen = field_of(program, p.name, layout), units(program, into)
-        before, _ = current_bound(p, arrival_bound(program, p.name))
+        before, inside = current_bound(p, arrival_bound(program, p.name))
         kept = DECAY_ONE - 1 - np.asarray(p.du, np.int64)
         low = self.sums[0 if chosen.narrow else 1]
         self.sums[0 if chosen.narrow else 1] += target.size
@@ -144,7 +144,8 @@ class _Builder:
                 "memory": int(
                     kept.any() or any(r.population == p.name and r.register == "u" for r in program.readouts)
                 ),
-                "general": int(before.max(initial=0) >= U_SPAN // 2 or bool((kept < 0).any())),
+                "wraps": int(before.max(initial=0) >= U_SPAN // 2),
+                "general": int(inside.max(initial=0) > U_SPAN // 2 or bool((kept < 0).any())),
                 "reset_by": p.reset_by if p.reset == "subtract" else 0,
                 "keep": -1 if p.reset == "subtract" else 0,
                 "v_min": p.v_min,

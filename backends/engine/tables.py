@@ -33,7 +33,8 @@ POPULATION = _record(
     "start", "pitch",     # first sum of row 0, and sums from one row to the next
     "shift",              # 64 a = sum << shift
     "memory",             # 1: u is kept, since du lets it last or somebody reads it
-    "general",            # 1: u may wrap or change its sign; 64-bit arithmetic
+    "wraps",              # 1: u may wrap, once at most
+    "general",            # 1: u may wrap further or change its sign; 64-bit arithmetic
     "reset_by", "keep",   # at a spike v becomes (v - reset_by) & keep
     "v_min",
     "du", "dv", "vth", "bias", "v_init",  # first parameter of each kind

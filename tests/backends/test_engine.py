@@ -49,12 +49,13 @@ def paths(program):
         if q["groups"]:
             yield "groups"
     for p in tables.populations:
-        yield "general" if p["general"] else "memory" if p["memory"] else "plain"
+        yield "general" if p["general"] else "wraps" if p["wraps"] else "memory" if p["memory"] else "plain"
 
 
 KERNELS = {
     "list to int16", "list to int32", "list of values", "rows8 to int16", "rows8 to int32", "rows16 to int16",
-    "rows16 to int32", "rows8 of values", "rows16 of values", "summed apart", "groups", "general", "memory", "plain",
+    "rows16 to int32", "rows8 of values", "rows16 of values", "summed apart", "groups", "general", "wraps",
+    "memory", "plain",
 }  # fmt: skip
 
 
