@@ -20,7 +20,7 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
-from seamount.compiler.overflow_free import ProvenScales, proven_scales
+from seamount.compiler.overflow_free import ProvenScales, overflow_notes, proven_scales
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
@@ -91,6 +91,7 @@ def compile_graph(
     quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result)).noting(*proven.notes)
     program = lower(quantized, options.delay_max(target), options.slow_down)
     raise_all(CompileError, unsupported(program, target))
+    quantized = quantized.noting(*overflow_notes(program))
     rows = precision(folded, quantized)
     manifest = _manifest(program, quantized, target, options, about, ran, rows)
     manifest["calibration_samples"] = activity.samples if activity is not None else 0

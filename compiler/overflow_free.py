@@ -1,4 +1,4 @@
-"""Scales under which no register can overflow, whatever the messages are: the range proof asks, quantize answers."""
+"""What a compilation says of overflows, and scales under which there are none: the proof asks, quantize answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seamount.compiler.ir.ops import IntLIF
 from seamount.compiler.pipelines import Options, quantizing
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.program import Program
-from seamount.compiler.program.ranges import LIMITS, PopulationRange, Ranges, analyse
+from seamount.compiler.program.ranges import LIMITS, PROVEN, PopulationRange, Ranges, analyse
 from seamount.compiler.program.remedies import largest_share, remedies
 from seamount.compiler.target import Target
 
@@ -52,6 +52,19 @@ def proven_scales(folded: Graph, target: Target, options: Options, activity: Act
         raise_all(CompileError, [_problem(graph, program, ranges, p) for p in hopeless])
         largest |= wanted
     raise CompileError(Problem("scales", f"{ROUNDS} rounds did not suffice", "compile without --prove"))
+
+
+def overflow_notes(program: Program) -> tuple[str, ...]:
+    """A remark for each register that is not proven in samples of the program's own length."""
+    if analyse(program).proven:  # quicker than step by step, and seldom not enough
+        return ()
+    found = analyse(program, program.steps).populations.values()
+    open_ = [(p, register) for p in found for register in "uv" if p.verdict(register) != PROVEN]
+    return tuple(
+        f"{p.name}: {r} may {'wrap' if r == 'u' else 'saturate'} in {int(p.overflows(r).sum())} of {p.fires.size} "
+        "neurons; 'seamount ranges' says when, 'compile --prove' avoids it"
+        for p, r in open_
+    )
 
 
 def _share(program: Program, found: PopulationRange) -> float:

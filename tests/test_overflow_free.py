@@ -56,6 +56,8 @@ def test_an_engineered_overflow_is_witnessed_and_compiled_away() -> None:
     v = slow.run(program, dict(witness.messages), frozenset({"v"})).v["n"].reshape(-1, 2)
     assert v[witness.step, witness.neuron] == LIMITS["v"][0]
 
+    note = "n: v may saturate in 1 of 2 neurons; 'seamount ranges' says when, 'compile --prove' avoids it"
+    assert note in plain.artifact.manifest["notes"] and note not in proven.artifact.manifest["notes"]
     assert analyse(proven.artifact.program, 8).proven
     before, after = scales(plain), scales(proven)
     assert after["n"] < before["n"] and after["read"] == before["read"]
@@ -114,6 +116,7 @@ def proven_or_refused(graph: Graph) -> None:
     except CompileError:
         return
     found = analyse(plain.artifact.program, graph.steps)
+    assert any("'compile --prove' avoids it" in n for n in plain.quantized.notes) != found.proven
     try:
         proven = compiled(graph, prove=True)
     except CompileError as refused:
