@@ -109,8 +109,9 @@ def reach(n: Neurons, a: Interval, steps: int | None = None) -> Reach:
     wraps = (free.high > HALF) | (free.low <= -HALF)
     u = free
     if wraps.any():
-        turned = _settle(lambda u: wrapped(u_before(n, u, a)), cleared, _leap_wrapped(wraps), _widest_u(n, a))
-        u = Interval(np.where(wraps, turned.low, free.low), np.where(wraps, turned.high, free.high))
+        turned = _turned(n.part(wraps), a.part(wraps))
+        u = Interval(free.low.copy(), free.high.copy())
+        u.low[wraps], u.high[wraps] = turned.low, turned.high
     after_u = wrapped(u_before(n, u, a))
     v = _settle(lambda v: after_reset(n, v_before(n, v, after_u)), started, _leap_v(n, after_u), _widest_v(n))
     return one_step(n, a, free, u, v)
@@ -247,14 +248,12 @@ def _leap_u(n: Neurons, a: Interval) -> Step:
     return leap
 
 
-def _leap_wrapped(wraps: NDArray[np.bool_]) -> Step:
-    """Where u wraps, it soon takes all of 24 bits."""
-
-    def leap(u: Interval) -> Interval:
-        low = np.where(wraps, np.minimum(u.low, 1 - HALF), u.low)
-        return Interval(low, np.where(wraps, np.maximum(u.high, HALF), u.high))
-
-    return leap
+def _turned(n: Neurons, a: Interval) -> Interval:
+    """Of neurons whose u wraps: it soon takes all of 24 bits."""
+    full = np.full_like(n.bias, HALF)
+    everything = Interval(1 - full, full)
+    cleared = Interval.at(np.zeros_like(n.bias))
+    return _settle(lambda u: wrapped(u_before(n, u, a)), cleared, everything.hull, _widest_u(n, a))
 
 
 def _widest_u(n: Neurons, a: Interval) -> Interval:
