@@ -20,11 +20,11 @@ from benchmarks.lava_run import measure_lava
 from benchmarks.machine import describe
 from benchmarks.measure import environment, measure
 from benchmarks.nengo_run import measure_nengo
-from benchmarks.runners import PEERS
+from benchmarks.runners import KERNELS, PEERS
 from benchmarks.work import work
 from seamount.compiler.errors import InputError, Problem, SeamountError
 
-IMPLEMENTATIONS = ("seamount-cpu", "seamount-vectorized", *PEERS)
+IMPLEMENTATIONS = (*KERNELS, *PEERS)
 RESULT = BUILT / "result.json"
 LEAST_ROUNDS = 5
 

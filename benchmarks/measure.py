@@ -24,7 +24,7 @@ from seamount.compiler.encoding import share_right
 ROOT = Path(__file__).resolve().parents[1]
 SHORTEST_S = 0.05
 """A timing lasts at least this long; what is faster is repeated within it."""
-LONGEST_S = 10.0
+LONGEST_S = 5.0
 """What takes longer is timed in one round, not in all."""
 PREPARED_S = 180.0
 """What is not ready after so long is left out."""

@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from benchmarks.cases import Case
 from benchmarks.networks import fold_batchnorm
 from benchmarks.neurons import KITS, Kit
+from seamount.backends.engine.cuda import CudaEngine
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.encoding import messages, scores
 from seamount.compiler.execution import Backend
 
 PEERS = tuple(KITS)
+OURS = "seamount-cpu"
+KERNELS = (OURS, "seamount-vectorized", "seamount-torch")
+"""What runs the integers: events in machine code, numpy, matrix products of PyTorch."""
 LONG_S = 1.0
 """A run that takes longer is not repeated to choose an order."""
 
@@ -201,8 +205,8 @@ def make(implementation: str, case: Case, x: NDArray[np.float32], steps: int, th
 
 
 def engine(name: str, threads: int) -> Backend:
-    """A backend with so many threads, where they can be chosen."""
-    backend: Any = load_backend(name)
+    """A backend with so many threads, where they can be chosen; "torch" is the GPU engine's code on the processor."""
+    backend: Any = CudaEngine(device="cpu") if name == "torch" else load_backend(name)
     if "threads" in getattr(backend, "__dataclass_fields__", {}):
         backend = replace(backend, threads=threads)
     chosen: Backend = backend

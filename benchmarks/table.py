@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.cases import CASES
-from benchmarks.runners import PEERS
+from benchmarks.runners import KERNELS, OURS, PEERS
 
 Row = list[str]
-OURS = "seamount-cpu"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -85,7 +84,7 @@ def misses(record: Mapping[str, Any]) -> list[str]:
 
 def speed(records: Sequence[Mapping[str, Any]]) -> tuple[Row, list[Row]]:
     """Samples per second of each implementation, and the ratio to the fastest framework."""
-    columns = [OURS, "seamount-vectorized", *PEERS]
+    columns = [*KERNELS, *PEERS]
     rows = []
     for r in records:
         cells = []
@@ -142,7 +141,7 @@ def agreement(records: Sequence[Mapping[str, Any]], cards: Mapping[str, Any]) ->
         if r["batch"] == 1 or card is None:
             continue
         peers = [r["same"][p] for p in PEERS if p in r["same"]]
-        ours = next((r["same"][n] for n in (OURS, "seamount-vectorized") if n in r["same"]), None)
+        ours = next((r["same"][n] for n in KERNELS if n in r["same"]), None)
         at = card["at"][str(r["steps"])]
         rows.append(
             [

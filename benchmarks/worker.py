@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-LONG_S = 10.0
+LONG_S = 5.0
 """What takes so long at the first time is not run again before it is timed."""
 
 

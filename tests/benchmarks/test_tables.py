@@ -45,7 +45,7 @@ def test_ratio_is_to_the_fastest_framework_that_ran() -> None:
     assert table.ratio(RECORD) == pytest.approx(5)
     assert table.ratio({**RECORD, "results": {"seamount-cpu": {"median_s": 1.0}}}) is None
     _, rows = table.speed([RECORD])
-    assert rows == [["dense, T = 32, batch 64", "3,200 (best 6,400)", "", "640 (best 711)", "failed", "", "5.00"]]
+    assert rows == [["dense, T = 32, batch 64", "3,200 (best 6,400)", "", "", "640 (best 711)", "failed", "", "5.00"]]
     assert table.failures([RECORD]) == ["dense, T = 32, batch 64: snntorch: No module named 'snntorch'"]
 
 
