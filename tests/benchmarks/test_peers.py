@@ -77,6 +77,21 @@ def test_every_order_gives_the_same(case: Case, name: str) -> None:
         np.testing.assert_allclose(peer.run(), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("longest", [0.0, 1e9])
+def test_the_chosen_order_computes_the_same(case: Case, longest: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Peer(case, "spikingjelly", inputs(case), STEPS)
+    expected, orders = peer.run(), peer.orders()
+    tried = []
+    arrange = peer.arrange
+    monkeypatch.setattr(peer, "arrange", lambda: (tried.append(peer.order), arrange())[1])
+    monkeypatch.setattr("benchmarks.runners.LONG_S", longest)
+    assert peer.tune() > 0
+    assert peer.limit_s == float("inf")
+    assert tried[-1] in orders
+    assert (set(tried) < set(orders)) == (longest == 0 and len(orders) > 3)
+    np.testing.assert_allclose(peer.run(), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_counted_layers_are_all_neuron_layers() -> None:
     found = {name: len(neuron_layers(TINY[name][0](KITS["snntorch"]()))) for name in TINY}
     assert found == {"dense": 2, "conv": 3, "resnet18": 17, "recurrent": 1}
