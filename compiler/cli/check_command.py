@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli.climb import INTEGERS, Ladder
@@ -20,6 +19,7 @@ from seamount.compiler.cli.ladder import LayerAgreement, Rung
 from seamount.compiler.cli.requirements import judge, parse_requirements
 from seamount.compiler.cli.sources import Source, load_data, load_source
 from seamount.compiler.cli.trace_check import COLUMNS, check_trace
+from seamount.compiler.cli.witness import witness
 from seamount.compiler.driver import with_vectors
 from seamount.compiler.encoding import clipped
 from seamount.compiler.errors import CheckFailed, InputError, Problem
@@ -116,7 +116,7 @@ def _keep(output: Path, ladder: Ladder, rungs: list[Rung], data: Callable[..., A
     layers = [vars(r) for r in ladder.layers]
     artifact = ladder.artifact
     if ladder.source is not None:
-        artifact = with_vectors(artifact, ReferenceSimulator(), vector_messages(ladder.source, artifact))
+        artifact = with_vectors(artifact, witness(artifact.program), vector_messages(ladder.source, artifact))
     keep_run(
         output, artifact, ran.counts, ran.readout, ladder.x, labels, about,
         record=record, rungs=timeless, layers=layers, overwrite=force,

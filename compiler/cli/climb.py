@@ -23,6 +23,7 @@ from seamount.compiler.cli.ladder import (
     layer_agreement,
 )
 from seamount.compiler.cli.sources import Source, only_output
+from seamount.compiler.cli.witness import too_large
 from seamount.compiler.driver import Compiled
 from seamount.compiler.encoding import Samples, share_right, some
 from seamount.compiler.encoding import count as samples_of
@@ -116,7 +117,10 @@ class Ladder:
         """The first `count` samples on the reference, and in Lava as `wants_lava` says: what differs from the fast
         simulator."""
         x = some(self.x, slice(count))
-        names = ["vectorized", "reference", *(["lava"] if wants_lava(lava) else [])]
+        unasked = too_large(self.artifact.program)
+        if unasked:
+            out.print(f"note: {unasked}", soft_wrap=True)
+        names = [INTEGERS, *([] if unasked else ["reference"]), *(["lava"] if wants_lava(lava) else [])]
         traces: Mapping[str, Trace] = {name: self._trace(name, x) for name in names}
         rungs = []
         for name in names[1:]:

@@ -11,12 +11,12 @@ import numpy as np
 import typer
 
 from seamount.backends.registry import load_target
-from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, save_artifact
 from seamount.compiler.cli import options as o
 from seamount.compiler.cli import show
 from seamount.compiler.cli.console import out, progress, write_json
 from seamount.compiler.cli.sources import Source, load_data, load_source
+from seamount.compiler.cli.witness import too_large, witness
 from seamount.compiler.driver import Compiled, compile_graph, with_vectors
 from seamount.compiler.encoding import encode, predictions, some
 from seamount.compiler.errors import InputError, Problem
@@ -91,7 +91,9 @@ def compile_model(
             out.print(stopped.text, markup=False, soft_wrap=True, end="")
             return
     folder = output or Path(f"{model.stem}.seamount")
-    artifact = with_vectors(compiled.artifact, ReferenceSimulator(), vector_messages(source, compiled.artifact))
+    artifact = with_vectors(
+        compiled.artifact, witness(compiled.artifact.program), vector_messages(source, compiled.artifact)
+    )
     save_artifact(artifact, folder, overwrite=force)
     summary = _summary(source, artifact, compiled, folder)
     if json is not None:
@@ -175,6 +177,7 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
         "artifact": str(folder),
         "target": artifact.manifest["target"],
         "steps": artifact.steps,
+        "answered_by": witness(program).name,
         "neurons": sum(p.size for p in program.populations),
         "populations": len(program.populations),
         "projections": len(program.projections),
@@ -198,6 +201,8 @@ def _print(source: Source, artifact: Artifact, compiled: Compiled, summary: dict
     show.conventions(artifact)
     show.imported(source)
     show.notes(artifact)
+    if unasked := too_large(artifact.program):
+        out.print(f"note: {unasked}: the {summary['answered_by']} one gave the stored answers", soft_wrap=True)
     if "golden_agreement" in summary:
         same, total = summary["golden_agreement"]
         out.print(f"golden samples: integer prediction equals the framework's on {same} of {total}")
