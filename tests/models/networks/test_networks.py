@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("spikingjelly")
 
+from seamount.compiler.cli import witness  # noqa: E402
 from seamount.compiler.errors import InputError  # noqa: E402
 from seamount.frontends import save  # noqa: E402
 from seamount.models.networks.cards import CARDS  # noqa: E402
@@ -23,7 +24,6 @@ from tests.cli.running import call, plain  # noqa: E402
 
 LARGE = {"vgg-small", "vgg-snn", "resnet18", "sew-resnet18"}
 GROUPED = {name for name in CARDS if name.startswith("grouped")}
-SLOW = LARGE | GROUPED
 SMALL_INPUT = {
     "vgg-snn": (2, 16, 16), "recurrent": (6,), "digits-conv3": (1, 8, 8), **dict.fromkeys(GROUPED, (4, 4, 4)),
 }  # fmt: skip
@@ -54,7 +54,10 @@ def test_card_counts_what_is_built(name: str) -> None:
     assert sum(p.numel() for p in network.parameters()) == card.parameters
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in CARDS])
+SMALL = [pytest.param(n, marks=pytest.mark.slow if n in GROUPED else ()) for n in CARDS if n not in LARGE]
+
+
+@pytest.mark.parametrize("name", SMALL)
 def test_every_network_compiles_to_exact_integers(name: str, tmp_path: Path) -> None:
     shape = SMALL_INPUT.get(name, (2, 16, 16))
     network = lively(maker(name)(Task(shape, 3), Neuron()), shape)
@@ -68,6 +71,20 @@ def test_every_network_compiles_to_exact_integers(name: str, tmp_path: Path) -> 
     assert ran.code == 0, ran.err
     layers = json.loads(told.read_text())["layers"]
     assert layers and all(layer["integer_spikes"] > 0 for layer in layers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(LARGE))
+def test_large_networks_are_exact_on_two_simulators(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too large to be listed synapse by synapse, so the engine stands in for the reference."""
+    pytest.importorskip("numba")
+    monkeypatch.setattr(witness, "LISTED", 0)
+    shape = SMALL_INPUT.get(name, (2, 8, 8))
+    network = lively(maker(name)(Task(shape, 3), Neuron()), shape)
+    save(network, tmp_path / "n.pt", sample=torch.rand(2, 2, *shape), readout="mean")
+    assert call(["compile", str(tmp_path / "n.pt"), "-o", str(tmp_path / "a"), "-q"]).code == 0
+    ran = call(["diff", str(tmp_path / "a"), str(tmp_path / "a"), "--backend-b", "cpu"])
+    assert ran.code == 0, ran.err
 
 
 def test_a_recurrent_layer_hears_its_spikes_of_the_step_before() -> None:
