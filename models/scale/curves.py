@@ -14,6 +14,8 @@ from seamount.models.scale.summary import Trees
 
 CROSS_ENTROPY = ("plain", "tet", "direct, T = 2", "direct, T = 1", "clip, no spiking epoch", "one-step", "pipe-d")
 """Variants whose loss is cross-entropy and nothing else; those of others have further terms, and do not compare."""
+LONG = 10
+"""Epochs of a training whose loss is drawn by epochs instead of tenths of them."""
 MARKS = "osv^<>DPX*hd8p+x"
 
 
@@ -42,28 +44,35 @@ def draw(trees: Trees, found: dict[str, Result], path: Path) -> None:
 
 
 def _accuracy(axis: Any, result: Result) -> None:
-    for i, (variant, values) in enumerate(result.summary().items()):
+    summary = result.summary()
+    for i, (variant, values) in enumerate(summary.items()):
         middle, spread = zip(*values.values(), strict=True)
-        axis.errorbar(list(values), middle, spread, marker=MARKS[i % len(MARKS)], ms=4, lw=1, capsize=2, label=variant)
-    axis.set(title=result.setting, xlabel="T at which it is read", ylabel="test accuracy, %", xscale="log")
+        look = {"marker": MARKS[i % len(MARKS)], "color": f"C{i % 10}", "ls": "-" if i < 10 else "--"}
+        axis.errorbar(list(values), middle, spread, ms=4, lw=1, capsize=2, label=variant, **look)
     steps = sorted({t for r in result.runs for t in r.accuracy})
+    # Spreads may be cut off below: one wild variant would press all others together.
+    lowest = min(m for values in summary.values() for m, _ in values.values())
+    axis.set(title=result.setting, xlabel="T at which it is read", ylabel="test accuracy, %", xscale="log")
+    axis.set_ylim(bottom=lowest - 2)
     axis.set_xticks(steps, map(str, steps))
     axis.minorticks_off()
     axis.grid(True, alpha=0.3)
-    axis.legend(fontsize=6, ncols=2, loc="lower right")
+    axis.legend(fontsize=6, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.13))
 
 
 def _losses(axis: Any, result: Result, trees: Trees) -> None:
+    highest, lowest = 0.0, float("inf")
     for variant in CROSS_ENTROPY:
-        runs = [_curve(t) for t in trees if t["variant"] == variant]
+        runs = [t["history"] for t in trees if t["variant"] == variant]
         if runs:
-            middle = [mean(at) for at in zip(*runs, strict=True)]
-            place = [(i + 0.5) * _share(trees, variant) for i in range(len(middle))]
+            place = _places(runs[0])
+            middle = [mean(at) for at in zip(*map(_values, runs), strict=True)]
+            highest, lowest = max(highest, *middle), min(lowest, *middle)
             (line,) = axis.plot(place, middle, lw=1, label=variant)
             if len(runs) > 1:
-                _band(axis, place, runs, middle, line.get_color())
+                _band(axis, place, [_values(r) for r in runs], middle, line.get_color())
     batch = SETTINGS[result.mechanism].batch
-    axis.set(xlabel="epoch", ylabel="cross-entropy of training, mean of a tenth of an epoch", yscale="log")
+    axis.set(xlabel="epoch", ylabel="cross-entropy of training", yscale="log" if highest > 10 * lowest else "linear")
     axis.set_title(f"batch {batch}; mean over seeds, band: sample standard deviation")
     axis.grid(True, which="both", alpha=0.3)
     axis.legend(fontsize=6)
@@ -72,14 +81,17 @@ def _losses(axis: Any, result: Result, trees: Trees) -> None:
 def _band(axis: Any, place: Sequence[float], runs: Sequence[Sequence[float]], middle: list[float], color: Any) -> None:
     spread = [stdev(at) for at in zip(*runs, strict=True)]
     low, high = ([m + sign * s for m, s in zip(middle, spread, strict=True)] for sign in (-1, 1))
-    axis.fill_between(place, low, high, color=color, alpha=0.2, lw=0)
+    axis.fill_between(place, [max(v, 1e-3) for v in low], high, color=color, alpha=0.2, lw=0)
 
 
-def _curve(tree: dict[str, Any]) -> list[float]:
-    return [value for entry in tree["history"] for value in entry["curve"]]
+def _values(history: list[dict[str, Any]]) -> list[float]:
+    """Losses by tenths of an epoch; of a long training, by epochs."""
+    if len(history) > LONG:
+        return [mean(entry["curve"]) for entry in history]
+    return [value for entry in history for value in entry["curve"]]
 
 
-def _share(trees: Trees, variant: str) -> float:
-    """Of an epoch that one value of a curve stands for."""
-    history = next(t for t in trees if t["variant"] == variant)["history"]
-    return float(1 / len(history[0]["curve"]))
+def _places(history: list[dict[str, Any]]) -> list[float]:
+    """The middle of what each value stands for, in epochs."""
+    count = len(_values(history))
+    return [(i + 0.5) * len(history) / count for i in range(count)]
