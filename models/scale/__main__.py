@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from seamount.compiler.errors import SeamountError
 from seamount.models.scale import grid
@@ -32,11 +33,27 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         todo = list(grid.places(chosen, range(options.seeds), options.output))
-        grid.run(todo, options.data_folder, options.threads, lambda line: print(line, flush=True))
+        _run(todo, options, console)
     except SeamountError as error:
         console.print(str(error), markup=False, style="red", soft_wrap=True)
         return error.exit_code
     return 0
+
+
+def _run(todo: list[grid.Place], options: argparse.Namespace, console: Console) -> None:
+    """Run the grid under a bar that names the epoch of the current run; a line stays of each run."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("grid", total=len(todo))
+
+        def tick(done: int, line: str) -> None:
+            console.print(f"{done}/{len(todo)} {line}", markup=False, soft_wrap=True)
+            bar.update(task, completed=done, description="grid")
+
+        def report(phase: str, done: int, total: int, terms: dict[str, float]) -> None:
+            bar.update(task, description=f"{phase}, epoch {done}/{total}")
+
+        grid.run(todo, options.data_folder, options.threads, tick, report)
 
 
 if __name__ == "__main__":

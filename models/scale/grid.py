@@ -1,7 +1,8 @@
 """Runs a grid of (setting, variant, seed) one after the other; what is finished is skipped, what was killed goes on.
 
 A run leaves NAME.json (its results), NAME.pt (the network for `seamount compile`) and NAME.ckpt in the folder, where
-NAME is setting-seed-variant. NAME.json is written last, and marks the run as finished.
+NAME is setting-seed-variant. NAME.json is written last, and marks the run as finished. Its "seconds" are processor time
+of training, with that of the run it started from; where "resumed" is true, they lack what was done before the stop.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from seamount.models.recipes.evaluate import Scores, evaluate
 from seamount.models.recipes.training import Report, Samples, Schedule
 from seamount.models.scale.settings import Setting, Variant
 
-Tick = Callable[[str], None]
-"""Called with a line about each run."""
+Tick = Callable[[int, str], None]
+"""Called after each run with (runs of the grid that are done, a line about this one)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def run(grid: Sequence[Place], root: Path | None, threads: int, tick: Tick, repo
         tree = _run_one(place, root, threads, load, report)
         write_json(place.file("json"), tree)
         reached = " / ".join(f"{100 * a:.2f}" for a in tree["accuracy"].values())
-        tick(f"{number}/{len(grid)} {place.file('json').stem}: {reached} %, {tree['seconds']:.0f} s")
+        tick(number, f"{place.file('json').stem}: {reached} %, {tree['seconds']:.0f} s")
 
 
 def _run_one(place: Place, root: Path | None, threads: int, load: job.Load, report: Report | None) -> dict[str, Any]:

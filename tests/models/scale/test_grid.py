@@ -47,7 +47,7 @@ def stop(phase: str, done: int, total: int, terms: dict[str, float]) -> None:
 
 def complete(folder: Path, seeds: range = range(1)) -> list[str]:
     lines: list[str] = []
-    grid.run(list(places([TINY], seeds, folder)), None, 1, lines.append)
+    grid.run(list(places([TINY], seeds, folder)), None, 1, lambda done, line: lines.append(f"{done} {line}"))
     return lines
 
 
@@ -55,7 +55,7 @@ def complete(folder: Path, seeds: range = range(1)) -> list[str]:
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("grid")
     assert [line.split(":")[0] for line in complete(folder)] == [
-        "1/4 tiny-0-plain", "2/4 tiny-0-clip", "3/4 tiny-0-tuned-etc", "4/4 tiny-0-one-step",
+        "1 tiny-0-plain", "2 tiny-0-clip", "3 tiny-0-tuned-etc", "4 tiny-0-one-step",
     ]  # fmt: skip
     return folder
 
@@ -142,6 +142,16 @@ def test_missing_start_and_damaged_results_are_said(tmp_path: Path) -> None:
     bad.write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match="delete it, and run the grid again"):
         read_json(bad)
+
+
+def test_command_line_runs_a_grid_and_shows_each_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(__main__, "SETTINGS", {"tiny": replace(TINY, variants={"plain": Variant(Plain(), 1)})})
+    assert __main__.main(["tiny", "--seeds", "2", "-o", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines if "tiny" in line] == ["1/2 tiny-0-plain", "2/2 tiny-1-plain"]
+    assert {p.name for p in tmp_path.glob("*.json")} == {"tiny-0-plain.json", "tiny-1-plain.json"}
 
 
 def test_command_line_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
