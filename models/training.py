@@ -9,6 +9,7 @@ import torch
 
 from seamount.models.card import Card, OneCycle
 from seamount.models.data.samples import NO_LABEL, Data
+from seamount.models.recipes.augment import mirrored, shifted
 from seamount.models.unroll import unroll
 
 Tensor = torch.Tensor
@@ -87,22 +88,14 @@ def cut(x: Tensor, y: Tensor, cycle: OneCycle) -> tuple[Tensor, Tensor]:
 def augment(x: Tensor, cycle: OneCycle) -> Tensor:
     """Mirror and move images (B, [[T,] C,] H, W) at random as the cycle says; what leaves is lost, 0 enters.
 
-    All steps of a sample are moved alike.
+    All steps of a sample are moved alike. Other numbers are drawn than in `Augment`: the shipped weights were trained
+    with these.
     """
-    if x.ndim == 3:
-        return augment(x[:, None], cycle)[:, 0]
-    if x.ndim == 5:
-        return augment(x.flatten(1, 2), cycle).reshape(x.shape)
     if cycle.flip:
-        x = torch.where(torch.rand(len(x), 1, 1, 1) < 0.5, x.flip(-1), x)
-    far = cycle.shift_px
-    if far:
-        height, width = x.shape[-2:]
-        rows = torch.randint(0, 2 * far + 1, (len(x), 1)) + torch.arange(height)
-        cols = torch.randint(0, 2 * far + 1, (len(x), 1)) + torch.arange(width)
-        padded = torch.nn.functional.pad(x, (far, far, far, far)).permute(0, 2, 3, 1)
-        which = torch.arange(len(x))[:, None, None]
-        x = padded[which, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+        x = mirrored(x, torch.rand(len(x)) < 0.5)
+    if cycle.shift_px:
+        down, right = (torch.randint(0, 2 * cycle.shift_px + 1, (len(x),)) for _ in range(2))
+        x = shifted(x, down.tolist(), right.tolist(), cycle.shift_px)
     return x
 
 
