@@ -20,7 +20,7 @@ from seamount.compiler.report import energy_text as text
 from seamount.compiler.report.interval import Interval
 
 Tree = dict[str, Any]
-COLUMNS = ("weights", "T", "float", "integers", "points lost", "spikes", "SynOps", "updates")
+COLUMNS = ("weights", "T", "float", "integers", "points lost", "same answer", "spikes", "SynOps", "updates")
 ENERGY = ("weights", "T", "SNN", "int8 ANN", "SNN / int8 ANN", "float32 ANN", "SNN / float32 ANN", "ANN / SNN, papers")
 
 
@@ -65,7 +65,7 @@ def evaluate_models(
     found: list[Tree] = []
     for path, source in zip(models, sources, strict=True):
         samples = load_data(data, split, data_folder, limit, seed, max(plan.longest, source.graph.steps))
-        named = {"file": path.name, "data": data, "split": split}
+        named = {"file": path.name, "data": Path(data).name if data.endswith(".npz") else data, "split": split}
         found.append({**named, **evaluate(source, samples, plan, quiet)})
         if json is not None:
             write_json(json, {"models": found})
@@ -101,7 +101,8 @@ def _show(tree: Tree) -> None:
     rows = [
         (
             f"{r['bits']} bits", r["steps"], percent(tree["float_accuracy"][str(r["steps"])]), percent(r["accuracy"]),
-            f"{r['drop_points']:+.2f}", f"{r['spikes']:,.0f}", f"{r['synops']:,.0f}", f"{r['updates']:,.0f}",
+            f"{r['drop_points']:+.2f}", percent(r["same_answer"]),
+            f"{r['spikes']:,.0f}", f"{r['synops']:,.0f}", f"{r['updates']:,.0f}",
         )
         for r in tree["integers"]
     ]  # fmt: skip

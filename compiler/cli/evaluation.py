@@ -21,7 +21,7 @@ from seamount.compiler.cli.energy_brief import COMPARED
 from seamount.compiler.cli.energy_command import assessed
 from seamount.compiler.cli.ladder import BATCH, Rung, Tick
 from seamount.compiler.cli.sources import Labelled, Source, only_output
-from seamount.compiler.encoding import Samples, clipped, predictions, share_right, some
+from seamount.compiler.encoding import Samples, clipped, count, predictions, share_right, some
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
 from seamount.compiler.ir.ops import Output
 from seamount.compiler.pipelines import canonical
@@ -61,14 +61,14 @@ def evaluate(source: Source, data: Labelled, plan: Plan, quiet: bool) -> Tree:
     name = source.about.name
     artifacts = {bits: _compiled(source, bits, plan) for bits in plan.bits}
     with progress(f"{name}: float", quiet) as tick:
-        reached = float_accuracy(source, data.x, data.y, plan.steps, tick)
+        answers = float_answers(source, data.x, plan.steps, tick)
     integers, exact = [], []
     for bits, artifact in artifacts.items():
         for steps in plan.steps:
             engine = load_backend(plan.backend or suited_backend(neuron_updates(artifact, steps, len(data.y))))
             with progress(f"{name}: {bits} bits, T = {steps}", quiet) as tick:
                 ran = executed(artifact, engine, data.x, steps, tick)
-            row = {"bits": bits, "steps": steps, **_reached(ran, data.y, reached[steps])}
+            row = {"bits": bits, "steps": steps, **_reached(ran, data.y, answers[steps])}
             integers.append({**row, "energy": _energy(artifact, ran, plan)})
         ladder = Ladder(artifact, data.x, data.y, plan.longest, quiet=quiet)
         exact += [{"bits": bits, **_exactness(rung)} for rung in ladder.exact(plan.exact, plan.lava)]
@@ -80,7 +80,7 @@ def evaluate(source: Source, data: Labelled, plan: Plan, quiet: bool) -> Tree:
         "clipped_inputs": clipped(next(iter(artifacts.values())).inputs, data.x),
         "target": plan.target,
         "calibrate": plan.calibrate,
-        "float_accuracy": {str(t): a for t, a in reached.items()},
+        "float_accuracy": {str(t): share_right(found, data.y) for t, found in answers.items()},
         "integers": integers,
         "exact": exact,
     }
@@ -93,27 +93,30 @@ def _compiled(source: Source, bits: int, plan: Plan) -> Artifact:
     return artifact
 
 
-def float_accuracy(source: Source, x: Samples, y: NDArray[Any], steps: Sequence[int], tick: Tick) -> dict[int, float]:
-    """T -> accuracy of the imported graph in float. One run of the longest T serves all: what comes later does not
+def float_answers(source: Source, x: Samples, steps: Sequence[int], tick: Tick) -> dict[int, NDArray[np.int64]]:
+    """T -> predictions of the imported graph in float. One run of the longest T serves all: what comes later does not
     change what came before."""
     graph = canonical().until("infer-shapes")(source.graph)
     output = graph.outputs[0]
     assert isinstance(output.op, Output)
-    answers: dict[int, list[NDArray[np.int64]]] = {t: [] for t in steps}
-    for start in range(0, len(y), BATCH):
+    found: dict[int, list[NDArray[np.int64]]] = {t: [] for t in steps}
+    samples = count(x)
+    for start in range(0, samples, BATCH):
         part = source.stepped(some(x, slice(start, start + BATCH)), max(steps))
         series = interpret(graph, part, record=set()).series[output.name]
         for t in steps:
-            answers[t].append(predictions(reduce_steps(output.op.rule, series[:, :t]), output.op.rule))
-        tick(min(start + BATCH, len(y)), len(y))
-    return {t: share_right(np.concatenate(found), y) for t, found in answers.items()}
+            found[t].append(predictions(reduce_steps(output.op.rule, series[:, :t]), output.op.rule))
+        tick(min(start + BATCH, samples), samples)
+    return {t: np.concatenate(parts) for t, parts in found.items()}
 
 
-def _reached(ran: Executed, labels: NDArray[Any], in_float: float) -> Tree:
-    accuracy = share_right(ran.answers.predictions, labels)
+def _reached(ran: Executed, labels: NDArray[Any], in_float: NDArray[np.int64]) -> Tree:
+    answers = ran.answers.predictions
+    accuracy = share_right(answers, labels)
     return {
         "accuracy": accuracy,
-        "drop_points": 100 * (in_float - accuracy),
+        "drop_points": 100 * (share_right(in_float, labels) - accuracy),
+        "same_answer": float(np.mean(answers == in_float)),
         "spikes": ran.answers.spikes_per_sample,
         "synops": ran.synops_per_sample,
         "updates": sum(ran.counts.updates.values()) / ran.counts.samples,

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from seamount.compiler.cli.evaluate_command import _inexact, between_pj, ratio
-from seamount.compiler.cli.evaluation import float_accuracy
+from seamount.compiler.cli.evaluation import float_answers
+from seamount.compiler.cli.ladder import interpreted
 from seamount.compiler.cli.sources import load_data, load_source
+from seamount.compiler.pipelines import canonical
 from seamount.models.card import WEIGHTS
 from tests.cli.running import call, plain
 
@@ -38,6 +40,7 @@ def test_every_width_at_every_step(evaluated: tuple[str, dict[str, Any]]) -> Non
         in_float = tree["float_accuracy"][str(row["steps"])]
         assert row["drop_points"] == pytest.approx(100 * (in_float - row["accuracy"]))
         assert abs(row["drop_points"]) <= 4, "two samples of 60"
+        assert 1 - abs(row["drop_points"]) / 100 >= row["same_answer"] >= 0.95
     assert [(r["bits"], r["with"], r["samples"], r["differing"]) for r in tree["exact"]] == [
         (8, "reference simulator", 3, 0), (4, "reference simulator", 3, 0)
     ]  # fmt: skip
@@ -67,10 +70,11 @@ def test_the_numbers_are_those_of_run_and_energy(evaluated: Any, steps: int, tmp
 
 def test_one_float_run_serves_every_step() -> None:
     """What is read after two of four steps is a run of two steps."""
-    source, data = load_source(MODEL, []), load_data("digits", "test", None, 80, None)
-    together = float_accuracy(source, data.x, data.y, (1, 2, 4), lambda done, total: None)
-    for steps, reached in together.items():
-        assert reached == float_accuracy(source, data.x, data.y, (steps,), lambda done, total: None)[steps]
+    source, x = load_source(MODEL, []), load_data("digits", "test", None, 80, None).x
+    together = float_answers(source, x, (1, 2, 4), lambda done, total: None)
+    for steps, answers in together.items():
+        alone = interpreted(canonical()(source.graph), source.stepped(x, steps), lambda done, total: None)
+        assert answers.tolist() == alone.predictions.tolist()
 
 
 def test_a_sequence_is_read_early(tmp_path: Path) -> None:
