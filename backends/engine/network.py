@@ -12,7 +12,7 @@ import numpy as np
 
 from seamount.backends.engine.compiled import compiled, entry, inlined
 from seamount.backends.engine.neurons import start, update
-from seamount.backends.engine.spread import follow, follow_values, spread, spread_values
+from seamount.backends.engine.spread import follow, follow_values, pass_on, spread, spread_values
 from seamount.backends.engine.vectors import (
     LANES,
     add_bytes,
@@ -169,6 +169,10 @@ def deliver(q: Any, tables: Any, work: Any, ports: Any, values: Any, t: int) -> 
 def deliver_spikes(q: Any, node: Any, words: Any, at: int, tables: Any, sums: Any, index: Any) -> int:
     if q.list:
         return follow(q, node, words, at, tables.list_starts, tables.list_targets, tables.list_weights, sums, index)
+    if q.beside:
+        if q.wide:
+            return pass_on(q, node, words, at, tables.weights16, sums)
+        return pass_on(q, node, words, at, tables.weights8, sums)
     if q.wide:
         return spread(
             q, node, words, at, tables.pixels, tables.runs, tables.columns, tables.channels, tables.weights16,

@@ -196,8 +196,21 @@ class _Builder:
             "own_high": base + target.size,
             "shift": codes.shift,
         }
-        add = self.add_lists if synapses.lists is not None else self.add_rows
-        self.projections.append(record | add(synapses, source, base + target.start))
+        if synapses.beside is not None:
+            self.projections.append(record | self.add_row(synapses.beside, base + target.start, target.pitch))
+        else:
+            add = self.add_lists if synapses.lists is not None else self.add_rows
+            self.projections.append(record | add(synapses, source, base + target.start))
+
+    def add_row(self, weights: NDArray[np.int32], start: int, pitch: int) -> dict[str, int]:
+        wide, weight = self.add_weights(weights)
+        return {"beside": 1, "wide": wide, "weight": weight, "pixel": start, "per_row": pitch}
+
+    def add_weights(self, weights: NDArray[np.int32]) -> tuple[int, int]:
+        """Whether they need int16, and where they begin."""
+        wide = bool(np.any(weights != weights.astype(np.int8)))
+        kind, dtype = ("weights16", np.int16) if wide else ("weights8", np.int8)
+        return int(wide), self.append(kind, weights.reshape(-1).astype(dtype))
 
     def add_lists(self, synapses: Synapses, source: Layout, start: int) -> dict[str, int]:
         assert synapses.lists is not None
@@ -207,22 +220,21 @@ class _Builder:
         return {"pixel": self.append("starts", starts + begin), "per_row": 1, "channels": source.width}
 
     def add_rows(self, synapses: Synapses, source: Layout, start: int) -> dict[str, int]:
-        wide = bool(np.any(synapses.weights != synapses.weights.astype(np.int8)))
-        kind, dtype = ("weights16", np.int16) if wide else ("weights8", np.int8)
+        wide, weight = self.add_weights(synapses.weights)
         runs, ends = pieces(synapses.runs)
         first_run = self.append("runs", runs.reshape(-1)) // 3
         pixels = synapses.pixels.copy()
         pixels[:, 1:3] = ends[pixels[:, 1:3]]
         pixels += np.array([start, first_run, first_run, 0, 0])
         return {
-            "wide": int(wide),
+            "wide": wide,
             "pixel": self.append("pixels", pixels.reshape(-1)) // 5,
             "per_row": synapses.per_row,
             "channels": synapses.channels,
             "groups": int(synapses.shifts.size > 0),
             "column": self.append("columns", np.arange(source.lanes) // synapses.channels),
             "channel": self.append("channels", synapses.shifts),
-            "weight": self.append(kind, synapses.weights.reshape(-1).astype(dtype)),
+            "weight": weight,
             "row": synapses.weights.shape[1],
         }
 

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from seamount.backends.engine.compiled import compiled
-from seamount.backends.engine.vectors import LANES, MOST, add_rows, add_times, lowest_bit, peek, poke
+from seamount.backends.engine.vectors import (
+    LANES,
+    MOST,
+    add_chosen,
+    add_rows,
+    add_times,
+    count_bits,
+    lowest_bit,
+    peek,
+    poke,
+)
 
 ONE = np.uint64(1)
 
@@ -70,6 +80,19 @@ def spread(
             poke(rows, n, np.int64(-1))
             add_rows(sums, base, weights, runs, first, last, rows)
         events += n * reached
+    return events  # type: ignore[no-any-return]
+
+
+@compiled
+def pass_on(q: Any, node: Any, words: Any, at: int, weights: Any, sums: Any) -> int:
+    """One step of synapses that lead from each place to the same place, as the sum of a residual block does."""
+    events: Any = np.int64(0)
+    for y in range(node.rows):
+        for w in range(node.words):
+            bits = peek(words, at + y * node.words + w)
+            if bits:
+                add_chosen(sums, q.pixel + y * q.per_row + w * 64, weights, q.weight + w * 64, bits)
+                events += count_bits(bits)
     return events  # type: ignore[no-any-return]
 
 

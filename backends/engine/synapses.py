@@ -56,7 +56,8 @@ class Field:
 class Synapses:
     """weights (channels, row); pixels (n, 5) as tables.PIXEL with `base` and runs relative; runs (n, 3).
 
-    shifts: per channel, where groups lead to different places. lists: (starts, targets, weights) instead of all that.
+    shifts: per channel, where groups lead to different places. Instead of all that, lists: (starts, targets, weights),
+    or beside: a row of weights, where each place leads to the same place of the target, and all rows are alike.
     """
 
     weights: NDArray[np.int32]
@@ -66,6 +67,7 @@ class Synapses:
     channels: int = 1
     shifts: Wide = field(default_factory=lambda: np.zeros(0, np.int64))
     lists: tuple[Wide, Wide, NDArray[np.int32]] | None = None
+    beside: NDArray[np.int32] | None = None
 
 
 def field_of(program: Program, name: str, layout: Layout) -> Field:
@@ -93,7 +95,20 @@ def synapses_of(program: Program, q: Projection, codes: NDArray[np.int32], sourc
         return _dense(codes, source, target)
     if isinstance(connection, Sparse):
         return _lists(connection, codes, source, target)
+    if _is_beside(program, q, connection):
+        row = np.zeros(source.lanes, np.int32)
+        row[: source.width] = np.tile(codes.reshape(-1), source.width // source.channels)
+        nothing = np.zeros((0, 1), np.int32)
+        return Synapses(nothing, np.zeros((0, 5), np.int64), np.zeros((0, 3), np.int64), beside=row)
     return _conv(program, q, connection, codes, target)
+
+
+def _is_beside(program: Program, q: Projection, conv: Conv) -> bool:
+    """Whether each neuron reaches the one at its own place only: a 1 x 1 convolution, channel by channel."""
+    graded = any(port.graded and port.name == q.source for port in program.inputs)
+    channels = as_chw(program.shapes[q.source])[0]
+    plain = conv.stride == (1, 1) and conv.padding == (0, 0) and conv.weight.shape == (channels, 1, 1, 1)
+    return plain and conv.groups == channels and not graded
 
 
 def _dense(codes: NDArray[np.int32], source: Layout, target: Field) -> Synapses:

@@ -47,6 +47,7 @@ POPULATION = _record(
 PROJECTION = _record(
     "source", "target", "lag",
     "list",               # 1: synapses as lists
+    "beside",             # 1: each place leads to the same one; `pixel`: the first sum, `per_row`: from row to row
     "graded", "constant", # constant: the same in every step, summed once
     "narrow", "wide",     # sums are int16; weights are int16, not int8
     "own", "own_low", "own_high", "shift",  # own = 1: sums apart, added to the others as sum << shift (>> if < 0)

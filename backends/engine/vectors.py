@@ -199,6 +199,26 @@ def add_bytes(typing: Any, sums: Any, i: Any, bytes_: Any, j: Any) -> Any:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def add_chosen(typing: Any, sums: Any, i: Any, weights: Any, j: Any, bits: Any) -> Any:
+    """sums[i+k] += weights[j+k] for every k < 64 whose bit is set."""
+    signature = types.void(sums, types.int64, weights, types.int64, types.uint64)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind, narrow = sig.args[0], sig.args[2]
+        place = _vector(context, builder, kind, args[0], args[1], WORD)
+        total = _load(builder, place, kind)
+        part = _load(builder, _vector(context, builder, narrow, args[2], args[3], WORD), narrow)
+        if kind.dtype.bitwidth > narrow.dtype.bitwidth:
+            part = builder.sext(part, total.type)
+        chosen = builder.bitcast(args[4], ir.VectorType(ir.IntType(1), WORD))
+        part = builder.select(chosen, part, ir.Constant(total.type, None))
+        builder.store(builder.add(total, part), place).align = kind.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return signature, build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def copy_lanes(typing: Any, to: Any, i: Any, of: Any, j: Any) -> Any:
     """to[i:i+32] = of[j:j+32], of one type."""
     signature = types.void(to, types.int64, of, types.int64)

@@ -42,7 +42,7 @@ def paths(program):
     """Which of the engine's kernels a program goes through."""
     tables = plan(program).tables
     for q in tables.projections:
-        kind = "list" if q["list"] else "rows16" if q["wide"] else "rows8"
+        kind = "list" if q["list"] else "beside" if q["beside"] else "rows16" if q["wide"] else "rows8"
         yield kind + " of values" if q["graded"] else f"{kind} to {'int16' if q['narrow'] else 'int32'}"
         if q["own"]:
             yield "summed apart"
@@ -183,6 +183,26 @@ def test_runs_of_every_length(bits):
     assert {p["narrow"] for p in tables.populations} == {int(bits == 4)}
     assert set(tables.runs[2::3]) >= set(PIECES)
     compare((program, {"x": rng.integers(0, 2, (2, 2, 1500)).astype(np.int8)}))
+
+
+@pytest.mark.parametrize(("exponent", "channels"), [(0, 5), (3, 5), (0, 200), (3, 300)])
+def test_sums_of_residual_blocks(exponent, channels):
+    """Each neuron to the one at its own place, beside a convolution; weights of int8 and int16, sums of both widths."""
+    rng = np.random.default_rng(3)
+    shape = (channels, 3, 5)
+    skip, main = (2 * rng.integers(-120, 121, (channels, n, k, k)).astype(np.int32) for n, k in ((1, 1), (channels, 3)))
+    for weight in (skip, main):
+        weight.flat[:2] = 2, 240
+    projections = (
+        Projection("skip", "x", "p", Conv(skip, (1, 1), (0, 0), (1, 1), channels), exponent),
+        Projection("main", "x", "p", Conv(main, (1, 1), (1, 1), (1, 1), 1)),
+    )
+    p = population("p", shape, vth=900, dv=300)
+    program = Program((InputPort("x", shape, False),), (p,), projections, (Readout("y", "p", "v", "sum"),), 3)
+    tables = plan(program).tables
+    assert tables.projections["beside"].tolist() == [1, 0]
+    assert tables.projections["wide"][0] == (exponent > 0) and tables.populations["narrow"][0] == (channels < 200)
+    compare((program, {"x": rng.integers(0, 2, (2, 3, *shape)).astype(np.int8)}))
 
 
 def test_the_profile_names_every_population_and_changes_nothing():
