@@ -57,7 +57,7 @@ _CARDS = (
     NetworkCard("event-conv", "16C5/2-32C3/2-64C3/2", _OURS, _CAMERA, (2, 34, 34), 10, 40_074),
     NetworkCard("event-recurrent", "16C5/2-32C3/2-R64", _OURS, _CAMERA, (2, 34, 34), 10, 176_266),
     NetworkCard("vgg-snn", _VGG_SNN, _DENG, "event camera, 48 x 48", (2, 48, 48), 10, 9_268_746),
-    NetworkCard("recurrent", "R128", _OURS, "sequences: Braille, rows of digits", (24,), 27, 23_195),
+    NetworkCard("recurrent", "R128", _OURS, "sequences: Braille, ECG, rows of digits", (24,), 27, 23_195),
     NetworkCard("grouped", _QUADRANTS + _LATE, _YAO, _CUT, (4, 4, 4), 10, 21_562, chain=False),
     NetworkCard("grouped-early", _QUADRANTS + _EARLY, _YAO, _CUT, (4, 14, 14), 10, 79_162, chain=False),
     NetworkCard("grouped-early-apart", _EARLY + _APART, _OURS, _CUT, (4, 14, 14), 10, 76_858, chain=False),

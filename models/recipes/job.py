@@ -97,7 +97,7 @@ def write(job: Job, outcome: Outcome, path: Path, golden: int = 3) -> None:
     from seamount.frontends import save
 
     test = outcome.test
-    constant = test.encoding != "sequence"
+    constant = not is_sequence(test)
     count = min(golden, len(test.y))
     x = test.x[:count] if constant else test.x[:count, : outcome.steps]
     looped = bool(recurrent_layers(outcome.network))
@@ -106,8 +106,8 @@ def write(job: Job, outcome: Outcome, path: Path, golden: int = 3) -> None:
         path,
         sample=x,
         steps=outcome.steps if constant else None,
-        readout="mean",
-        labels=test.y[:count],
+        readout="mean" if test.y.ndim == 1 else "each",
+        labels=test.y[:count] if test.y.ndim == 1 else test.y[:count, : outcome.steps],
         classes=test.classes,
         accuracy=outcome.scores.accuracy[outcome.steps],
         coding="graded",
@@ -119,11 +119,11 @@ def write(job: Job, outcome: Outcome, path: Path, golden: int = 3) -> None:
 
 def _suits(job: Job, data: Data) -> None:
     """Raise InputError where the recipe cannot train on such samples."""
-    where, recipe, sequence = f"data '{job.data}'", job.recipe, data.encoding == "sequence"
+    where, recipe, sequence = f"data '{job.data}'", job.recipe, is_sequence(data)
     problems = []
-    if data.y.ndim != 1:
-        remedy = "train by a card: python -m seamount.models.train ecg-recurrent --out model.pt"
-        problems.append(Problem(where, "has a label per step, and recipes train one class per sample", remedy))
+    if data.y.ndim != 1 and not recipe.takes_label_per_step:
+        found = f"has a label per step, and {recipe.name} trains one class per sample"
+        problems.append(Problem(where, found, "use plain or tet"))
     if sequence and recipe.needs_images:
         found = f"holds sequences, and a part of {recipe.name} sees a sample as one image"
         problems.append(Problem(where, found, "use plain, tet, etc, tssd or pipe-d"))
@@ -133,8 +133,13 @@ def _suits(job: Job, data: Data) -> None:
     raise_all(InputError, problems)
 
 
+def is_sequence(data: Data) -> bool:
+    """Whether axis 1 of x is time. Samples of the user's own are images, unless they have a label per step."""
+    return data.encoding == "sequence" or data.y.ndim == 2
+
+
 def _samples(data: Data) -> Samples:
-    return Samples(torch.from_numpy(data.x), torch.from_numpy(data.y), data.encoding != "sequence")
+    return Samples(torch.from_numpy(data.x), torch.from_numpy(data.y), not is_sequence(data))
 
 
 def _classes(data: Data) -> int:

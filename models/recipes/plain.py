@@ -16,3 +16,7 @@ class Plain(Recipe):
     """
 
     name: ClassVar[str] = "plain"
+
+    @property
+    def takes_label_per_step(self) -> bool:
+        return True

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from seamount.models.data.samples import NO_LABEL
 from seamount.models.networks.neurons import Neuron
 from seamount.models.networks.stages import Activation, unroll
 from seamount.models.recipes.divergence import mean_of
@@ -42,8 +43,8 @@ class Phase:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """x: (B, *shape) shown at every step when `constant`, else (B, T, *shape). y: (B,) classes. epoch: in the phase,
-    from 0."""
+    """x: (B, *shape) shown at every step when `constant`, else (B, T, *shape). y: (B,) classes, or (B, T), a class per
+    step or NO_LABEL. epoch: in the phase, from 0."""
 
     x: Tensor
     y: Tensor
@@ -69,6 +70,11 @@ class Recipe:
     def training_steps(self) -> int:
         """Steps that training runs, where they are more than `steps`."""
         return self.steps
+
+    @property
+    def takes_label_per_step(self) -> bool:
+        """Whether the loss is one for samples whose every step has a class of its own."""
+        return False
 
     @property
     def needs_images(self) -> bool:
@@ -103,5 +109,11 @@ class Recipe:
 
 
 def task_loss(outputs: list[Tensor], y: Tensor) -> Tensor:
-    """Cross-entropy of the mean logits."""
-    return cross_entropy(mean_of(outputs), y)
+    """Cross-entropy of the mean logits; with a label per step, of each step's own."""
+    return step_loss(outputs, y) if y.ndim == 2 else cross_entropy(mean_of(outputs), y)
+
+
+def step_loss(outputs: list[Tensor], y: Tensor) -> Tensor:
+    """Mean over samples and steps of the cross-entropy of each step's logits with its label, of y (B, T or more); steps
+    without a label do not count."""
+    return cross_entropy(torch.cat(outputs), y[:, : len(outputs)].T.flatten(), ignore_index=NO_LABEL)

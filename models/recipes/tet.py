@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from seamount.models.recipes.recipe import Batch, Recipe
+from seamount.models.recipes.recipe import Batch, Recipe, step_loss
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,12 @@ class Tet(Recipe):
 
     name: ClassVar[str] = "tet"
 
+    @property
+    def takes_label_per_step(self) -> bool:
+        return True
+
     def loss(self, trainee: nn.Module, batch: Batch) -> dict[str, Tensor]:
         outputs = batch.outputs(trainee, self.steps)
+        if batch.y.ndim == 2:
+            return {"per step": step_loss(outputs, batch.y)}
         return {"per step": torch.stack([cross_entropy(o, batch.y) for o in outputs]).mean()}

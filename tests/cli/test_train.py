@@ -55,11 +55,33 @@ def test_what_cannot_be_used(arguments: list[str], said: str, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_label_per_step_is_refused(tmp_path: Path) -> None:
-    x, y = np.zeros((4, 5, 3)), np.zeros((4, 5))
+@pytest.fixture
+def per_step(tmp_path: Path) -> Path:
+    """Two channels, one of which spikes; the label of a step says which, and is missing in every third."""
+    which = np.random.default_rng(0).integers(0, 2, (64, 6))
+    x = np.stack([which == 0, which == 1], 2).astype(np.float32)
+    y = np.where(np.arange(6) % 3 == 2, -1, which)
     np.savez(tmp_path / "mine.npz", x=x, y=y)
-    ran = call(["train", "plain", "--network", "R8", "--data", str(tmp_path / "mine.npz"), "--epochs", "1"])
-    assert ran.code == 2 and "has a label per step, and recipes train one class per sample" in plain(ran.err)
+    return tmp_path / "mine.npz"
+
+
+@pytest.mark.parametrize("recipe", ["plain", "tet"])
+def test_a_label_per_step_is_trained_and_deployed(recipe: str, per_step: Path, tmp_path: Path) -> None:
+    model, told = tmp_path / "net.pt", tmp_path / "told.json"
+    chosen = ["--network", "R8", "--data", str(per_step), "--steps", "6", "--epochs", "20"]
+    ran = call(["train", recipe, *chosen, "-o", str(model), "--json", str(told)])
+    assert ran.code == 0, ran.err
+    reached = json.loads(told.read_text())["accuracy"]
+    assert set(reached) == {"1", "2", "4", "6"} and reached["6"] > 0.8
+    assert call(["compile", str(model), "-o", str(tmp_path / "a"), "-q"]).code == 0
+    ran = call(["run", str(tmp_path / "a"), "--data", str(per_step), "--json", str(told)])
+    assert ran.code == 0, ran.err
+    assert json.loads(told.read_text())["accuracy"] == pytest.approx(reached["6"], abs=0.05)
+
+
+def test_a_label_per_step_is_refused_where_the_loss_has_one_class(per_step: Path) -> None:
+    ran = call(["train", "etc", "--network", "R8", "--data", str(per_step), "--epochs", "1"])
+    assert ran.code == 2 and "has a label per step, and etc trains one class per sample" in plain(ran.err)
 
 
 def test_a_recurrent_network_trains_on_sequences_and_compiles(tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ from seamount.models.networks.stages import Task, chain, unroll  # noqa: E402
 from seamount.models.recipes.augment import Augment  # noqa: E402
 from seamount.models.recipes.divergence import pairwise, soft_divergence  # noqa: E402
 from seamount.models.recipes.etc import Etc  # noqa: E402
-from seamount.models.recipes.evaluate import evaluate  # noqa: E402
+from seamount.models.recipes.evaluate import _pairwise_kl, _share_right, evaluate  # noqa: E402
 from seamount.models.recipes.factorised import SharedVectors  # noqa: E402
 from seamount.models.recipes.joint import Joint, Pair, member  # noqa: E402
 from seamount.models.recipes.one_step import OneStep  # noqa: E402
 from seamount.models.recipes.pipe import Clip, PipeD, PipeS, adapt, ramp_ends  # noqa: E402
 from seamount.models.recipes.plain import Plain  # noqa: E402
-from seamount.models.recipes.recipe import Batch, Phase, Recipe  # noqa: E402
+from seamount.models.recipes.recipe import Batch, Phase, Recipe, step_loss  # noqa: E402
 from seamount.models.recipes.registry import RECIPES  # noqa: E402
 from seamount.models.recipes.training import Samples, Schedule, Trained, train  # noqa: E402
 from seamount.models.recipes.tssd import Tssd, WithWeakClassifier  # noqa: E402
@@ -142,6 +142,24 @@ def test_divergence_by_hand() -> None:
     soft_divergence(a, b, 1.0).backward()
     assert a.grad is not None and b.grad is None
     assert float(pairwise([a], 1.0)) == 0
+
+
+def test_agreement_of_the_steps_is_the_mean_over_pairs() -> None:
+    outputs = torch.randn(5, 7, 3, dtype=torch.float64)
+    p = torch.softmax(outputs, 2)
+    pairs = [(p[j] * (p[j] / p[i]).log()).sum(1).mean() for i in range(5) for j in range(5) if i != j]
+    assert _pairwise_kl(outputs) == pytest.approx(float(torch.stack(pairs).mean()))
+    assert _pairwise_kl(outputs[:1]) == 0
+
+
+def test_a_label_per_step_counts_where_it_is_known() -> None:
+    outputs = [torch.randn(3, 4) for _ in range(2)]
+    y = torch.tensor([[0, -1, 2], [3, 1, 0], [-1, -1, 1]])
+    known = [(0, 0), (1, 0), (1, 1)]
+    losses = [-torch.log_softmax(outputs[t][b], 0)[y[b, t]] for b, t in known]
+    assert step_loss(outputs, y).item() == pytest.approx(float(torch.stack(losses).mean()))
+    right = [bool(outputs[t][b].argmax() == y[b, t]) for b, t in known]
+    assert _share_right(torch.stack(outputs), y) == pytest.approx(sum(right) / 3)
 
 
 def test_ramp_narrows_to_a_step() -> None:
