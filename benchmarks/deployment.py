@@ -41,8 +41,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, KeyError) as error:
         print(f"cannot be used: {error}", file=sys.stderr)
         return 2
-    kept = {(t["file"], t["data"]): t for t in _read(KEPT)} if KEPT.exists() else {}
-    kept |= {(t["file"], t["data"]): trimmed(t) for t in found}
+    before = _read(KEPT) if KEPT.exists() else []
+    kept = {(t["file"], t["data"]): trimmed(t) for t in (*before, *found)}
     trees = [kept[key] for key in sorted(kept, key=lambda k: (k[1] not in SHIPPED, k[1], k[0]))]
     _write(KEPT, json.dumps({"models": trees}, indent=1, sort_keys=True) + "\n")
     _write(DOCUMENT, fill(DOCUMENT.read_text(encoding="utf-8"), parts(trees)))
@@ -67,16 +67,26 @@ def _shipped() -> Iterator[dict[str, Any]]:
 
 
 def trimmed(tree: Tree) -> dict[str, Any]:
-    """What the tables need: no times, and no format that they do not show."""
+    """What the tables need: no times, no format that they do not show, no reasons for what is unknown."""
     rows = []
     for row in tree["integers"]:
-        sets = {}
-        for name, one in row["energy"]["sets"].items():
-            ann = {form: {k: one["ann"][form][k] for k in ("macs", "energy_pj", "snn_over_ann")} for form in FORMS}
-            sets[name] = {"snn_pj": one["snn_pj"], "ann": ann}
-        energy = {**row["energy"], "sets": sets}
-        rows.append({**{k: v for k, v in row.items() if k != "seconds"}, "energy": energy})
+        sets = {name: _priced(one) for name, one in row["energy"]["sets"].items()}
+        kept = {k: v for k, v in row.items() if k != "seconds"}
+        rows.append({**kept, "energy": {**row["energy"], "sets": sets}})
     return {**tree, "integers": rows}
+
+
+def _priced(one: Tree) -> dict[str, Any]:
+    """The energies of one cost set; ANNs where it has them."""
+    ann = {}
+    for form in (f for f in FORMS if f in one["ann"] and not one["ann"][f]["energy_pj"]["unknown"]):
+        twin = one["ann"][form]
+        ann[form] = {**{k: twin[k] for k in ("macs", "snn_over_ann")}, "energy_pj": _ends(twin["energy_pj"])}
+    return {"snn_pj": _ends(one["snn_pj"]), "ann": ann}
+
+
+def _ends(estimate: Tree) -> dict[str, Any]:
+    return {k: estimate[k] for k in ("low", "high", "unknown")}
 
 
 def parts(trees: Sequence[Tree]) -> dict[str, str]:
