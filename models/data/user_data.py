@@ -67,7 +67,11 @@ def _counted(dataset: Any, name: str, steps: int | None, limit: int | None) -> D
     """A data set of recordings as frames of event counts."""
     where = f"data '{name}'"
     size = dataset.sensor_size
-    if not (isinstance(size, tuple | list) and len(size) == 3 and all(isinstance(n, int) and n > 0 for n in size)):
+    if not (
+        isinstance(size, tuple | list)
+        and len(size) == 3
+        and all(isinstance(n, int | np.integer) and n > 0 for n in size)
+    ):
         found = f"its sensor_size is {size!r}"
         raise InputError(Problem(where, found, "give (width, height, polarities), three numbers"))
     count = len(dataset) if limit is None else min(limit, len(dataset))
