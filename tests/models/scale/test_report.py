@@ -93,7 +93,12 @@ def test_committed_results_are_of_these_settings() -> None:
     kept = ROOT / "docs" / "methods-scale.json"
     if not kept.exists():
         pytest.skip("no results are kept here")
-    found = summary.results(summary.read(kept))
+    trees = summary.read(kept)
+    for tree in trees:
+        setting = SETTINGS[tree["setting"]]
+        variant = setting.variants[tree["variant"]]
+        assert (tree["recipe"], tree["network"]) == (repr(variant.recipe), variant.network or setting.network)
+    found = summary.results(trees)
     assert set(found) == set(SETTINGS)
     text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     for result in found.values():
