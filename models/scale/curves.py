@@ -30,7 +30,7 @@ def draw(trees: Trees, found: dict[str, Result], path: Path) -> None:
         remedy = "pip install 'seamount[bench]'"
         raise InputError(Problem("the curves", "need matplotlib, which is not installed", remedy)) from None
     matplotlib.use("svg")
-    with matplotlib.rc_context({"svg.hashsalt": "seamount", "font.size": 8}):
+    with matplotlib.rc_context({"svg.hashsalt": "seamount", "svg.fonttype": "none", "font.size": 8}):
         from matplotlib import pyplot
 
         figure, axes = pyplot.subplots(
