@@ -32,8 +32,8 @@ def networks(
     columns = ("name", "layers", "origin", "made for", "input", "classes", "parameters")
     rows = [(c.name, c.layers, c.origin, c.made_for, c.shape, c.classes, f"{c.parameters:,}") for c in CARDS.values()]
     table("networks for seamount train --network", columns, rows, left=4)
-    out.print("--network also takes short forms, e.g. 16C5/2-32C3-AP2-R64-FC32: 16 channels, kernel 5, stride 2; average")
-    out.print("pool 2 x 2; 64 recurrent neurons; 32 fully connected ones. The classifier is added.\n")
+    out.print("--network also takes short forms, e.g. 16C5/2-32C3-AP2-R64-FC32: 16 channels, kernel 5, stride 2;")
+    out.print("average pool 2 x 2; 64 recurrent neurons; 32 fully connected ones. The classifier is added.\n")
     trained = [
         (c.name, c.layers, c.framework, c.data, f"{c.parameters:,}", c.steps, percent(c.accuracy))
         for c in TRAINED.values()
