@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,3 +58,12 @@ def _revision() -> str:
     except OSError:
         return "unknown"
     return said.stdout.strip() or "unknown"
+
+
+def peak_bytes() -> int:
+    """Largest resident set of this process. Linux's getrusage also counts what the parent had when it started us."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import peak_bytes
 from seamount.backends.registry import load_backend
 from seamount.compiler.program.program import Conv, InputPort, Population, Program, Projection, Readout
 
@@ -70,7 +70,7 @@ def run(neurons: int, steps: int, batch: int, threads: int, backend: str, repeat
     return {
         "neurons": made, "steps": steps, "batch": batch, "threads": threads, "seconds": min(times),
         "rate": fired / (made * steps * batch), "synops": sum(int(np.sum(v)) for v in trace.counts.synops.values()),
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": peak_bytes(),
     }  # fmt: skip
 
 

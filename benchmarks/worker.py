@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+
+from benchmarks.machine import peak_bytes
 
 
 def main(words: list[str]) -> None:
@@ -31,7 +32,7 @@ def main(words: list[str]) -> None:
         for _ in range(count):
             runner.run()
         _say(channel, {"seconds": (time.perf_counter() - begin) / count})
-    _say(channel, {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+    _say(channel, {"peak_bytes": peak_bytes()})
 
 
 def _prepare(request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
