@@ -26,7 +26,7 @@ def describe() -> dict[str, Any]:
         "cache": cpu.get("cache size", "unknown"),
         "flags": [f for f in MATRIX_FLAGS if f in flags],
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "revision": _revision(),
