@@ -1,4 +1,5 @@
-"""What is compared on which data. Fixed before any of these runs; nothing in it was chosen by results on them.
+"""What is compared on which data. Fixed before these runs and chosen by none of their results, but for the rivals of
+equal processor time (below), which were added when the first results had shown that they were missing.
 
 One neuron (decay 0.5, zero reset), one start of batch norm and one schedule for all, so that variants of a setting
 differ in the training method alone: equal seeds give equal initial weights and order of samples. Learning rate and
