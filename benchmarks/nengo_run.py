@@ -17,6 +17,7 @@ from benchmarks.data import samples
 from benchmarks.runners import Integers
 from seamount.backends.registry import load_backend
 from seamount.compiler.execution import combine
+from seamount.compiler.program.fan_in import shift
 from seamount.compiler.program.program import V_MAX, VTH_SHIFT, Population, Program, synapses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,11 +110,11 @@ def _neurons(p: Population) -> dict[str, NDArray[np.int64]]:
     """Parameters in the emulator's units; a bias with a negative exponent is rounded down before the run."""
     if p.needs_microcode:
         raise RuntimeError(f"{p.name}: nengo-loihi's emulator has no {', '.join(p.needs_microcode)}")
-    bias = np.asarray(p.bias_mant, np.int64).reshape(-1)
+    bias = shift(np.asarray(p.bias_mant, np.int64).reshape(-1), p.bias_exp)
     threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64).reshape(-1) << VTH_SHIFT
     return {
         "decay_u": np.asarray(p.du, np.int64).reshape(-1),
         "decay_v": np.asarray(p.dv, np.int64).reshape(-1),
         "vth": np.asarray(threshold),
-        "bias": np.broadcast_to(bias << p.bias_exp if p.bias_exp >= 0 else bias >> -p.bias_exp, p.size),
+        "bias": np.broadcast_to(bias, p.size),
     }

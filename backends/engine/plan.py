@@ -17,6 +17,7 @@ from seamount.backends.engine.units import Codes, units
 from seamount.backends.engine.vectors import LANES, PIECES
 from seamount.backends.simulator.schedule import groups
 from seamount.compiler.program.bounds import arrival_bound, current_bound
+from seamount.compiler.program.fan_in import shift
 from seamount.compiler.program.program import (
     DECAY_ONE,
     U_SPAN,
@@ -157,13 +158,12 @@ class _Builder:
 
     def neuron_parameters(self, p: Population, layout: Layout) -> dict[str, int]:
         """Where each parameter's rows begin, and its step from row to row."""
-        mantissa = np.asarray(p.bias_mant, np.int64)
         threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT
         values = {
             "du": (DECAY_ONE - 1 - np.asarray(p.du, np.int64), 0),
             "dv": (DECAY_ONE - np.asarray(p.dv, np.int64), 0),
             "vth": (np.asarray(threshold), V_MAX),
-            "bias": (mantissa << p.bias_exp if p.bias_exp >= 0 else mantissa >> -p.bias_exp, 0),
+            "bias": (shift(np.asarray(p.bias_mant, np.int64), p.bias_exp), 0),
             "v_init": (np.asarray(p.v_init, np.int64), 0),
         }
         out = {}

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seamount.compiler.program.fan_in import shift
 from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX, VTH_SHIFT, Population
 
 HALF = U_SPAN // 2
@@ -33,12 +34,11 @@ class TorchNeurons:
             whole = np.broadcast_to(np.asarray(x, np.int64), p.shape).reshape(-1)
             return torch.from_numpy(whole.astype(np.int32)).to(device)
 
-        mantissa = np.asarray(p.bias_mant, np.int64)
         return TorchNeurons(
             kept_u=flat(DECAY_ONE - 1 - np.asarray(p.du, np.int64)),
             kept_v=flat(DECAY_ONE - np.asarray(p.dv, np.int64)),
             vth=flat(V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT),
-            bias=flat(mantissa << p.bias_exp if p.bias_exp >= 0 else mantissa >> -p.bias_exp),
+            bias=flat(shift(np.asarray(p.bias_mant, np.int64), p.bias_exp)),
             v_init=flat(p.v_init),
             by=p.reset_by if p.reset == "subtract" else 0,
             keep=-1 if p.reset == "subtract" else 0,

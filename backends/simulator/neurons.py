@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.program.bounds import Wide, arrival_bound, current_bound
+from seamount.compiler.program.fan_in import shift
 from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX, VTH_SHIFT, Population, Program
 
 Float = NDArray[np.floating[Any]]
@@ -34,8 +35,7 @@ class Neurons:
 
     def __init__(self, program: Program, p: Population, steps: int) -> None:
         before, inside = current_bound(p, arrival_bound(program, p.name))
-        bias = np.asarray(p.bias_mant, np.int64)
-        bias = bias << p.bias_exp if p.bias_exp >= 0 else bias >> -p.bias_exp
+        bias = shift(np.asarray(p.bias_mant, np.int64), p.bias_exp)
         self.n = p.size
         self.memory = _factor(DECAY_ONE - 1 - np.asarray(p.du, np.int64))
         self.keep = _factor(DECAY_ONE - np.asarray(p.dv, np.int64))
