@@ -31,6 +31,17 @@ def decayed(x: Any, kept: Any) -> Any:
 
 
 @compiled
+def settled(now: Any, vth: Any, by: Any, keep: Any, least: Any) -> Any:
+    """v once it is saturated, reset if it fires, and clamped; whether it fires."""
+    now = min(now, TOP)
+    fires = now > vth
+    now = max(now, -TOP)
+    if fires:
+        now = np.int32(np.int32(now - by) & keep)
+    return max(now, least), fires
+
+
+@compiled
 def plain_row(
     sums: Any, v: Any, kept: Any, vth: Any, bias: Any, flags: Any, shift: Any, by: Any, keep: Any, least: Any,
 ) -> None:  # fmt: skip
@@ -38,13 +49,7 @@ def plain_row(
     for j in range(v.shape[0]):
         now = np.int32(decayed(v[j], kept[j]) + np.int32(np.int32(sums[j]) << shift) + bias[j])
         sums[j] = 0
-        now = min(now, TOP)
-        fires = now > vth[j]
-        flags[j] = fires
-        now = max(now, -TOP)
-        if fires:
-            now = np.int32(np.int32(now - by) & keep)
-        v[j] = max(now, least)
+        v[j], flags[j] = settled(now, vth[j], by, keep, least)
 
 
 @compiled
@@ -58,13 +63,7 @@ def memory_row(
         sums[j] = 0
         u[j] = current
         now = np.int32(decayed(v[j], kept[j]) + current + bias[j])
-        now = min(now, TOP)
-        fires = now > vth[j]
-        flags[j] = fires
-        now = max(now, -TOP)
-        if fires:
-            now = np.int32(np.int32(now - by) & keep)
-        v[j] = max(now, least)
+        v[j], flags[j] = settled(now, vth[j], by, keep, least)
 
 
 @compiled
@@ -82,13 +81,7 @@ def wrapping_row(
         current = np.int32(current + (span if under else np.int32(0)))
         u[j] = current
         now = np.int32(decayed(v[j], kept[j]) + current + bias[j])
-        now = min(now, TOP)
-        fires = now > vth[j]
-        flags[j] = fires
-        now = max(now, -TOP)
-        if fires:
-            now = np.int32(np.int32(now - by) & keep)
-        v[j] = max(now, least)
+        v[j], flags[j] = settled(now, vth[j], by, keep, least)
 
 
 @compiled

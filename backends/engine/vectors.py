@@ -31,15 +31,19 @@ def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 
 def _vector(context: Any, builder: Any, kind: Any, array: Any, index: Any, lanes: int) -> Any:
     """Pointer to `lanes` elements of an array from an index on."""
-    data = context.make_array(kind)(context, builder, array).data
     element = ir.VectorType(ir.IntType(kind.dtype.bitwidth), lanes)
-    return builder.bitcast(builder.gep(data, [index]), element.as_pointer())
+    return builder.bitcast(builder.gep(_data(context, builder, kind, array), [index]), element.as_pointer())
 
 
-def _load(builder: Any, pointer: Any, kind: Any) -> Any:
+def _load(builder: Any, pointer: Any) -> Any:
+    """A vector from wherever an element may lie."""
     value = builder.load(pointer)
-    value.align = max(kind.dtype.bitwidth // 8, 1)
+    value.align = value.type.element.width // 8
     return value
+
+
+def _store(builder: Any, value: Any, pointer: Any) -> None:
+    builder.store(value, pointer).align = value.type.element.width // 8
 
 
 PIECES = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -130,7 +134,7 @@ class _RowAdder:
         """All rows to one run."""
         b = self.builder
         places = [self.vector(self.place, self.sum, v) for v in range(vectors)]
-        begin = [self.load(p) if self.direct else ir.Constant(self.inside, None) for p in places]
+        begin = [_load(b, p) if self.direct else ir.Constant(self.inside, None) for p in places]
         top = b.load(self.rows)
         before, loop, after = b.block, b.append_basic_block("rows"), b.append_basic_block("added")
         b.branch(loop)
@@ -140,7 +144,7 @@ class _RowAdder:
         start = b.gep(self.piece, [row])
         added = []
         for v, total in enumerate(totals):
-            value = self.load(self.vector(start, self.part, v))
+            value = _load(b, self.vector(start, self.part, v))
             added.append(b.add(total, value if self.part == self.inside else b.sext(value, self.inside)))
         later = b.add(k, SIZE(1))
         following = b.load(b.gep(self.rows, [later]))
@@ -151,17 +155,12 @@ class _RowAdder:
         b.position_at_end(after)
         for place, value in zip(places, added, strict=True):
             if not self.direct:
-                value = b.add(self.load(place), b.sext(value, self.sum))
-            b.store(value, place).align = self.sum.element.width // 8
+                value = b.add(_load(b, place), b.sext(value, self.sum))
+            _store(b, value, place)
 
     def vector(self, data: Any, kind: Any, v: int) -> Any:
         pointer = self.builder.gep(data, [SIZE(LANES * v)])
         return self.builder.bitcast(pointer, kind.as_pointer())
-
-    def load(self, pointer: Any) -> Any:
-        value = self.builder.load(pointer)
-        value.align = value.type.element.width // 8
-        return value
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -172,13 +171,13 @@ def add_times(typing: Any, sums: Any, i: Any, weights: Any, row: Any, factor: An
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind, narrow = sig.args[0], sig.args[2]
         place = _vector(context, builder, kind, args[0], args[1], LANES)
-        part = _load(builder, _vector(context, builder, narrow, args[2], args[3], LANES), narrow)
+        part = _load(builder, _vector(context, builder, narrow, args[2], args[3], LANES))
         wide = builder.sext(part, ir.VectorType(ir.IntType(32), LANES))
         one = builder.insert_element(ir.Constant(wide.type, ir.Undefined), args[4], ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
         factors = builder.shuffle_vector(one, ir.Constant(wide.type, ir.Undefined), mask)
-        total = builder.add(_load(builder, place, kind), builder.mul(wide, factors))
-        builder.store(total, place).align = 4
+        total = builder.add(_load(builder, place), builder.mul(wide, factors))
+        _store(builder, total, place)
         return context.get_dummy_value()
 
     return signature, build
@@ -191,8 +190,8 @@ def add_bytes(typing: Any, sums: Any, i: Any, bytes_: Any, j: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = _vector(context, builder, sig.args[0], args[0], args[1], WORD)
-        more = _load(builder, _vector(context, builder, sig.args[2], args[2], args[3], WORD), sig.args[2])
-        builder.store(builder.add(_load(builder, place, sig.args[0]), more), place).align = 1
+        more = _load(builder, _vector(context, builder, sig.args[2], args[2], args[3], WORD))
+        _store(builder, builder.add(_load(builder, place), more), place)
         return context.get_dummy_value()
 
     return signature, build
@@ -206,13 +205,13 @@ def add_chosen(typing: Any, sums: Any, i: Any, weights: Any, j: Any, bits: Any) 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind, narrow = sig.args[0], sig.args[2]
         place = _vector(context, builder, kind, args[0], args[1], WORD)
-        total = _load(builder, place, kind)
-        part = _load(builder, _vector(context, builder, narrow, args[2], args[3], WORD), narrow)
+        total = _load(builder, place)
+        part = _load(builder, _vector(context, builder, narrow, args[2], args[3], WORD))
         if kind.dtype.bitwidth > narrow.dtype.bitwidth:
             part = builder.sext(part, total.type)
         chosen = builder.bitcast(args[4], ir.VectorType(ir.IntType(1), WORD))
         part = builder.select(chosen, part, ir.Constant(total.type, None))
-        builder.store(builder.add(total, part), place).align = kind.dtype.bitwidth // 8
+        _store(builder, builder.add(total, part), place)
         return context.get_dummy_value()
 
     return signature, build
@@ -225,9 +224,9 @@ def copy_lanes(typing: Any, to: Any, i: Any, of: Any, j: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = sig.args[0]
-        values = _load(builder, _vector(context, builder, kind, args[2], args[3], LANES), kind)
+        values = _load(builder, _vector(context, builder, kind, args[2], args[3], LANES))
         place = _vector(context, builder, kind, args[0], args[1], LANES)
-        builder.store(values, place).align = kind.dtype.bitwidth // 8
+        _store(builder, values, place)
         return context.get_dummy_value()
 
     return signature, build
@@ -242,7 +241,7 @@ def clear_lanes(typing: Any, to: Any, i: Any) -> Any:
         kind = sig.args[0]
         place = _vector(context, builder, kind, args[0], args[1], LANES)
         nothing = ir.Constant(ir.VectorType(ir.IntType(kind.dtype.bitwidth), LANES), None)
-        builder.store(nothing, place).align = kind.dtype.bitwidth // 8
+        _store(builder, nothing, place)
         return context.get_dummy_value()
 
     return signature, build
@@ -255,7 +254,7 @@ def bits_of(typing: Any, flags: Any, i: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = sig.args[0]
-        flags = _load(builder, _vector(context, builder, kind, args[0], args[1], WORD), kind)
+        flags = _load(builder, _vector(context, builder, kind, args[0], args[1], WORD))
         return builder.bitcast(builder.icmp_unsigned("!=", flags, ir.Constant(flags.type, None)), ir.IntType(64))
 
     return signature, build
