@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.data.cifar import CLASSES
 from seamount.models.data.events import Recording, Sensor, frames
-from seamount.models.data.readers import read_npy
+from seamount.models.data.readers import read_npy, size_within
 from seamount.models.data.recorded import DIGITS, NMNIST_US
 from seamount.models.data.recorded import nmnist as packed_nmnist
 from seamount.models.data.samples import Data
@@ -101,7 +101,7 @@ def _recordings(files: Iterable[_File], read: Callable[[Path], NDArray[Any]]) ->
 
 def _read_nmnist(path: Path) -> NDArray[Any]:
     """40 bits per event: x, y, polarity and 23 bits of microseconds."""
-    size = _size(path)
+    size = size_within(path, MAX_BYTES)
     if size % 5:
         found = f"has {size:,} bytes, which is no whole number of events of 5"
         raise InputError(Problem(str(path), found, "fetch it again"))
@@ -110,7 +110,7 @@ def _read_nmnist(path: Path) -> NDArray[Any]:
 
 
 def _read_aedat4(path: Path) -> NDArray[Any]:
-    _size(path)
+    size_within(path, MAX_BYTES)
     with path.open("rb") as file:
         begin = file.read(_HEADER)
     text = begin[begin.find(b"<dv") : begin.find(b"</dv>")]
@@ -124,7 +124,7 @@ def _read_aedat4(path: Path) -> NDArray[Any]:
 
 
 def _read_gesture(path: Path) -> NDArray[Any]:
-    _size(path)
+    size_within(path, MAX_BYTES)
     rows = read_npy(path, axes=2)
     if rows.shape[1] != 4:
         raise InputError(
@@ -134,13 +134,6 @@ def _read_gesture(path: Path) -> NDArray[Any]:
     for name, column in zip(("x", "y", "p", "t"), rows.T, strict=True):
         events[name] = column
     return events
-
-
-def _size(path: Path) -> int:
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise InputError(Problem(str(path), f"has {size:,} bytes", "use the original file", f"{MAX_BYTES:,}"))
-    return size
 
 
 def _by_tonic(path: Path, read: Callable[[ModuleType], NDArray[Any]]) -> NDArray[Any]:

@@ -49,9 +49,7 @@ def read_idx(path: Path, axes: int) -> NDArray[np.uint8]:
 def read_bytes(path: Path, most: int) -> bytes:
     """All of a file of at most so many bytes. Raises InputError when it is missing, larger or cannot be read."""
     try:
-        size = path.stat().st_size
-        if size > most:
-            raise InputError(Problem(str(path), f"has {size:,} bytes", "use the original file", f"{most:,}"))
+        size_within(path, most)
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(Problem(str(path), "does not exist", "check the data folder")) from None
@@ -59,21 +57,25 @@ def read_bytes(path: Path, most: int) -> bytes:
         raise InputError(Problem(str(path), f"cannot be read: {error.strerror}", "check the file")) from None
 
 
+def size_within(path: Path, most: int) -> int:
+    """Bytes of a file. Raises InputError when they are more than `most`, OSError when nobody can tell."""
+    size = path.stat().st_size
+    if size > most:
+        raise InputError(Problem(str(path), f"has {size:,} bytes", "use the original file", f"{most:,}"))
+    return size
+
+
 def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[Any]]:
     """The named numeric arrays of an .npz file; `keys` gives the number of axes of each, None for any.
 
     Arrays of Python objects are refused: reading them would run code from the file.
     """
-    with _readable(path, ".npz"):
-        opened = np.load(path, allow_pickle=False)
-        if not isinstance(opened, np.lib.npyio.NpzFile):
-            raise InputError(Problem(str(path), "is one array, not an .npz file", "use numpy.savez"))
-        with opened as archive:
-            missing = [k for k in keys if k not in archive.files]
-            if missing:
-                found = f"has no {', '.join(repr(k) for k in missing)}, only {', '.join(archive.files) or 'nothing'}"
-                raise InputError(Problem(str(path), found, f"save the arrays {', '.join(keys)}"))
-            arrays = {k: _member(path, archive, k) for k in keys}
+    with _npz(path) as archive:
+        missing = [k for k in keys if k not in archive.files]
+        if missing:
+            found = f"has no {', '.join(repr(k) for k in missing)}, only {', '.join(archive.files) or 'nothing'}"
+            raise InputError(Problem(str(path), found, f"save the arrays {', '.join(keys)}"))
+        arrays = {k: _member(path, archive, k) for k in keys}
     raise_all(
         InputError,
         (
@@ -87,12 +89,8 @@ def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[An
 
 def names_in_npz(path: Path) -> tuple[str, ...]:
     """Names of the arrays in an .npz file. Raises InputError as `read_npz`."""
-    with _readable(path, ".npz"):
-        opened = np.load(path, allow_pickle=False)
-        if not isinstance(opened, np.lib.npyio.NpzFile):
-            raise InputError(Problem(str(path), "is one array, not an .npz file", "use numpy.savez"))
-        with opened as archive:
-            return tuple(archive.files)
+    with _npz(path) as archive:
+        return tuple(archive.files)
 
 
 def read_npy(path: Path, axes: int) -> NDArray[Any]:
@@ -105,6 +103,17 @@ def read_npy(path: Path, axes: int) -> NDArray[Any]:
         found = f"holds {array.dtype} of shape {array.shape}"
         raise InputError(Problem(str(path), found, f"it must be real numbers with {axes} axes"))
     return array
+
+
+@contextmanager
+def _npz(path: Path) -> Iterator[Any]:
+    """The opened archive of an .npz file."""
+    with _readable(path, ".npz"):
+        opened = np.load(path, allow_pickle=False)
+        if not isinstance(opened, np.lib.npyio.NpzFile):
+            raise InputError(Problem(str(path), "is one array, not an .npz file", "use numpy.savez"))
+        with opened as archive:
+            yield archive
 
 
 @contextmanager
