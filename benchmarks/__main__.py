@@ -22,6 +22,7 @@ from benchmarks.measure import environment, measure
 from benchmarks.nengo_run import measure_nengo
 from benchmarks.runners import KERNELS, PEERS
 from benchmarks.work import work
+from seamount.compiler.cli.console import write_text
 from seamount.compiler.errors import InputError, Problem, SeamountError
 
 IMPLEMENTATIONS = (*KERNELS, *PEERS)
@@ -229,10 +230,7 @@ def _line(record: dict[str, Any]) -> str:
 
 
 def _write(path: Path, tree: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_text(path, json.dumps(tree, indent=1) + "\n")
 
 
 def _say(text: str) -> None:

@@ -16,11 +16,13 @@ from benchmarks.neurons import spikingjelly
 from benchmarks.train import Report, train
 from seamount.backends.registry import load_backend, load_target
 from seamount.compiler.artifact import load_artifact, save_artifact
+from seamount.compiler.cli.console import write_text
 from seamount.compiler.cli.sources import load_source
 from seamount.compiler.driver import compile_graph
 from seamount.compiler.encoding import share_right
 from seamount.compiler.errors import InputError
 from seamount.frontends import save
+from seamount.frontends.model_file import write_torch
 
 GOLDEN, CALIBRATION, EVALUATED = 2, 32, 64
 """Samples in the model file; samples scales are set on; samples at once when accuracy is measured."""
@@ -38,16 +40,13 @@ def build(case: Case, report: Report, threads: int) -> dict[str, Any]:
         begin = time.perf_counter()
         model, updates = train(case, report)
         state = {k: v for k, v in model.state_dict().items() if ".inner." in k or k.startswith("back")}
-        beside = case.weights.with_suffix(".part")
-        torch.save({"weights": state, "updates": updates, "seconds": time.perf_counter() - begin}, beside)
-        beside.replace(case.weights)
+        content = {"weights": state, "updates": updates, "seconds": time.perf_counter() - begin}
+        write_torch(content, case.weights)
     known = torch.load(case.weights, weights_only=True)
     card = {"updates": known["updates"], "training_s": round(known["seconds"], 1)}
     compile_case(case)
     card |= evaluate(case)
-    beside = case.card.with_suffix(".part")
-    beside.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    beside.replace(case.card)
+    write_text(case.card, json.dumps(card, indent=1) + "\n")
     return card
 
 

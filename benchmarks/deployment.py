@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import table
 from benchmarks.document import fill
 from seamount.compiler.cli.app import app
+from seamount.compiler.cli.console import write_text
 from seamount.compiler.cli.energy_brief import COMPARED
 from seamount.compiler.cli.evaluate_command import between_pj, ratio
 from seamount.models.card import WEIGHTS
@@ -44,8 +45,8 @@ def main(words: Sequence[str] | None = None) -> int:
     before = _read(KEPT) if KEPT.exists() else []
     kept = {(t["file"], t["data"]): trimmed(t) for t in (*before, *found)}
     trees = [kept[key] for key in sorted(kept, key=lambda k: (k[1] not in SHIPPED, k[1], k[0]))]
-    _write(KEPT, json.dumps({"models": trees}, indent=1, sort_keys=True) + "\n")
-    _write(DOCUMENT, fill(DOCUMENT.read_text(encoding="utf-8"), parts(trees)))
+    write_text(KEPT, json.dumps({"models": trees}, indent=1, sort_keys=True) + "\n")
+    write_text(DOCUMENT, fill(DOCUMENT.read_text(encoding="utf-8"), parts(trees)))
     return 0
 
 
@@ -184,12 +185,6 @@ def _macs(row: Tree) -> int:
 def name(tree: Tree) -> str:
     """The file's name without what all share."""
     return str(Path(tree["file"]).stem.removeprefix("method-"))
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_suffix(".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 if __name__ == "__main__":

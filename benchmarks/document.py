@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import profiling, scaling, table
 from benchmarks.runners import PEERS
+from seamount.compiler.cli.console import write_text
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
@@ -78,7 +79,4 @@ def write(result: Mapping[str, Any], scaled: Mapping[str, Any] | None, path: Pat
     content = parts(result)
     if scaled is not None:
         content["scaling"] = table.markdown(*scaling.rows(scaled))
-    text = fill(path.read_text(encoding="utf-8"), content)
-    beside = path.with_suffix(".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    write_text(path, fill(path.read_text(encoding="utf-8"), content))

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from seamount.compiler.errors import SeamountError
+from seamount.frontends.model_file import replace_file
 from seamount.models.mechanisms.paired import Result
 from seamount.models.mechanisms.tests import TESTS
 
@@ -54,10 +55,8 @@ def show(console: Console, result: Result) -> None:
 
 
 def _write(path: Path, trees: list[dict[str, Any]]) -> None:
-    beside = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(json.dumps(trees, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    replace_file(path, (json.dumps(trees, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

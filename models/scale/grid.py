@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.frontends.model_file import replace_file
 from seamount.models.data import datasets
 from seamount.models.recipes import job
 from seamount.models.recipes.evaluate import Scores, evaluate
@@ -58,7 +59,8 @@ def places(settings: Sequence[Setting], seeds: Sequence[int], folder: Path) -> I
 
 def run(grid: Sequence[Place], root: Path | None, threads: int, tick: Tick, report: Report | None = None) -> None:
     """Run what is not finished. root: data folder. Raises InputError when data are missing or a file is damaged."""
-    load = lru_cache(maxsize=2)(datasets.load)  # the two splits: runs that follow one another mostly share them
+    # Both splits, and all of training where a limit leaves some: runs that follow one another mostly share them.
+    load = lru_cache(maxsize=3)(datasets.load)
     for number, place in enumerate(grid, 1):
         if place.file("json").exists():
             continue
@@ -74,7 +76,7 @@ def _run_one(place: Place, root: Path | None, threads: int, load: job.Load, repo
     outcome = job.run(order, report, load)
     scores = outcome.scores
     if place.setting.limit and not place.variant.aside:
-        scores = _untouched(place.setting, order, outcome)
+        scores = _untouched(place.setting, order, outcome, load)
     job.write(order, outcome, place.file("pt"))
     before = read_json(place.file("json", place.variant.start))["seconds"] if place.variant.start else 0.0
     return {
@@ -115,9 +117,9 @@ def _job(place: Place, root: Path | None, threads: int) -> job.Job:
     )
 
 
-def _untouched(setting: Setting, order: job.Job, outcome: job.Outcome) -> Scores:
+def _untouched(setting: Setting, order: job.Job, outcome: job.Outcome, load: job.Load) -> Scores:
     """Scores on the test split and all training samples that the limit left out: small test splits decide little."""
-    rest, test = datasets.load(order.data, "train", order.root, None, setting.bins), outcome.test
+    rest, test = load(order.data, "train", order.root, None, setting.bins), outcome.test
     x = np.concatenate([rest.x[order.limit :], test.x])
     y = np.concatenate([rest.y[order.limit :], test.y])
     samples = Samples(torch.from_numpy(x), torch.from_numpy(y), test.encoding != "sequence")
@@ -125,10 +127,8 @@ def _untouched(setting: Setting, order: job.Job, outcome: job.Outcome) -> Scores
 
 
 def write_json(path: Path, tree: Any) -> None:
-    """Beside the place, then renamed."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    """At once or not at all. Raises InputError when it cannot be written."""
+    replace_file(path, (json.dumps(tree, indent=1) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

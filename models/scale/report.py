@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from seamount.compiler.errors import SeamountError
+from seamount.frontends.model_file import replace_file
 from seamount.models.scale import curves, summary
 
 
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         trees = summary.read(options.source)
         found = summary.results(trees)
         if options.json is not None:
-            options.json.write_text(summary.text_of(trees), encoding="utf-8")
+            replace_file(options.json, summary.text_of(trees).encode())
         if options.svg is not None:
             curves.draw(trees, found, options.svg)
     except SeamountError as error:
