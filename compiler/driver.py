@@ -91,7 +91,8 @@ def compile_graph(
     quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result)).noting(*proven.notes)
     program = lower(quantized, options.delay_max(target), options.slow_down)
     raise_all(CompileError, unsupported(program, target))
-    quantized = quantized.noting(*overflow_notes(program))
+    if not options.prove:  # else the search for scales has just shown that there are none
+        quantized = quantized.noting(*overflow_notes(program))
     rows = precision(folded, quantized)
     manifest = _manifest(program, quantized, target, options, about, ran, rows)
     manifest["calibration_samples"] = activity.samples if activity is not None else 0
