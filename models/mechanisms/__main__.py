@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from seamount.compiler.errors import SeamountError
 from seamount.frontends.model_file import replace_file
+from seamount.models.mechanisms.options import parsed, parser
 from seamount.models.mechanisms.paired import Result
 from seamount.models.mechanisms.tests import TESTS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when every gate holds, 1 when one does not, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m seamount.models.mechanisms", description=__doc__)
-    parser.add_argument("methods", nargs="*", metavar="METHOD", help=f"of {', '.join(TESTS)}; default: all")
-    parser.add_argument("--seeds", type=int, default=5, help="paired seeds, from 0 (default 5)")
-    parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
-    parser.add_argument("-o", "--output", type=Path, help="results as JSON")
-    options = parser.parse_args(arguments)
-    unknown = [m for m in options.methods if m not in TESTS]
-    if unknown or options.seeds < 1 or options.threads < 1:
-        parser.error(f"unknown: {', '.join(unknown)}" if unknown else "--seeds and --threads must be at least 1")
-    torch.set_num_threads(options.threads)
+    asked = parser("python -m seamount.models.mechanisms", __doc__, "METHOD", TESTS, seeds=5)
+    asked.add_argument("-o", "--output", type=Path, help="results as JSON")
+    options = parsed(asked, arguments, TESTS)
     console = Console(highlight=False)
     results: list[Result] = []
     try:
-        for method in options.methods or TESTS:
+        for method in options.names or TESTS:
             results += TESTS[method](range(options.seeds), console.print)
             if options.output is not None:
                 _write(options.output, [r.tree() for r in results])

@@ -6,30 +6,23 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from seamount.compiler.errors import SeamountError
+from seamount.models.mechanisms.options import parsed, parser
 from seamount.models.scale import grid
 from seamount.models.scale.settings import SETTINGS
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 0 when the grid is done, 2 for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m seamount.models.scale", description=__doc__)
-    parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}; default: all")
-    parser.add_argument("--seeds", type=int, default=3, help="paired seeds, from 0 (default 3)")
-    parser.add_argument("--threads", type=int, default=1, help="of torch (default 1)")
-    parser.add_argument("--data-folder", type=Path, help="default: SEAMOUNT_DATA")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of results; run again, it goes on")
-    options = parser.parse_args(arguments)
-    unknown = [s for s in options.settings if s not in SETTINGS]
-    if unknown or options.seeds < 1 or options.threads < 1:
-        parser.error(f"unknown: {', '.join(unknown)}" if unknown else "--seeds and --threads must be at least 1")
-    torch.set_num_threads(options.threads)
+    asked = parser("python -m seamount.models.scale", __doc__, "SETTING", SETTINGS, seeds=3)
+    asked.add_argument("--data-folder", type=Path, help="default: SEAMOUNT_DATA")
+    asked.add_argument("-o", "--output", type=Path, required=True, help="folder of results; run again, it goes on")
+    options = parsed(asked, arguments, SETTINGS)
     console = Console(highlight=False)
-    chosen = [s for name, s in SETTINGS.items() if name in options.settings or not options.settings]
+    chosen = [s for name, s in SETTINGS.items() if name in options.names or not options.names]
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         todo = list(grid.places(chosen, range(options.seeds), options.output))
