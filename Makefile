@@ -52,7 +52,7 @@ lava: $(LAVA)/.stamp-lava
 nengo: $(NENGO)/.stamp-nengo
 
 neurobench: $(VENV)/.stamp-dev $(NEUROBENCH)/.stamp-neurobench
-	$(BIN)/python -m pytest -m slow tests/report/test_neurobench.py
+	$(BIN)/python -m pytest -m slow tests/energy/test_neurobench.py
 
 benchmark: $(VENV)/.stamp-dev
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[all,bench]'

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, cast
 from seamount.compiler.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from seamount.compiler.cost_set import CostSet
+    from seamount.compiler.energy.cost_set import CostSet
     from seamount.compiler.execution import Backend
-    from seamount.compiler.system import System
-    from seamount.compiler.target import Target
+    from seamount.compiler.target.system import System
+    from seamount.compiler.target.target import Target
 
 BACKENDS = {
-    "cpu": "seamount.backends.engine.cpu:CpuEngine",
-    "cuda": "seamount.backends.engine.cuda:CudaEngine",
+    "cpu": "seamount.backends.cpu.run:CpuEngine",
+    "cuda": "seamount.backends.cuda.run:CudaEngine",
     "lava": "seamount.backends.lava.run:LavaBackend",
     "loihi2": "seamount.backends.lava.run:Loihi2Backend",
     "reference": "seamount.backends.simulator.reference:ReferenceSimulator",
@@ -74,7 +74,7 @@ def load_target(name: str) -> Target:
 
     Raises InputError for a name that is none, and for every fault of the file.
     """
-    from seamount.compiler.target_file import read_target
+    from seamount.compiler.target.target_file import read_target
 
     return read_target(_file("target", name))
 
@@ -89,7 +89,7 @@ def load_system(name: str) -> System:
 
     Raises InputError for a name that is none, and for every fault of the file.
     """
-    from seamount.compiler.system_file import read_system
+    from seamount.compiler.target.system_file import read_system
 
     return read_system(_file("system", name))
 
@@ -104,7 +104,7 @@ def load_costs(name: str) -> CostSet:
 
     Raises InputError for a name that is none, and for every fault of the file.
     """
-    from seamount.compiler.cost_file import read_costs
+    from seamount.compiler.energy.cost_file import read_costs
 
     return read_costs(_file("cost", name))
 

@@ -22,8 +22,8 @@ from benchmarks.measure import environment, measure
 from benchmarks.nengo_run import measure_nengo
 from benchmarks.runners import KERNELS, PEERS
 from benchmarks.work import work
-from seamount.compiler.cli.console import write_text
 from seamount.compiler.errors import InputError, Problem, SeamountError
+from seamount.compiler.files import write_text
 
 IMPLEMENTATIONS = (*KERNELS, *PEERS)
 RESULT = BUILT / "result.json"

@@ -16,13 +16,13 @@ from benchmarks.neurons import spikingjelly
 from benchmarks.train import Report, train
 from seamount.backends.registry import load_backend, load_target
 from seamount.compiler.artifact import load_artifact, save_artifact
-from seamount.compiler.cli.console import write_text
-from seamount.compiler.cli.sources import load_source
+from seamount.compiler.codes import share_right
 from seamount.compiler.driver import compile_graph
-from seamount.compiler.encoding import share_right
 from seamount.compiler.errors import InputError
+from seamount.compiler.files import write_text
 from seamount.frontends import save
-from seamount.frontends.model_file import write_torch
+from seamount.frontends.model_file.file import write_torch
+from seamount.workflows.load import load_source
 
 GOLDEN, CALIBRATION, EVALUATED = 2, 32, 64
 """Samples in the model file; samples scales are set on; samples at once when accuracy is measured."""

@@ -15,11 +15,11 @@ from typing import Any
 
 from benchmarks import table
 from benchmarks.document import fill
-from seamount.compiler.cli.app import app
-from seamount.compiler.cli.console import write_text
-from seamount.compiler.cli.energy_brief import COMPARED
-from seamount.compiler.cli.evaluate_command import between_pj, ratio
-from seamount.models.card import WEIGHTS
+from seamount.cli.app import app
+from seamount.cli.evaluate_command import between_pj, ratio
+from seamount.compiler.files import write_text
+from seamount.models.reference.card import WEIGHTS
+from seamount.workflows.price import COMPARED
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "methods.md"
 KEPT = DOCUMENT.with_name("methods-deployment.json")

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks import profiling, scaling, table
 from benchmarks.runners import PEERS
-from seamount.compiler.cli.console import write_text
+from seamount.compiler.files import write_text
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 

@@ -104,7 +104,7 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 def hops(artifact: Path, run: Path | None, neurons_per_core: int | None) -> dict[str, Any]:
     """Spike-hops of the mapper, of random placements of the same slices, and the lower bound, on one Loihi 2."""
-    from seamount.compiler.report.run_folder import load_run
+    from seamount.compiler.kept_run import load_run
 
     counts = load_run(run).counts if run else None
     made = plan(load_artifact(artifact).program, load_target("loihi2"), None, neurons_per_core)

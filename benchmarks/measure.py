@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.cases import CASES, Point
 from benchmarks.data import samples
-from seamount.compiler.encoding import share_right
+from seamount.compiler.codes import share_right
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORTEST_S = 0.05

@@ -17,8 +17,7 @@ from benchmarks.data import samples
 from benchmarks.runners import Integers
 from seamount.backends.registry import load_backend
 from seamount.compiler.execution import combine
-from seamount.compiler.program.fan_in import shift
-from seamount.compiler.program.program import V_MAX, VTH_SHIFT, Population, Program, synapses
+from seamount.compiler.program.program import V_MAX, VTH_SHIFT, Population, Program, shift, synapses
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "SEAMOUNT_NENGO_PYTHON"

@@ -12,8 +12,8 @@ from benchmarks.cases import CASES, Point
 from benchmarks.data import samples
 from benchmarks.runners import Integers, engine
 from benchmarks.work import count
-from seamount.backends.engine.profile import Profile, profile
-from seamount.backends.engine.tables import PHASES
+from seamount.backends.cpu.profile import Profile, profile
+from seamount.backends.cpu.tables import PHASES
 from seamount.compiler.program.program import Program
 
 ROUNDS = 5

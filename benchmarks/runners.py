@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from benchmarks.cases import Case
 from benchmarks.networks import fold_batchnorm
 from benchmarks.neurons import KITS, Kit
-from seamount.backends.engine.cuda import CudaEngine
+from seamount.backends.cuda.run import CudaEngine
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import load_artifact
-from seamount.compiler.encoding import messages, scores
+from seamount.compiler.codes import messages, scores
 from seamount.compiler.execution import Backend
 
 PEERS = tuple(KITS)

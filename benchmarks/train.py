@@ -22,7 +22,7 @@ from benchmarks.cases import CASES, Case, Phase
 from benchmarks.data import images, samples, spikes
 from benchmarks.networks import fold_batchnorm
 from benchmarks.neurons import spikingjelly
-from seamount.compiler.encoding import share_right
+from seamount.compiler.codes import share_right
 from seamount.models.data.samples import NO_LABEL
 
 Tensor = torch.Tensor

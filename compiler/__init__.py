@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from seamount.compiler.version import __version__
+
 if __name__ == "compiler":
     raise ImportError("this folder is imported as seamount.compiler, not as compiler")
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from seamount.compiler.artifact import Artifact, load_artifact
     from seamount.compiler.driver import compile_graph
 
-__version__ = "0.1.0"
 __all__ = ["Artifact", "__version__", "compile_graph", "load_artifact"]
 
 _HOME = {

@@ -11,11 +11,8 @@ Runs on Python 3.10 with numpy alone.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.encoding import InputCode, OutputCode, code_from
+from seamount.compiler.codes import InputCode, OutputCode, code_from
 from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.files import _digest, check_place, write_folder
 from seamount.compiler.program.codec import (
     ARRAYS_FILE,
     PROGRAM_FILE,
@@ -79,43 +77,6 @@ def save_artifact(artifact: Artifact, folder: Path, overwrite: bool = False) -> 
     write_folder(Path(folder), lambda draft: _write(artifact, draft))
 
 
-def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Make `folder` by `write(draft)`, a folder beside it that is renamed when complete; an older one is replaced.
-
-    Raises InputError when the disk does not take it; then nothing is left behind, and an older folder stays.
-    """
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise _cannot_write(folder, error) from None
-    try:
-        write(draft)
-        _move(draft, folder)
-    except OSError as error:
-        raise _cannot_write(folder, error) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _cannot_write(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        Problem(str(folder), f"cannot be written: {error.strerror or error}", "free space or choose another place")
-    )
-
-
-def check_place(folder: Path, overwrite: bool, marks: tuple[str, ...], what: str, remedy: str) -> None:
-    """Raise InputError unless `folder` is free, empty, or `what` (it has the files `marks`) and may be replaced."""
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if folder.is_dir() and not any(folder.iterdir()):
-        return
-    if not (folder.is_dir() and all((folder / mark).is_file() for mark in marks)):
-        raise InputError(Problem(str(folder), f"exists and is not {what}", remedy))
-    if not overwrite:
-        raise InputError(Problem(str(folder), "exists", f"{remedy}, or give --force"))
-
-
 def _write(artifact: Artifact, folder: Path) -> None:
     write_program(artifact.program, folder)
     v = artifact.vectors
@@ -134,21 +95,6 @@ def _write(artifact: Artifact, folder: Path) -> None:
     }
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
-
-
-def _move(draft: Path, folder: Path) -> None:
-    draft.chmod(0o755)
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-        folder.replace(old / "old")
-        draft.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        draft.replace(folder)
-
-
-def _digest(path: Path) -> str:
-    return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load_artifact(folder: str | Path) -> Artifact:

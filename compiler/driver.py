@@ -9,25 +9,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler import __version__
 from seamount.compiler.analysis.activity import measure
 from seamount.compiler.analysis.distributions import distributions
 from seamount.compiler.analysis.operations import KEPT, products
 from seamount.compiler.analysis.precision import LayerPrecision, precision
 from seamount.compiler.artifact import Artifact, Vectors
-from seamount.compiler.encoding import InputCode, OutputCode
+from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
-from seamount.compiler.overflow_free import ProvenScales, overflow_notes, proven_scales
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.needs import chip_needs, restless
 from seamount.compiler.program.program import Program
-from seamount.compiler.target import Target
+from seamount.compiler.ranges.proven_scales import ProvenScales, overflow_notes, proven_scales
+from seamount.compiler.target.target import Target
+from seamount.compiler.version import __version__
 
 Values = NDArray[Any]
 Encoding = Literal["constant", "sequence"]

@@ -15,7 +15,7 @@ from seamount.compiler.passes.fold_threshold import FoldThreshold
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.passes.normalise_neurons import NormaliseNeurons
 from seamount.compiler.passes.quantize import Quantize
-from seamount.compiler.target import Target
+from seamount.compiler.target.target import Target
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,19 @@ if __name__ == "frontends":
     raise ImportError("this folder is imported as seamount.frontends, not as frontends")
 
 if TYPE_CHECKING:
-    from seamount.frontends.checking import SelfCheck, self_check
-    from seamount.frontends.model_file import ModelFile, load_model
-    from seamount.frontends.saving import save
+    from seamount.frontends.model_file.file import load_model
+    from seamount.frontends.model_file.model import ModelFile
+    from seamount.frontends.model_file.save import save
+    from seamount.frontends.model_file.self_check import SelfCheck, self_check
 
 __all__ = ["ModelFile", "SelfCheck", "load_model", "save", "self_check"]
 
 _HOME = {
-    "ModelFile": "seamount.frontends.model_file",
-    "load_model": "seamount.frontends.model_file",
-    "SelfCheck": "seamount.frontends.checking",
-    "self_check": "seamount.frontends.checking",
-    "save": "seamount.frontends.saving",
+    "ModelFile": "seamount.frontends.model_file.file",
+    "load_model": "seamount.frontends.model_file.file",
+    "SelfCheck": "seamount.frontends.model_file.self_check",
+    "self_check": "seamount.frontends.model_file.self_check",
+    "save": "seamount.frontends.model_file.save",
 }
 
 

@@ -104,3 +104,11 @@ class Traced:
     def neurons(self) -> list[TracedNode]:
         """Neuron layers the outputs depend on."""
         return [self.nodes[n] for n in self.reachable() if self.nodes[n].kind == "neuron"]
+
+
+ANY = -1
+"""Step of a value that is the same at every step."""
+
+
+ALL = -2
+"""Step of a tensor that holds all steps."""

@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler import artifact as artifact_module
+from seamount.compiler import files
 from seamount.compiler.artifact import Artifact, Vectors, load_artifact, save_artifact
+from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.driver import with_vectors
-from seamount.compiler.encoding import InputCode, OutputCode
 from seamount.compiler.errors import InputError
 from seamount.compiler.program.codec import read_program, write_program
 from seamount.compiler.program.program import Dense, InputPort, Population, Program, Projection, Readout
@@ -140,7 +141,7 @@ def test_an_interrupt_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(artifact_module, "_move", interrupt)
+    monkeypatch.setattr(files, "_move", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_artifact(small_artifact(), tmp_path / "a")
     assert list(tmp_path.iterdir()) == []

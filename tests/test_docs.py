@@ -75,7 +75,7 @@ def test_files_named_in_documents_exist(path: Path) -> None:
 
 
 def command_line() -> Any:
-    from seamount.compiler.cli.app import app
+    from seamount.cli.app import app
 
     return typer.main.get_command(app)
 

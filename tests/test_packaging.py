@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-import seamount.compiler
+import seamount
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("compiler", "frontends", "backends", "models")
+FOLDERS = ("seamount", "compiler", "frontends", "backends", "models")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
 
@@ -32,14 +32,18 @@ def tree() -> dict[str, Path]:
         for folder in [ROOT / top, *(p for p in (ROOT / top).rglob("*") if p.is_dir())]
         if folder.name != "__pycache__" and any(f.suffix != ".pyc" for f in folder.iterdir() if f.is_file())
     ]
-    return {".".join(["seamount", *f.relative_to(ROOT).parts]): f for f in folders}
+    return {_dotted(f.relative_to(ROOT).parts): f for f in folders}
+
+
+def _dotted(parts: tuple[str, ...]) -> str:
+    return ".".join(parts if parts[0] == "seamount" else ("seamount", *parts))
 
 
 def test_list_of_packages_equals_the_tree() -> None:
     assert sorted(SETUPTOOLS["packages"]) == sorted(tree())
 
 
-def test_every_package_has_an_init_and_the_four_a_typing_mark() -> None:
+def test_every_package_has_an_init_and_the_five_a_typing_mark() -> None:
     assert [name for name, folder in tree().items() if not (folder / "__init__.py").exists()] == []
     assert all((ROOT / folder / "py.typed").exists() for folder in FOLDERS)
 
@@ -57,12 +61,15 @@ def test_every_data_file_is_packed() -> None:
 
 
 def test_links_for_the_type_checker() -> None:
-    for folder in FOLDERS:
+    for folder in FOLDERS[1:]:
         assert (ROOT / ".layout" / "seamount" / folder).resolve() == ROOT / folder
+    for entry in (ROOT / "seamount").iterdir():
+        if entry.name != "__pycache__":
+            assert (ROOT / ".layout" / "seamount" / entry.name).resolve() == entry
 
 
 def test_version_is_stated_once() -> None:
-    assert PROJECT["project"]["version"] == seamount.compiler.__version__
+    assert PROJECT["project"]["version"] == seamount.__version__
 
 
 def pins(name: str) -> dict[str, str]:

@@ -12,8 +12,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from seamount.backends.lava.lowering import for_lava
-from seamount.compiler.artifact import VECTORS_FILE, Artifact, check_place, write_folder
+from seamount.compiler.artifact import VECTORS_FILE, Artifact
 from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.files import check_place, write_folder
 from seamount.compiler.program.codec import save_arrays, write_program
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Program, Shape

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.backends.schedule import groups, is_cyclic
 from seamount.backends.simulator.kernels import Float, Kernel, Messages, kernel
 from seamount.backends.simulator.neurons import Neurons, Registers
-from seamount.backends.simulator.schedule import groups, is_cyclic
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.program.program import Program, Projection
 

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.program.bounds import Wide, arrival_bound, current_bound
-from seamount.compiler.program.fan_in import shift
-from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX, VTH_SHIFT, Population, Program
+from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX, VTH_SHIFT, Population, Program, shift
 
 Float = NDArray[np.floating[Any]]
 

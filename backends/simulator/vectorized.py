@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.simulator.batch import REGISTERS, Batch, Plan
-from seamount.backends.simulator.threads import threads_at_hand
+from seamount.backends.threads import threads_at_hand
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import (
     EventCounts,

@@ -8,12 +8,12 @@ import networkx as nx
 import numpy as np
 
 from seamount.compiler.errors import CompileError, Problem, raise_all
+from seamount.compiler.ir.compose import as_connection, compose, identity
 from seamount.compiler.ir.graph import Edge, Graph, Node
 from seamount.compiler.ir.linear import apply, without_bias
 from seamount.compiler.ir.ops import LI, LIF, Affine, Array, Input, Op, Output, Shape, freeze, is_neuron
 from seamount.compiler.ir.properties import LINEAR_FOLDED, NO_BATCHNORM, SHAPES_KNOWN
 from seamount.compiler.passes.base import Pass
-from seamount.compiler.passes.compose import as_connection, compose, identity
 
 
 @dataclass(frozen=True)

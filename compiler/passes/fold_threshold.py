@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seamount.compiler.errors import CompileError, Problem, raise_all
+from seamount.compiler.ir.compose import as_connection, compose
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.ops import LI, LIF, Array, Op, Scale, Shape, freeze
 from seamount.compiler.ir.properties import LINEAR_FOLDED, NEURONS_NORMAL, SHAPES_KNOWN, THRESHOLD_FOLDED
 from seamount.compiler.passes.base import Pass
-from seamount.compiler.passes.compose import as_connection, compose
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from seamount.compiler.ir.ops import LI, LIF, Array, Input, Linear, Sparse, Weig
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN, THRESHOLD_FOLDED
 from seamount.compiler.ir.weights import sign_mode, values_of
 from seamount.compiler.passes.base import Pass
-from seamount.compiler.passes.losses import input_problems, losses, neuron_problems, weight_problems
-from seamount.compiler.passes.registers import ONE, current_decay, registers
-from seamount.compiler.passes.rounding import per_weight, spacing
-from seamount.compiler.passes.scales import (
+from seamount.compiler.quantization.losses import input_problems, losses, neuron_problems, weight_problems
+from seamount.compiler.quantization.registers import ONE, current_decay, registers
+from seamount.compiler.quantization.rounding import per_weight, spacing
+from seamount.compiler.quantization.scales import (
     Choice,
     Demand,
     Incoming,
@@ -46,7 +46,7 @@ class Quantize(Pass):
     Uses:    activity measured on calibration samples, when given: rounding errors count as much as their source is
              active, and the mean error moves into the bias. S keeps u inside 24 bits for all inputs where that
              costs at most two bits of weights, else for twice the largest current measured; notes say which.
-             `largest` bounds the scales of the populations it names (compiler/overflow_free.py).
+             `largest` bounds the scales of the populations it names (compiler/ranges/proven_scales.py).
     Prefers: scales that put weights exactly on their grid, where there are such scales.
     Refuses: parameters that no register holds: synaptic currents that never decay, decays outside 0..1, NaN, biases
              and start values of more than thousands of thresholds; weights of both signs in one bit; graded inputs

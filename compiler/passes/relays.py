@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from seamount.compiler.ir.compose import identity
 from seamount.compiler.ir.graph import Edge, Graph, Node
 from seamount.compiler.ir.ops import Conv, IntLIF, Sparse, WeightFormat, freeze
-from seamount.compiler.passes.compose import identity
 
 WEIGHT = 128
 """Code of a relay's one synapse: on the excitatory grid of any number of bits, one included."""

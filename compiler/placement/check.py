@@ -18,8 +18,8 @@ from seamount.compiler.execution import EventCounts
 from seamount.compiler.placement.check_routes import Message, route_faults
 from seamount.compiler.placement.placement import LIMITS, CoreSlice, Load, Placement
 from seamount.compiler.program.program import Conv, Population, Program, Projection, synapses
-from seamount.compiler.system import System
-from seamount.compiler.target import Target
+from seamount.compiler.target.system import System
+from seamount.compiler.target.target import Target
 
 BUG = "report this as a bug in the mapper"
 Lists = dict[int, list[tuple[int, int]]]

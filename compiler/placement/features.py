@@ -8,7 +8,7 @@ import numpy as np
 
 from seamount.compiler.placement.limits import Excess
 from seamount.compiler.program.program import InputPort, Population, Program, Projection
-from seamount.compiler.target import Target
+from seamount.compiler.target.target import Target
 
 NEEDS = {
     "reset by subtraction": "features.reset_subtract",

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seamount.compiler.placement.blocks import Ints
-from seamount.compiler.placement.cut import Network, Partition
 from seamount.compiler.placement.pack import CoreLoad
+from seamount.compiler.placement.partition import Network, Partition
 from seamount.compiler.placement.wiring import Edges
 
 

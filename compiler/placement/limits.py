@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from seamount.compiler.errors import Problem
 from seamount.compiler.placement.placement import LIMITS
-from seamount.compiler.target import Target
+from seamount.compiler.target.target import Target
 
 PATHS: Mapping[str, str] = {**LIMITS, "stored": "chip.synapses"}
 """Number of a Load -> its limit in the target. One core may not hold more synapses than its chip."""

@@ -13,8 +13,8 @@ import numpy as np
 
 from seamount.compiler.placement.arrange import Floats
 from seamount.compiler.placement.blocks import Ints
-from seamount.compiler.placement.cut import Slices
 from seamount.compiler.placement.pack import CoreLoad
+from seamount.compiler.placement.partition import Slices
 
 LEVELS = 5
 """Maps are divided into 2, 4, ... 2**LEVELS places along each axis."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.placement.cut import Partition, Slices, codes
-from seamount.compiler.placement.encoding import INDEXED, SHARED_INDEXED, Coding
 from seamount.compiler.placement.limits import CoreLimits
+from seamount.compiler.placement.partition import Partition, Slices, codes
+from seamount.compiler.placement.synapse_memory import INDEXED, SHARED_INDEXED, Coding
 from seamount.compiler.program.program import Program, Projection
 
 WINDOW = 8

@@ -15,10 +15,10 @@ from seamount.compiler.placement.orders import orders
 from seamount.compiler.placement.placement import CoreSlice, Load, Placement
 from seamount.compiler.placement.plan import DoesNotFit, Plan, plan
 from seamount.compiler.placement.route import hops, links, lower_bound
-from seamount.compiler.placement.spread import to_cores
+from seamount.compiler.placement.tiles import to_cores
 from seamount.compiler.program.program import Program
-from seamount.compiler.system import System
-from seamount.compiler.target import Target
+from seamount.compiler.target.system import System
+from seamount.compiler.target.target import Target
 
 
 def place(

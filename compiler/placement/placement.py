@@ -33,7 +33,7 @@ class CoreSlice:
 
     neurons: (k, 2) int64, rising ranges [start, stop) of flattened indices.
     core: chip * cores per chip + place on the chip.
-    encodings: projection into the population -> how its synapses are stored here (compiler/placement/encoding.py).
+    encodings: projection into the population -> how its synapses are stored here (placement/synapse_memory.py).
     """
 
     population: str

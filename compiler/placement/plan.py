@@ -9,15 +9,15 @@ import numpy as np
 
 from seamount.compiler.errors import CheckFailed, CompileError, Problem
 from seamount.compiler.placement.chips import Capacity, in_order
-from seamount.compiler.placement.cut import Network, Partition, partition
-from seamount.compiler.placement.encoding import Coding
 from seamount.compiler.placement.features import unrepresentable
 from seamount.compiler.placement.limits import CoreLimits, Excess
 from seamount.compiler.placement.pack import CoreLoad, pack
+from seamount.compiler.placement.partition import Network, Partition, partition
 from seamount.compiler.placement.placement import Mesh
+from seamount.compiler.placement.synapse_memory import Coding
 from seamount.compiler.program.program import Program
-from seamount.compiler.system import System, one_chip
-from seamount.compiler.target import Target
+from seamount.compiler.target.system import System, one_chip
+from seamount.compiler.target.target import Target
 
 
 class DoesNotFit(CheckFailed):

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from seamount.compiler.placement.limits import Excess
 from seamount.compiler.placement.plan import Plan, plan
 from seamount.compiler.program.program import Dense, Population, Program, Sparse
-from seamount.compiler.system import System
-from seamount.compiler.target import Target
+from seamount.compiler.target.system import System
+from seamount.compiler.target.target import Target
 
 Progress = Callable[[int, int], None]
 SYSTEM = "--system "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seamount.compiler.placement.cut import Slices, codes
+from seamount.compiler.placement.partition import Slices, codes
 from seamount.compiler.placement.plan import Plan
 
 

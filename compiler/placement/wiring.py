@@ -19,7 +19,7 @@ from seamount.compiler.placement.blocks import Blocks, Ints
 class Memory:
     """Synapses of a projection in each slice of its target, arrays of one number per slice.
 
-    encoding: names from compiler/placement/encoding.py. words: of all lists. list_words: of the longest.
+    encoding: names from compiler/placement/synapse_memory.py. words: of all lists. list_words: of the longest.
     """
 
     encoding: NDArray[np.object_]

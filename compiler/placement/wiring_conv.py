@@ -9,7 +9,7 @@ import numpy as np
 
 from seamount.compiler.placement.axis import Axis, Cover
 from seamount.compiler.placement.blocks import Blocks, Ints
-from seamount.compiler.placement.encoding import INDEXED, SHARED_INDEXED, SHARED_RUNS, Coding
+from seamount.compiler.placement.synapse_memory import INDEXED, SHARED_INDEXED, SHARED_RUNS, Coding
 from seamount.compiler.placement.wiring import Edges, Memory, Reached
 
 Piece = tuple[int, int]

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from seamount.compiler.placement.blocks import Blocks, Ints
-from seamount.compiler.placement.encoding import DENSE, INDEXED, Coding, run_length
+from seamount.compiler.placement.synapse_memory import DENSE, INDEXED, Coding, run_length
 from seamount.compiler.placement.wiring import Edges, Memory, Reached, cheapest
 
 

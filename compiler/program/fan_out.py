@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, as_chw
+from seamount.compiler.program.program import Connection, Conv, Dense, Program, Projection, Shape, Sparse, Wide, as_chw
 
 
 def fan_out(program: Program, projection: Projection) -> NDArray[np.int64]:
@@ -57,3 +57,49 @@ def events_per_target(program: Program, projection: Projection, sent: NDArray[np
         columns = slice(j * d_w, j * d_w + (w_out - 1) * s_w + 1, s_w)
         out += padded[:, rows, columns]
     return np.repeat(out, c_out // connection.groups, axis=0).reshape(-1)
+
+
+def index_of(neuron: int, shape: Shape) -> Shape:
+    """Position of a flattened neuron in its population."""
+    return tuple(int(i) for i in np.unravel_index(neuron, shape))
+
+
+def synapses_into(
+    projection: Projection, source: Shape, target: Shape, neuron: int
+) -> tuple[Wide, Wide, tuple[Shape, ...]]:
+    """(source neurons, weights, places in the weight array) of the stored synapses that end at one neuron."""
+    connection = projection.connection
+    if isinstance(connection, Dense):
+        weight = connection.weight[neuron].astype(np.int64)
+        return np.arange(weight.size, dtype=np.int64), weight, tuple((neuron, k) for k in range(weight.size))
+    if isinstance(connection, Sparse):
+        chosen = np.flatnonzero(connection.rows == neuron)
+        pre, weight = connection.cols[chosen].astype(np.int64), connection.weight[chosen].astype(np.int64)
+        return pre, weight, tuple((int(k),) for k in chosen)
+    return _conv_into(connection, as_chw(source), as_chw(target), neuron)
+
+
+def _conv_into(conv: Conv, source: Shape, target: Shape, neuron: int) -> tuple[Wide, Wide, tuple[Shape, ...]]:
+    channels_out, (_, height, width) = conv.weight.shape[0], source
+    o, i, j = index_of(neuron, target)
+    c, kh, kw = (x.reshape(-1) for x in np.indices(conv.weight.shape[1:], np.int64))
+    channel = (o // (channels_out // conv.groups)) * conv.weight.shape[1] + c
+    y = i * conv.stride[0] - conv.padding[0] + kh * conv.dilation[0]
+    x = j * conv.stride[1] - conv.padding[1] + kw * conv.dilation[1]
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    pre = ((channel * height + y) * width + x)[inside]
+    weight = conv.weight[o].reshape(-1).astype(np.int64)[inside]
+    taps = zip(c[inside].tolist(), kh[inside].tolist(), kw[inside].tolist(), strict=True)
+    return pre, weight, tuple((o, *tap) for tap in taps)
+
+
+def synapse_count(connection: Connection, source: Shape, target: Shape) -> int:
+    """Pairs of neurons that are joined, borders of convolutions left out."""
+    if isinstance(connection, Dense | Sparse):
+        return int(connection.weight.size)
+    pairs = int(np.prod(connection.weight.shape[:2]))
+    for axis, (size, out) in enumerate(zip(as_chw(source)[1:], as_chw(target)[1:], strict=True)):
+        taps = np.arange(connection.weight.shape[2 + axis]) * connection.dilation[axis]
+        read = np.arange(out)[:, None] * connection.stride[axis] - connection.padding[axis] + taps
+        pairs *= int(np.sum((read >= 0) & (read < size)))
+    return pairs

@@ -256,3 +256,11 @@ def _conv_synapses(
         np.concatenate(pres).astype(np.int64),
         np.concatenate(weights),
     )
+
+
+Wide = NDArray[np.int64]
+
+
+def shift(x: Wide, exponent: int) -> Wide:
+    """x * 2**exponent, rounded down."""
+    return x << exponent if exponent >= 0 else x >> -exponent

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from seamount.compiler.report.model import Agreement, Confusion, Rung
-from seamount.compiler.report.run_folder import Run
+from seamount.compiler.kept_run import Run
+from seamount.compiler.report.contents import Agreement, Confusion, Rung
 
 Z95 = 1.959964
 """Two-sided 95 % quantile of the normal distribution."""

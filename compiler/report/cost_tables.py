@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seamount.compiler.report.costs_section import SHOWN
+from seamount.compiler.report.numbers import bounds, plural, set_key
 from seamount.compiler.report.tables import Cell, Table, Words, count, made
-from seamount.compiler.report.words import bounds, plural, set_key
 
 Tree = Mapping[str, Any]
 MANY_CORES = 256

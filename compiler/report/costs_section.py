@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from seamount.compiler.energy import text as text
+from seamount.compiler.energy.assessment import Assessment, tree
 from seamount.compiler.placement.placement import LIMITS, Placement
-from seamount.compiler.report import energy_text as text
-from seamount.compiler.report.assessment import Assessment, tree
-from seamount.compiler.target import Target
+from seamount.compiler.target.target import Target
 
 Tree = dict[str, Any]
 SHOWN = ("neurons", "memory_bytes", "axons_in", "axons_out")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from seamount.compiler.program.certain import prove
-from seamount.compiler.program.ranges import Ranges
+from seamount.compiler.kept_run import Run
+from seamount.compiler.ranges.certain import prove
+from seamount.compiler.ranges.proof import Ranges
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
+from seamount.compiler.report.contents import Headline, PopulationRow, Remark, Report, Rung
 from seamount.compiler.report.layer_rows import population_rows, projection_rows
-from seamount.compiler.report.model import Headline, PopulationRow, Remark, Report, Rung
-from seamount.compiler.report.recorded_samples import neurons_named, neurons_to_show, recorded_samples
+from seamount.compiler.report.numbers import bounds, percent, plural, signed
 from seamount.compiler.report.remarks import remarks
-from seamount.compiler.report.run_folder import Run
-from seamount.compiler.report.words import bounds, percent, plural, signed
+from seamount.compiler.report.samples import neurons_named, neurons_to_show, recorded_samples
 
 
 def gather(

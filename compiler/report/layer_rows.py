@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.program.program import Connection, Conv, Dense, InputPort, Population, Shape, Sparse, as_chw
-from seamount.compiler.program.ranges import PopulationRange, Ranges
-from seamount.compiler.report.model import PopulationRow, ProjectionRow
-from seamount.compiler.report.run_folder import Run
+from seamount.compiler.kept_run import Run
+from seamount.compiler.program.fan_out import synapse_count
+from seamount.compiler.program.program import Connection, Conv, Dense, InputPort, Population
+from seamount.compiler.ranges.proof import PopulationRange, Ranges
+from seamount.compiler.report.contents import PopulationRow, ProjectionRow
 
 
 def population_rows(run: Run, ranges: Ranges) -> tuple[PopulationRow, ...]:
@@ -86,15 +87,3 @@ def _kind(connection: Connection) -> str:
         kernel = "x".join(map(str, connection.weight.shape[2:]))
         return f"convolution {kernel}" + (f", {connection.groups} groups" if connection.groups > 1 else "")
     return "dense" if isinstance(connection, Dense) else "sparse"
-
-
-def synapse_count(connection: Connection, source: Shape, target: Shape) -> int:
-    """Pairs of neurons that are joined, borders of convolutions left out."""
-    if isinstance(connection, Dense | Sparse):
-        return int(connection.weight.size)
-    pairs = int(np.prod(connection.weight.shape[:2]))
-    for axis, (size, out) in enumerate(zip(as_chw(source)[1:], as_chw(target)[1:], strict=True)):
-        taps = np.arange(connection.weight.shape[2 + axis]) * connection.dilation[axis]
-        read = np.arange(out)[:, None] * connection.stride[axis] - connection.padding[axis] + taps
-        pairs *= int(np.sum((read >= 0) & (read < size)))
-    return pairs

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seamount.compiler.report.model import PopulationRow, ProjectionRow, Remark, Rung
-from seamount.compiler.report.run_folder import Run
+from seamount.compiler.kept_run import Run
+from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Remark, Rung
 
 FEW_SAMPLES = 200
 """Fewer leave an interval of several points."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seamount.compiler.report.model import PopulationRow, ProjectionRow, Report, Rung, Sample
-from seamount.compiler.report.words import bounds, percent, set_key, times
+from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Report, Rung, Sample
+from seamount.compiler.report.numbers import bounds, percent, set_key, times
 
 
 @dataclass(frozen=True)

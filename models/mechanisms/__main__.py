@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from seamount.compiler.errors import SeamountError
-from seamount.frontends.model_file import replace_file
+from seamount.compiler.files import replace_file
 from seamount.models.mechanisms.options import parsed, parser
 from seamount.models.mechanisms.paired import Result
 from seamount.models.mechanisms.tests import TESTS

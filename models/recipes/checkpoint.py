@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.frontends.model_file import write_torch
+from seamount.frontends.model_file.file import write_torch
 
 FORMAT = "seamount-checkpoint 1"
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from seamount.backends.engine.cpu import CpuEngine
+from seamount.backends.cpu.run import CpuEngine
 from seamount.backends.lava.environment import find_interpreter
 from seamount.backends.lava.run import Job, LavaBackend
 from seamount.backends.simulator.reference import ReferenceSimulator

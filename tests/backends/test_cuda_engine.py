@@ -14,9 +14,10 @@ pytest.importorskip("torch")
 
 import torch
 
-from seamount.backends.engine import cuda, selftest
-from seamount.backends.engine.cuda import CudaEngine, full_precision
-from seamount.backends.engine.products import Product
+from seamount.backends.cuda import run as cuda
+from seamount.backends.cuda import selftest
+from seamount.backends.cuda.products import Product
+from seamount.backends.cuda.run import CudaEngine, full_precision
 from seamount.backends.registry import load_backend
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import save_artifact
@@ -123,8 +124,8 @@ def test_without_triton_neurons_run_in_pytorch(monkeypatch):
 INTERPRETED = """
 import sys
 import numpy as np, torch
-from seamount.backends.engine.torch_neurons import TorchNeurons
-from seamount.backends.engine.triton_neurons import run_fused
+from seamount.backends.cuda.torch_neurons import TorchNeurons
+from seamount.backends.cuda.triton_neurons import run_fused
 from tests.backends.test_vectorized import extreme
 from tests.program_samples import small_program
 rng = np.random.default_rng(0)

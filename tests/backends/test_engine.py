@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 pytest.importorskip("numba")
 
 from seamount.backends import registry
-from seamount.backends.engine import cpu
-from seamount.backends.engine.cpu import CpuEngine
-from seamount.backends.engine.extremes import extremes, is_exact
-from seamount.backends.engine.plan import plan
-from seamount.backends.engine.profile import profile
-from seamount.backends.engine.vectors import LANES, PIECES
+from seamount.backends.cpu import run as cpu
+from seamount.backends.cpu.extremes import extremes, is_exact
+from seamount.backends.cpu.plan import plan
+from seamount.backends.cpu.profile import profile
+from seamount.backends.cpu.run import CpuEngine
+from seamount.backends.cpu.vectors import LANES, PIECES
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.errors import InputError
 from seamount.compiler.program.program import V_MAX, Conv, Dense, InputPort, Program, Projection, Readout, Sparse

@@ -113,7 +113,7 @@ def test_interrupt(digits: Path, tmp_path: Path) -> None:
     keep, before = tmp_path / "kept", shared_memory()
     python = patched(tmp_path, interpreter_code(keep))
     options = ["--data", "digits", "--limit", "20", "--batch-size", "10", "--backend", "lava", "--keep", str(keep)]
-    command = [sys.executable, "-c", "from seamount.compiler.cli import main; main()", "run", str(digits), *options]
+    command = [sys.executable, "-c", "from seamount.cli import main; main()", "run", str(digits), *options]
     command += ["--lava-python", str(python), "--json", str(tmp_path / "run.json")]
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     ours = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)

@@ -16,8 +16,8 @@ import pytest
 from seamount.backends.lava.export import EXPORTED, export_lava
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, Vectors, load_artifact
+from seamount.compiler.codes import InputCode, OutputCode, messages, predictions, scores
 from seamount.compiler.driver import with_vectors
-from seamount.compiler.encoding import InputCode, OutputCode, messages, predictions, scores
 from seamount.compiler.errors import InputError
 from tests.backends.lava_support import ALL, Case, draw, lava_python
 from tests.backends.test_lava_constructs import CONNECTIONS, loops, with_messages

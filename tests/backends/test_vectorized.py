@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seamount.backends.schedule import groups
 from seamount.backends.simulator import reference
 from seamount.backends.simulator.kernels import ListKernel, kernel
 from seamount.backends.simulator.reference import ReferenceSimulator
-from seamount.backends.simulator.schedule import groups
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.errors import InputError
 from seamount.compiler.program.program import (

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from benchmarks import deployment
-from seamount.models.card import WEIGHTS
+from seamount.models.reference.card import WEIGHTS
 from tests.cli.running import call
 
 

@@ -12,7 +12,7 @@ from benchmarks import profiling, table
 from benchmarks.cases import Point
 from benchmarks.synthetic import network
 from benchmarks.work import count
-from seamount.backends.engine.profile import profile
+from seamount.backends.cpu.profile import profile
 
 PROBES = {"int8_ops_per_s": 1e9, "bytes_per_s": 1e9}
 

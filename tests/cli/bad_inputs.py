@@ -133,7 +133,7 @@ def model_of_the_future(folder: Path) -> list[str]:
 
 @case
 def truncated_model(folder: Path) -> list[str]:
-    from seamount.models.card import WEIGHTS
+    from seamount.models.reference.card import WEIGHTS
 
     whole = (WEIGHTS / "digits-dense.pt").read_bytes()
     (folder / "model.pt").write_bytes(whole[: len(whole) // 2])

@@ -18,11 +18,11 @@ import numpy as np
 
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact, load_artifact
-from seamount.compiler.encoding import encode
+from seamount.compiler.codes import encode
 from seamount.compiler.program.program import V_MAX
-from seamount.models.card import WEIGHTS
 from seamount.models.data.datasets import BINNED, load
-from seamount.models.registry import CARDS
+from seamount.models.reference.card import WEIGHTS
+from seamount.models.reference.registry import CARDS
 from tests.cli.running import call
 
 PAGE = Path(__file__).parents[2] / "docs" / "ranges.md"

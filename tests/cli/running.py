@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seamount.compiler.cli.app import app
+from seamount.cli.app import app
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """A real limit on file size stands for a full disk."""
     path = write(tmp_path)
     ran = subprocess.run(
-        [sys.executable, "-c", "from seamount.compiler.cli import main; main()", *compile_args(path, *GOOD)],
+        [sys.executable, "-c", "from seamount.cli import main; main()", *compile_args(path, *GOOD)],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600)),
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamount.models.card import WEIGHTS
+from seamount.models.reference.card import WEIGHTS
 from tests.cli.running import call, plain
 from tests.frontends.nir_nets import affine, chain, lif, net, out, port, write
 

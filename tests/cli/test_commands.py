@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from seamount.compiler.artifact import load_artifact
-from seamount.compiler.report.run_folder import load_run
-from seamount.models.card import WEIGHTS
+from seamount.compiler.kept_run import load_run
+from seamount.models.reference.card import WEIGHTS
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")
@@ -57,7 +57,7 @@ def test_accuracy_in_integers(name: str, compiled: dict[str, Path], tmp_path: Pa
 
 
 def test_dense_and_conv_reach_what_the_readme_says() -> None:
-    from seamount.frontends.model_file import load_model
+    from seamount.frontends.model_file.file import load_model
 
     for name in ("digits-dense", "digits-conv"):
         accuracy = load_model(WEIGHTS / f"{name}.pt").accuracy
@@ -214,7 +214,7 @@ def test_an_artifact_and_a_nir_file_need_no_torch(compiled: dict[str, Path], tmp
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] == 'torch': raise ModuleNotFoundError('no torch here', name='torch')\n"
         "sys.meta_path.insert(0, NoTorch())\n"
-        "from seamount.compiler.cli.app import app\n"
+        "from seamount.cli.app import app\n"
         "app(sys.argv[1:])\n"
     )
     runs = [
@@ -234,7 +234,7 @@ def test_an_artifact_and_a_nir_file_need_no_torch(compiled: dict[str, Path], tmp
 
 def test_nir_input_gives_the_same_network_as_the_model_file(compiled: dict[str, Path], tmp_path: Path) -> None:
     """The NIR graph inside model.pt, compiled as a bare .nir file with its conventions said, answers the same."""
-    from seamount.frontends.model_file import load_model
+    from seamount.frontends.model_file.file import load_model
 
     file = load_model(WEIGHTS / "digits-conv.pt")
     (tmp_path / "net.nir").write_bytes(file.nir)

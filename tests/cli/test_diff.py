@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seamount.cli import diff_command
 from seamount.compiler.artifact import load_artifact, save_artifact
-from seamount.compiler.cli import diff_command
-from seamount.compiler.cli.trace_check import COLUMNS, check_trace
 from seamount.compiler.errors import InputError
+from seamount.workflows.recordings import COLUMNS, check_trace
 from tests.cli.running import call, plain
-from tests.report.brute_force import first_difference
+from tests.ranges.brute_force import first_difference
 from tests.report.networks import FAULTS, NETWORKS, SAMPLES, STEPS, run, write_artifact
 
 

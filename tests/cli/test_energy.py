@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seamount.backends.registry import list_costs
-from seamount.models.card import WEIGHTS
+from seamount.models.reference.card import WEIGHTS
 from tests.cli.running import Ran, call, plain
 
 pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")
@@ -151,8 +151,8 @@ def test_refusals(place: Path, tmp_path: Path) -> None:
 def test_a_network_too_large_for_one_chip_is_priced_without_a_placement(place: Path) -> None:
     from dataclasses import replace
 
-    from seamount.compiler.cli.energy_command import placed
-    from seamount.compiler.report.run_folder import load_run
+    from seamount.compiler.kept_run import load_run
+    from seamount.workflows.price import placed
 
     run = load_run(place / "run")
     manifest = {**run.artifact.manifest, "target": {"chip": "loihi1"}}

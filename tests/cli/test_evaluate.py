@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from seamount.compiler.cli.evaluate_command import _inexact, between_pj, ratio
-from seamount.compiler.cli.evaluation import float_answers
-from seamount.compiler.cli.ladder import interpreted
-from seamount.compiler.cli.sources import load_data, load_source
+from seamount.cli.evaluate_command import _inexact, between_pj, ratio
 from seamount.compiler.pipelines import canonical
-from seamount.models.card import WEIGHTS
+from seamount.models.reference.card import WEIGHTS
+from seamount.workflows.evaluate import float_answers
+from seamount.workflows.load import load_data, load_source
+from seamount.workflows.rungs import interpreted
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch", reason="reading model.pt needs torch: pip install 'seamount[torch]'")

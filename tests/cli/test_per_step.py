@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("snntorch", reason="snntorch is not installed")
 
-from seamount.compiler.report.run_folder import load_run  # noqa: E402
+from seamount.compiler.kept_run import load_run  # noqa: E402
 from seamount.frontends import load_model, save  # noqa: E402
-from seamount.models.networks.recurrent import Recurrent  # noqa: E402
+from seamount.models.reference.recurrent import Recurrent  # noqa: E402
 from tests.backends.lava_support import lava_python  # noqa: E402
 from tests.cli.running import call, plain  # noqa: E402
 

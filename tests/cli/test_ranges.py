@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamount.backends.engine import units
+from seamount.backends.cpu import units
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Vectors, load_artifact, save_artifact
 from seamount.compiler.errors import InputError
 from seamount.compiler.program.bounds import current_bounds, sum_bound
-from seamount.compiler.program.fan_in import Interval, Sent, partial_sums
 from seamount.compiler.program.program import U_SPAN, V_MAX, Dense, Program, Projection
-from seamount.compiler.program.ranges import FLOAT32_EXACT, analyse, exact_in_float32
-from seamount.models.card import WEIGHTS
+from seamount.compiler.ranges.intervals import Interval, Sent, partial_sums
+from seamount.compiler.ranges.proof import FLOAT32_EXACT, analyse, exact_in_float32
 from seamount.models.data.datasets import load
+from seamount.models.reference.card import WEIGHTS
 from tests.cli import ranges_report
 from tests.cli.running import call, plain
 from tests.test_artifact import small_artifact

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seamount.compiler.cli.ladder import Rung
-from seamount.compiler.cli.requirements import EXACT, SHARES, Requirement, judge, parse_requirements
 from seamount.compiler.errors import InputError
+from seamount.workflows.requirements import EXACT, SHARES, Requirement, judge, parse_requirements
+from seamount.workflows.rungs import Rung
 
 
 def rungs(**changes: Any) -> list[Rung]:

@@ -11,7 +11,7 @@ pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.artifact import load_artifact
-from seamount.compiler.encoding import encode, scores
+from seamount.compiler.codes import encode, scores
 from seamount.compiler.errors import InputError
 from seamount.frontends import load_model, save
 from tests.cli.running import call, plain

@@ -10,9 +10,9 @@ import pytest
 
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import load_artifact
-from seamount.compiler.cli import witness
 from seamount.compiler.program.program import synapses
-from seamount.models.card import WEIGHTS
+from seamount.models.reference.card import WEIGHTS
+from seamount.workflows import compile as witness
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch")

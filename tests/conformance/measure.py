@@ -11,8 +11,8 @@ import numpy as np
 
 from seamount.backends.registry import load_target
 from seamount.backends.simulator.vectorized import VectorizedSimulator
+from seamount.compiler.codes import messages
 from seamount.compiler.driver import compile_graph
-from seamount.compiler.encoding import messages
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret

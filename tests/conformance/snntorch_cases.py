@@ -45,7 +45,7 @@ def _case(
 
 
 def _refused(kind: str, reset: str, delayed: bool) -> str:
-    """The expected cause, from the measured updates in frontends/snntorch_neurons.py."""
+    """The expected cause, from the measured updates in frontends/frameworks/snntorch_neurons.py."""
     if not delayed and kind == "RSynaptic":
         return _IGNORED
     if not delayed and reset == "subtract":

@@ -10,7 +10,7 @@ from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.driver import compile_graph
 from seamount.compiler.program.program import Program
 from seamount.frontends import ModelFile
-from seamount.frontends.model_file import by_port
+from seamount.frontends.model_file.model import by_port
 from tests.lowered import assert_lowered, messages_of
 
 EVERYTHING = frozenset({"spikes", "u", "v"})

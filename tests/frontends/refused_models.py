@@ -19,8 +19,8 @@ from seamount.backends.registry import load_target
 from seamount.compiler.driver import compile_graph
 from seamount.frontends import load_model, save
 from seamount.frontends.conventions import parse_assumptions
-from seamount.frontends.from_nir import from_nir
-from seamount.frontends.nir_file import read_nir
+from seamount.frontends.nir.file import read_nir
+from seamount.frontends.nir.from_nir import from_nir
 from tests.frontends.nir_nets import affine, chain, lif, net, out, port, write
 from tests.frontends.round_trip import lively, spikes
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seamount.compiler.errors import ImportRefused
 from seamount.compiler.ir.ops import LI, LIF, Affine, BatchNorm, Conv, Input, Output, Pool, Reshape, Scale, Sparse
 from seamount.frontends.conventions import PRESETS, Conventions, Meaning, parse_assumptions
-from seamount.frontends.from_nir import from_nir
+from seamount.frontends.nir.from_nir import from_nir
 from tests.frontends.nir_nets import affine, chain, lif, meaning, net, out, port, run
 
 STEPS = 30

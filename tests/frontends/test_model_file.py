@@ -23,9 +23,10 @@ import nir
 from torch import nn
 
 from seamount.compiler.errors import InputError
-from seamount.frontends import load_model, model_file, save
-from seamount.frontends.model_fields import to_fields
-from seamount.frontends.model_file import write_model
+from seamount.frontends import load_model, save
+from seamount.frontends.model_file import file as model_file
+from seamount.frontends.model_file.fields import to_fields
+from seamount.frontends.model_file.file import write_model
 from tests.frontends.networks import Residual, lively, spikes
 
 

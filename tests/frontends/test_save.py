@@ -18,7 +18,9 @@ from torch import nn
 from seamount.compiler.errors import CheckFailed, ImportRefused, InputError
 from seamount.compiler.ir.interpreter import interpret
 from seamount.compiler.ir.ops import LIF, Input
-from seamount.frontends import load_model, norse_neurons, save, saving, self_check
+from seamount.frontends import load_model, save, self_check
+from seamount.frontends.frameworks import norse_neurons
+from seamount.frontends.model_file import save as saving
 from tests.frontends.networks import Residual, TimeLoop, lively, round_trip, spikes
 
 
@@ -163,11 +165,11 @@ def sabotage(monkeypatch, field, factor):
         setattr(node, field, getattr(node, field) * factor)
         return part
 
-    monkeypatch.setattr("seamount.frontends.norse.FRAMEWORK", replace_writer(wrong))
+    monkeypatch.setattr("seamount.frontends.frameworks.norse.FRAMEWORK", replace_writer(wrong))
 
 
 def replace_writer(writer):
-    from seamount.frontends.norse import FRAMEWORK
+    from seamount.frontends.frameworks.norse import FRAMEWORK
 
     return replace(FRAMEWORK, neurons={**FRAMEWORK.neurons, snn.LIFBoxCell: writer})
 
@@ -218,10 +220,10 @@ def test_a_wrong_readout_is_not_saved(tmp_path, monkeypatch):
         part.nodes[name].v_leak += 0.01
         return part
 
-    from seamount.frontends.norse import FRAMEWORK
+    from seamount.frontends.frameworks.norse import FRAMEWORK
 
     forged = replace(FRAMEWORK, neurons={**FRAMEWORK.neurons, snn.LIBoxCell: wrong})
-    monkeypatch.setattr("seamount.frontends.norse.FRAMEWORK", forged)
+    monkeypatch.setattr("seamount.frontends.frameworks.norse.FRAMEWORK", forged)
     with pytest.raises(CheckFailed, match=r"step \d+, output \(\d,\), sample \d: the framework has"):
         save(Residual(), tmp_path / "m.pt", sample=spikes(8, 12, 12), readout="sum")
 

@@ -18,7 +18,7 @@ from torch import nn
 from seamount.compiler.errors import ImportRefused
 from seamount.frontends import save, self_check
 from seamount.frontends.conventions import Conventions
-from seamount.frontends.sinabs import LAYERS, NEURONS, REFUSED
+from seamount.frontends.frameworks.sinabs import LAYERS, NEURONS, REFUSED
 from tests.conformance.case import sample, sampled
 from tests.conformance.measure import LIVELY, measure
 from tests.conformance.sinabs_cases import cases

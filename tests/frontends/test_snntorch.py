@@ -16,8 +16,9 @@ from torch import nn
 
 from seamount.compiler.errors import CheckFailed, ImportRefused, SeamountError
 from seamount.compiler.ir.ops import LI, LIF
-from seamount.frontends import save, self_check, snntorch_neurons
-from seamount.frontends import snntorch as frontend
+from seamount.frontends import save, self_check
+from seamount.frontends.frameworks import snntorch as frontend
+from seamount.frontends.frameworks import snntorch_neurons
 from tests.conformance.case import sample, sampled
 from tests.conformance.measure import LIVELY, measure
 from tests.conformance.snntorch_cases import cases, matrix

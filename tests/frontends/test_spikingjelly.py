@@ -15,7 +15,7 @@ from torch import nn
 
 from seamount.compiler.errors import ImportRefused, SeamountError
 from seamount.frontends import save, self_check
-from seamount.frontends.spikingjelly import REFUSED
+from seamount.frontends.frameworks.spikingjelly import REFUSED
 from tests.conformance.case import sample, sampled
 from tests.conformance.measure import LIVELY, measure
 from tests.conformance.spikingjelly_cases import cases

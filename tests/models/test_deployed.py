@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 
 from seamount.compiler.errors import InputError
 from seamount.models.data.datasets import BINNED, load
-from seamount.models.registry import CARDS, card
+from seamount.models.reference.registry import CARDS, card
 from tests.backends.lava_support import lava_python
 from tests.cli.running import call
 

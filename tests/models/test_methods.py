@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seamount.backends.lava.environment import VARIABLE
-from seamount.models.card import WEIGHTS
+from seamount.models.reference.card import WEIGHTS
 from tests.backends.lava_support import lava_python
 from tests.cli.running import call
 

@@ -13,11 +13,11 @@ pytest.importorskip("sklearn")
 
 from seamount.compiler.errors import InputError  # noqa: E402
 from seamount.frontends import load_model  # noqa: E402
-from seamount.models.card import Card  # noqa: E402
 from seamount.models.data.datasets import BINNED, Data, load  # noqa: E402
-from seamount.models.registry import CARDS, card  # noqa: E402
-from seamount.models.training import accuracy  # noqa: E402
-from seamount.models.unroll import unroll  # noqa: E402
+from seamount.models.reference.card import Card  # noqa: E402
+from seamount.models.reference.registry import CARDS, card  # noqa: E402
+from seamount.models.reference.training import accuracy  # noqa: E402
+from seamount.models.reference.unroll import unroll  # noqa: E402
 
 DIGITS = [n for n in CARDS if n.startswith("digits")]
 RECORDED = [n for n in CARDS if n not in DIGITS]
@@ -140,7 +140,7 @@ def recorded(chosen: Card) -> Data:
 @pytest.mark.parametrize("name", DIGITS)
 def test_recipe_gives_an_equally_good_network(name: str) -> None:
     """Trained anew by the cycle, within three points of the shipped file: rounding differs between machines."""
-    from seamount.models.training import train
+    from seamount.models.reference.training import train
 
     chosen = card(name)
     model = train(chosen, load(chosen.data, "train"), chosen.cycle)

@@ -13,14 +13,14 @@ pytest.importorskip("norse")
 pytest.importorskip("sklearn")
 
 from seamount.compiler.errors import InputError  # noqa: E402
-from seamount.models import train  # noqa: E402
-from seamount.models.card import Card, OneCycle  # noqa: E402
 from seamount.models.data.datasets import load  # noqa: E402
 from seamount.models.data.samples import Data  # noqa: E402
-from seamount.models.registry import CARDS, card  # noqa: E402
-from seamount.models.training import accuracy, augment, cut, parameter_count, scores  # noqa: E402
-from seamount.models.training import train as fit  # noqa: E402
-from seamount.models.unroll import unroll  # noqa: E402
+from seamount.models.reference import train  # noqa: E402
+from seamount.models.reference.card import Card, OneCycle  # noqa: E402
+from seamount.models.reference.registry import CARDS, card  # noqa: E402
+from seamount.models.reference.training import accuracy, augment, cut, parameter_count, scores  # noqa: E402
+from seamount.models.reference.training import train as fit  # noqa: E402
+from seamount.models.reference.unroll import unroll  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ def test_training_learns_and_repeats() -> None:
 def test_labels_per_step_are_learned() -> None:
     """Which of four inputs fired last, asked at every step; steps without label are left out."""
     chosen = dataclasses.replace(
-        card("digits-recurrent"), module="seamount.models.networks.recurrent:ecg", framework="snntorch",
+        card("digits-recurrent"), module="seamount.models.reference.recurrent:ecg", framework="snntorch",
         steps=12, readout="each",
     )  # fmt: skip
     rng = np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_build_without_norse_names_the_extra(monkeypatch: pytest.MonkeyPatch) ->
     def missing(name: str) -> None:
         raise ModuleNotFoundError("No module named 'norse'", name="norse")
 
-    monkeypatch.setattr("seamount.models.card.import_module", missing)
+    monkeypatch.setattr("seamount.models.reference.card.import_module", missing)
     with pytest.raises(InputError, match=r"'norse'.*\n.*pip install 'seamount\[norse\]'"):
         card("digits-conv").build()
 

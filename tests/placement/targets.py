@@ -8,8 +8,8 @@ from functools import cache
 from types import MappingProxyType
 
 from seamount.backends.registry import load_target
-from seamount.compiler.system import System
-from seamount.compiler.target import Quantity, Target, Value
+from seamount.compiler.target.system import System
+from seamount.compiler.target.target import Quantity, Target, Value
 
 
 @cache

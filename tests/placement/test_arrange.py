@@ -16,7 +16,7 @@ from seamount.compiler.placement.graph import CoreEdges, CoreGraph, core_graph
 from seamount.compiler.placement.orders import hilbert
 from seamount.compiler.placement.placement import Mesh
 from seamount.compiler.placement.route import hops, lower_bound
-from seamount.compiler.placement.spread import to_cores
+from seamount.compiler.placement.tiles import to_cores
 
 
 def random_graph(rng: Any, n: int, density: float = 0.4) -> tuple[CoreEdges, CoreGraph]:

@@ -14,8 +14,8 @@ from seamount.compiler.placement.check import check
 from seamount.compiler.placement.place import place_plan
 from seamount.compiler.placement.plan import plan
 from seamount.compiler.program.program import Program
-from seamount.compiler.system import System
-from seamount.compiler.target import Target
+from seamount.compiler.target.system import System
+from seamount.compiler.target.target import Target
 from tests.placement.targets import PERMISSIVE, chip, system
 from tests.program_strategies import programs
 

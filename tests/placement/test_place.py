@@ -10,10 +10,10 @@ import pytest
 from seamount.backends.registry import load_system, load_target
 from seamount.compiler.errors import CompileError, InputError
 from seamount.compiler.execution import EventCounts
+from seamount.compiler.placement.as_json import tree
 from seamount.compiler.placement.check import check
 from seamount.compiler.placement.place import place
 from seamount.compiler.placement.plan import DoesNotFit, plan
-from seamount.compiler.placement.text import tree
 from tests.placement.networks import dense_chain, layered, six_violations
 from tests.placement.targets import chip, system
 

@@ -15,6 +15,8 @@ from seamount.backends.registry import load_costs, load_target
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.driver import compile_graph, with_vectors
+from seamount.compiler.energy.counts import chip_counts
+from seamount.compiler.energy.step_time import delay
 from seamount.compiler.errors import CompileError, ContractError
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.interpreter import interpret
@@ -22,10 +24,8 @@ from seamount.compiler.ir.ops import Affine, Input, Output, freeze
 from seamount.compiler.pipelines import Options, canonical
 from seamount.compiler.program.needs import chip_needs, restless, unrest
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout
-from seamount.compiler.program.ranges import analyse
 from seamount.compiler.program.verify import check
-from seamount.compiler.report.energy_counts import chip_counts
-from seamount.compiler.report.energy_time import delay
+from seamount.compiler.ranges.proof import analyse
 from tests.lowered import assert_lowered, messages_of
 from tests.passing import graph_of, li, lif
 from tests.program_samples import i32, population

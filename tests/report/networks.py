@@ -10,8 +10,8 @@ import numpy as np
 
 from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, Vectors, save_artifact
+from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.driver import with_vectors
-from seamount.compiler.encoding import InputCode, OutputCode
 from seamount.compiler.program.program import (
     Conv,
     Dense,

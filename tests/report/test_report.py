@@ -21,20 +21,20 @@ from hypothesis import strategies as st
 
 from seamount.backends.registry import list_costs
 from seamount.backends.simulator.vectorized import VectorizedSimulator
+from seamount.cli.report_command import costs_of_run, rendered
 from seamount.compiler.artifact import Artifact, Vectors
-from seamount.compiler.cli.report_command import costs_of_run, rendered
-from seamount.compiler.encoding import InputCode, OutputCode, predictions
+from seamount.compiler.codes import InputCode, OutputCode, predictions
 from seamount.compiler.errors import InputError
+from seamount.compiler.kept_run import Recording, Run, load_run, save_run
+from seamount.compiler.program.fan_out import synapse_count
 from seamount.compiler.program.program import Conv, InputPort, synapses
 from seamount.compiler.report.accuracy import wilson
+from seamount.compiler.report.contents import Report
 from seamount.compiler.report.gather import gather
-from seamount.compiler.report.layer_rows import synapse_count
-from seamount.compiler.report.model import Report
-from seamount.compiler.report.run_folder import Recording, Run, load_run, save_run
-from seamount.compiler.report.words import interval, joules, percent, signed
+from seamount.compiler.report.numbers import interval, joules, percent, signed
 from tests.program_samples import i32, small_program
-from tests.report.test_run_folder import small_run
 from tests.test_artifact import small_program as two_layers
+from tests.test_kept_run import small_run
 
 HOSTILE = """"><script>alert(1)</script><img src="http://evil.example/x">'`|{{7*7}}"""
 
@@ -257,9 +257,9 @@ def test_hostile_names_stay_text() -> None:
 
 TWICE = """
 import sys
-from seamount.compiler.cli.report_command import costs_of_run, rendered
+from seamount.cli.report_command import costs_of_run, rendered
 from seamount.compiler.report.gather import gather
-from seamount.compiler.report.run_folder import load_run
+from seamount.compiler.kept_run import load_run
 made = gather(load_run(sys.argv[1]))
 sys.stdout.write("".join(rendered(made, f) for f in ("html", "md", "json", "csv")))
 """

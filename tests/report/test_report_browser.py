@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seamount.compiler.cli.report_command import rendered
+from seamount.cli.report_command import rendered
 from seamount.compiler.report.gather import gather
 from tests.browser import Page, browser
 from tests.program_samples import small_program

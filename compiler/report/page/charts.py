@@ -7,7 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from seamount.compiler.report.model import Membrane, PopulationRow, Rung, Sample
+from seamount.compiler.report.contents import Membrane, PopulationRow, Rung, Sample
+from seamount.compiler.report.numbers import clipped_name, percent, plural
 from seamount.compiler.report.page.svg import (
     Frame,
     dot,
@@ -21,7 +22,6 @@ from seamount.compiler.report.page.svg import (
     text,
     ticks,
 )
-from seamount.compiler.report.words import clipped_name, percent, plural
 
 WIDE, SMALL = 760, 340
 """Widths of charts, in the units of their text (12 high)."""

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from seamount.compiler.report.costs_section import shares
+from seamount.compiler.report.numbers import bounds, joules, percent, plural
 from seamount.compiler.report.page.charts import WIDE, level
 from seamount.compiler.report.page.svg import (
     Frame,
@@ -22,7 +23,6 @@ from seamount.compiler.report.page.svg import (
     text,
     ticks,
 )
-from seamount.compiler.report.words import bounds, joules, percent, plural
 
 Tree = Mapping[str, Any]
 MANY_TILES = 1024

@@ -12,12 +12,12 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from seamount.compiler import __version__
 from seamount.compiler.report import tables as t
+from seamount.compiler.report.contents import Membrane, Report, Sample
 from seamount.compiler.report.cost_tables import core_table, cost_tables, set_tables, traffic_table
-from seamount.compiler.report.model import Membrane, Report, Sample
+from seamount.compiler.report.numbers import plural
 from seamount.compiler.report.page import charts, cost_charts
-from seamount.compiler.report.words import plural
+from seamount.compiler.version import __version__
 
 
 def as_html(report: Report) -> str:

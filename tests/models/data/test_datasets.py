@@ -379,7 +379,7 @@ def test_bad_arguments_all_at_once() -> None:
 def test_loading_needs_numpy_only() -> None:
     """Neither torch nor a data set package is imported before it is needed."""
     code = (
-        "import sys, seamount.models.data.datasets, seamount.models.registry;"
+        "import sys, seamount.models.data.datasets, seamount.models.reference.registry;"
         "print([m for m in ('torch', 'norse', 'sklearn', 'rich') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

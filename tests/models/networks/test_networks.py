@@ -11,7 +11,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("spikingjelly")
 
-from seamount.compiler.cli import witness  # noqa: E402
 from seamount.compiler.errors import InputError  # noqa: E402
 from seamount.frontends import save  # noqa: E402
 from seamount.models.networks.cards import CARDS  # noqa: E402
@@ -20,6 +19,7 @@ from seamount.models.networks.neurons import Neuron  # noqa: E402
 from seamount.models.networks.recurrence import HandedOn, recurrent_layers  # noqa: E402
 from seamount.models.networks.registry import maker  # noqa: E402
 from seamount.models.networks.stages import Task, chain, reset, unroll  # noqa: E402
+from seamount.workflows import compile as witness  # noqa: E402
 from tests.cli.running import call, plain  # noqa: E402
 
 LARGE = {"vgg-small", "vgg-snn", "resnet18", "sew-resnet18"}

@@ -85,7 +85,7 @@ def test_killed_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     quiet, killed = tmp_path / "quiet.pt", tmp_path / "killed.pt"
 
     def command(path: Path) -> list[str]:
-        train_it = "from seamount.compiler.cli import main; main()"
+        train_it = "from seamount.cli import main; main()"
         chosen = ["--network", "16C3-AP2-32C3", "--epochs", "8", "--limit", "256", "--checkpoint", str(path), "-q"]
         return [sys.executable, "-c", train_it, "train", "etc", *chosen]
 

@@ -1,0 +1,1 @@
+../../seamount/__init__.py

@@ -1,0 +1,1 @@
+"""Two runs compared: the first divergence, explained in integers; recordings from elsewhere."""

@@ -1,0 +1,1 @@
+"""Energy and time: event counts times published costs, as intervals with sources."""

@@ -1,0 +1,256 @@
+"""A finished run as a folder: what a report, a mapping or an energy estimate is made from.
+
+    run.json        format, summary, accuracy of other forms of the network, names, digests
+    counts.npz      the arrays of EventCounts; labels, predictions and readouts of all samples
+    recording.npz   messages, spikes and v of the first few samples
+    artifact/       a copy of the artifact
+
+Same artifact, data and options, same bytes: no time, no date, no path is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.artifact import MANIFEST_FILE, Artifact, load_artifact, save_artifact
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.execution import ARRAYS, EventCounts, readout_shape
+from seamount.compiler.files import check_place, write_folder
+from seamount.compiler.program.codec import load_arrays, read_json, save_arrays
+from seamount.compiler.program.program import Program, Shape
+
+FORMAT, VERSION = "seamount-run", 1
+RUN_FILE, COUNTS_FILE, RECORDING_FILE, ARTIFACT_FOLDER = "run.json", "counts.npz", "recording.npz", "artifact"
+_DIGESTED = (COUNTS_FILE, RECORDING_FILE, f"{ARTIFACT_FOLDER}/{MANIFEST_FILE}")
+_RECORDED = ("messages", "spikes", "v")
+AGAIN = "write it again with 'seamount run ARTIFACT --data DATA -o RUN'"
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """The first samples of a run in full: port -> messages, population -> spikes (0 or 1) and v, (N, T, *shape).
+
+    At a spike v is what the register holds after the reset.
+    """
+
+    messages: Mapping[str, NDArray[np.int32]]
+    spikes: Mapping[str, NDArray[np.int8]]
+    v: Mapping[str, NDArray[np.int32]]
+
+    @property
+    def samples(self) -> int:
+        return len(next(iter(self.messages.values()), ()))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """An artifact, and what it did on labelled samples.
+
+    labels, predictions: (N,), or (N, T) with an answer per step. readout: readout name -> integers as in Trace.
+    summary: backend, data (name, split, digest), samples not finished, input values clipped. rungs, layers: what
+    `seamount check` found, as plain dictionaries (seamount/workflows/rungs.py); empty after `seamount run`. digests:
+    file -> sha256, filled by load_run.
+    """
+
+    artifact: Artifact
+    counts: EventCounts
+    labels: NDArray[np.int64]
+    predictions: NDArray[np.int64]
+    readout: Mapping[str, NDArray[np.int64]]
+    recording: Recording
+    summary: Mapping[str, Any]
+    rungs: tuple[Mapping[str, Any], ...] = ()
+    layers: tuple[Mapping[str, Any], ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the labels that were predicted; negative ones are steps without label."""
+        return float(np.mean((self.predictions == self.labels)[self.labels >= 0]))
+
+
+def check_run_place(folder: Path, overwrite: bool) -> None:
+    """Raise InputError when a run cannot be written there; to be asked before the run, not after."""
+    check_place(folder, overwrite, (RUN_FILE,), "a run", "choose another place with -o")
+
+
+def save_run(run: Run, folder: Path, overwrite: bool = False) -> None:
+    """Write the run as `folder`.
+
+    Raises InputError when the folder exists and is no run (or `overwrite` is off), or on a full disk; then nothing is
+    left behind.
+    """
+    check_run_place(folder, overwrite)
+    write_folder(folder, lambda draft: _write(run, draft))
+
+
+def _write(run: Run, folder: Path) -> None:
+    save_artifact(run.artifact, folder / ARTIFACT_FOLDER)
+    counted = {f"{kind}:{name}": n for kind in ARRAYS for name, n in getattr(run.counts, kind).items()}
+    answers = {f"readout:{name}": value for name, value in run.readout.items()}
+    save_arrays(folder / COUNTS_FILE, {**counted, **answers, "labels": run.labels, "predictions": run.predictions})
+    kept = {f"{part}:{name}": x for part in _RECORDED for name, x in getattr(run.recording, part).items()}
+    save_arrays(folder / RECORDING_FILE, kept)
+    body = {
+        "format": FORMAT,
+        "version": VERSION,
+        "samples": run.counts.samples,
+        "steps": run.counts.steps,
+        "accuracy": run.accuracy,
+        "summary": dict(run.summary),
+        "rungs": list(run.rungs),
+        "layers": list(run.layers),
+        "updates": dict(run.counts.updates),
+    }
+    digests = {name: _digest((folder / name).read_bytes()) for name in _DIGESTED}
+    digests[RUN_FILE] = _digest(_text(body).encode())
+    (folder / RUN_FILE).write_text(_text({**body, "digests": digests}), encoding="utf-8")
+
+
+def _text(tree: Mapping[str, Any]) -> str:
+    return json.dumps(tree, indent=1, sort_keys=True) + "\n"
+
+
+def _digest(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def load_run(folder: str | Path) -> Run:
+    """Read a run. Raises InputError when it is none, a file is missing, damaged or was changed, or its parts differ."""
+    folder = Path(folder)
+    path = folder / RUN_FILE
+    with _as_run():
+        if not path.is_file():
+            raise InputError(Problem(str(folder), f"is no run: it has no {RUN_FILE}", AGAIN))
+        body = read_json(path)
+        if body.get("format") != FORMAT or body.get("version") != VERSION:
+            found = f"format {body.get('format')!r}, version {body.get('version')!r}"
+            raise InputError(Problem(str(path), found, AGAIN, f"{FORMAT} {VERSION}"))
+        digests = _digests(folder, body)
+        artifact = load_artifact(folder / ARTIFACT_FOLDER)
+        counted, kept = load_arrays(folder / COUNTS_FILE), load_arrays(folder / RECORDING_FILE)
+        try:
+            run = _assembled(artifact, body, _grouped(counted), _grouped(kept), digests)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(Problem(str(path), f"is damaged: {error}", AGAIN)) from None
+        problems = [Problem(str(folder), fault, AGAIN) for fault in _faults(run)]
+        if problems:
+            raise InputError(problems)
+    return run
+
+
+@contextmanager
+def _as_run() -> Iterator[None]:
+    """Problems of the parts with the remedy for the whole."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError([Problem(p.where, p.found, AGAIN, p.limit) for p in error.problems]) from None
+
+
+def _digests(folder: Path, body: dict[str, Any]) -> dict[str, str]:
+    """Digest of every file, taken out of `body`. Raises InputError for each file that is not as it was written."""
+    stated = body.pop("digests", None)
+    stated = stated if isinstance(stated, dict) else {}
+    found = {RUN_FILE: _digest(_text(body).encode())}
+    problems = []
+    for name in _DIGESTED:
+        if (folder / name).is_file():
+            found[name] = _digest((folder / name).read_bytes())
+        else:
+            problems.append(Problem(str(folder / name), "is missing", AGAIN))
+    for name, digest in found.items():
+        if stated.get(name) != digest:
+            problems.append(Problem(str(folder / name), f"does not match the digest in {RUN_FILE}", AGAIN))
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _grouped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[Any]]]:
+    """Arrays by what stands before the colon, then by name."""
+    groups: dict[str, dict[str, NDArray[Any]]] = {}
+    for key, value in arrays.items():
+        part, _, name = key.partition(":")
+        groups.setdefault(part, {})[name] = value
+    return groups
+
+
+def _assembled(
+    artifact: Artifact,
+    body: Mapping[str, Any],
+    counted: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    digests: Mapping[str, str],
+) -> Run:
+    counts = EventCounts(
+        int(body["samples"]),
+        int(body["steps"]),
+        counted.get("spikes", {}),
+        counted.get("synops", {}),
+        counted.get("sent", {}),
+        {str(name): int(n) for name, n in body["updates"].items()},
+    )
+    return Run(
+        artifact,
+        counts,
+        counted["labels"][""],
+        counted["predictions"][""],
+        counted.get("readout", {}),
+        Recording(*(kept.get(part, {}) for part in _RECORDED)),
+        dict(body["summary"]),
+        tuple(body["rungs"]),
+        tuple(body["layers"]),
+        digests,
+    )
+
+
+def _faults(run: Run) -> Iterator[str]:
+    """What in the arrays does not belong to this artifact, or to each other."""
+    program, n, t = run.artifact.program, run.counts.samples, run.counts.steps
+    if n < 1 or t < 1:
+        yield f"{n} samples of {t} steps are no run"
+        return
+    sizes = {name: int(np.prod(shape, dtype=np.int64)) for name, shape in program.shapes.items()}
+    projections = {q.name: (t,) for q in program.projections}
+    yield from _unlike("counts of spikes", run.counts.spikes, dict.fromkeys(sizes, (t,)))
+    yield from _unlike("counts of messages per neuron", run.counts.sent, {k: (size,) for k, size in sizes.items()})
+    yield from _unlike("counts of synaptic operations", run.counts.synops, projections)
+    answers = (n, t) if run.artifact.outputs[0].rule == "each" else (n,)
+    yield from _unlike("labels", {"": run.labels}, {"": answers})
+    yield from _unlike("predictions", {"": run.predictions}, {"": answers})
+    yield from _unlike("readouts", run.readout, {r.name: readout_shape(program, r, n, t) for r in program.readouts})
+    if run.counts.updates != {p.name: p.size * n * t for p in program.populations}:
+        yield "neuron updates are not neurons x steps x samples of this artifact"
+    yield from _recording_faults(program, run.recording, t)
+
+
+def _recording_faults(program: Program, recording: Recording, steps: int) -> Iterator[str]:
+    lead = (recording.samples, steps)
+    ports = {p.name: (*lead, *p.shape) for p in program.inputs if recording.samples}
+    populations = {p.name: (*lead, *p.shape) for p in program.populations if recording.samples}
+    yield from _unlike("recorded messages", recording.messages, ports)
+    yield from _unlike("recorded spikes", recording.spikes, populations)
+    yield from _unlike("recorded v", recording.v, populations)
+
+
+def _unlike(what: str, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, Shape]) -> Iterator[str]:
+    """Arrays whose names, shapes or kind are not the expected ones."""
+    if set(arrays) != set(shapes):
+        yield f"{what} are of other names than the artifact's"
+        return
+    for name, shape in shapes.items():
+        label = f"{what} '{name}'" if name else what
+        if arrays[name].shape != shape:
+            yield f"{label} have shape {arrays[name].shape}, expected {shape}"
+        elif arrays[name].dtype.kind not in "iu":
+            yield f"{label} are of type {arrays[name].dtype}, expected integers"

@@ -1,0 +1,1 @@
+"""Scales, rounding and registers: from float parameters to integer codes."""

@@ -1,0 +1,1 @@
+"""Register ranges: intervals, reachability, the overflow proof, its witnesses and remedies."""

@@ -1,0 +1,110 @@
+"""What a compilation says of overflows, and scales under which there are none: the proof asks, quantize answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from seamount.compiler.analysis.activity import Activity
+from seamount.compiler.analysis.precision import precision
+from seamount.compiler.errors import CompileError, Problem, raise_all
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.ops import IntLIF
+from seamount.compiler.pipelines import Options, quantizing
+from seamount.compiler.program.lower import lower
+from seamount.compiler.program.program import Program
+from seamount.compiler.ranges.proof import LIMITS, PROVEN, PopulationRange, Ranges, analyse
+from seamount.compiler.ranges.remedies import largest_share, remedies
+from seamount.compiler.target.target import Target
+
+LESS = 63 / 64
+"""Taken off a scale that should have done, but did not once its weights were rounded."""
+ROUNDS = 32
+"""Far more than are needed: 2 or 3."""
+
+
+@dataclass(frozen=True)
+class ProvenScales:
+    """largest: population -> largest scale it may have. notes: what was lowered and what that costs."""
+
+    largest: Mapping[str, float]
+    notes: tuple[str, ...]
+
+
+def proven_scales(folded: Graph, target: Target, options: Options, activity: Activity | None) -> ProvenScales:
+    """The largest scales with which samples of the graph's own length cannot overflow.
+
+    Raises CompileError with every population that no scale helps.
+    """
+    largest: dict[str, float] = {}
+    first: Graph | None = None
+    for _ in range(ROUNDS):
+        graph = quantizing(target, options, activity, largest)(folded)
+        first = first or graph
+        program = lower(graph, options.delay_max(target), options.slow_down)
+        ranges = analyse(program, program.steps)
+        if ranges.proven:
+            lowered = tuple(_lowered(folded, first, graph, largest))
+            return ProvenScales(largest, (*lowered, _conclusion(program.steps)))
+        left = [p for p in ranges.populations.values() if not p.proven]
+        wanted = {p.name: _scale(graph, p.name) * _share(program, p) for p in left}
+        hopeless = [p for p in left if not _possible(graph, p.name, wanted[p.name])]
+        raise_all(CompileError, [_problem(graph, program, ranges, p) for p in hopeless])
+        largest |= wanted
+    raise CompileError(Problem("scales", f"{ROUNDS} rounds did not suffice", "compile without --prove"))
+
+
+def overflow_notes(program: Program) -> tuple[str, ...]:
+    """A remark for each register that is not proven in samples of the program's own length."""
+    if analyse(program).proven:  # quicker than step by step, and seldom not enough
+        return ()
+    found = analyse(program, program.steps).populations.values()
+    open_ = [(p, register) for p in found for register in "uv" if p.verdict(register) != PROVEN]
+    return tuple(
+        f"{p.name}: {r} may {'wrap' if r == 'u' else 'saturate'} in {int(p.overflows(r).sum())} of {p.fires.size} "
+        "neurons; 'seamount ranges' says when, 'compile --prove' avoids it"
+        for p, r in open_
+    )
+
+
+def _share(program: Program, found: PopulationRange) -> float:
+    """By how much a scale has to shrink, at least a little."""
+    return min(largest_share(program.population(found.name), found, program.steps), LESS)
+
+
+def _scale(graph: Graph, name: str) -> float:
+    op = graph[name].op
+    assert isinstance(op, IntLIF)
+    return op.scale
+
+
+def _possible(graph: Graph, name: str, scale: float) -> bool:
+    """Whether there is a scale: where a population fires, it is its threshold, at least 1."""
+    op = graph[name].op
+    assert isinstance(op, IntLIF)
+    return scale > 0 if op.vth is None else scale >= 1
+
+
+def _problem(graph: Graph, program: Program, ranges: Ranges, found: PopulationRange) -> Problem:
+    registers = [r for r in "uv" if found.overflows(r).any()]
+    wanted = " and ".join("{} {} .. {}".format(r, *found.demand(r).ends) for r in registers)
+    text = f"no scale keeps it from overflowing in {program.steps} steps: it would have to hold {wanted}"
+    mends = [m for m in remedies(program, ranges, found.name) if m.kind != "scale"]
+    others = [f"train with {m.text}" if m.kind == "decay" else m.text for m in mends]
+    remedy = "; or ".join([*others, "compile without --prove"])
+    limit = "; ".join("{} {} .. {}".format(r, *LIMITS[r]) for r in registers)
+    return Problem(graph[found.name].where, text, remedy, limit)
+
+
+def _lowered(folded: Graph, before: Graph, after: Graph, names: Iterable[str]) -> Iterable[str]:
+    """What each lowered scale costs: the rounding of the weights into the population, relative, root mean square."""
+    rows = list(zip(precision(folded, before), precision(folded, after), strict=True))
+    for name in names:
+        scales = f"{_scale(before, name):.4g} to {_scale(after, name):.4g}"
+        costs = [f"{a.layer} {a.error:.2%} to {b.error:.2%}" for a, b in rows if a.target == name]
+        text = f"{name}: scale lowered from {scales} so that it cannot overflow"
+        yield text + (f"; rounding of weights: {', '.join(costs)}" if costs else "")
+
+
+def _conclusion(steps: int) -> str:
+    return f"proven: no inputs overflow a register in samples of at most {steps} step{'s' * (steps > 1)}"

@@ -1,0 +1,124 @@
+"""Recorded samples for the report: which neurons are shown, their spikes and membranes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seamount.compiler.codes import scores
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.kept_run import Run
+from seamount.compiler.program.program import VTH_SHIFT, Population, Program
+from seamount.compiler.report.accuracy import class_names
+from seamount.compiler.report.contents import Membrane, Raster, Sample
+
+ROWS = 480
+"""Rows of one sample's raster, shared by its populations; more neurons are thinned out evenly."""
+FEWEST, MOST = 8, 96
+"""Rows of one population."""
+POPULATIONS = 24
+"""Populations drawn; the first ones, where there are more."""
+TRACES = 12
+"""Membranes drawn where no neurons were asked for."""
+Chosen = tuple[Population, int, str]
+"""Population, flat index of the neuron, why it was chosen."""
+
+
+def neurons_named(program: Program, words: Sequence[str]) -> list[Chosen]:
+    """Neurons as the user names them, POPULATION:INDEX. Raises InputError for each that there is not."""
+    known = {p.name: p for p in program.populations}
+    chosen, problems = [], []
+    for word in words:
+        name, _, number = word.rpartition(":")
+        if name not in known:
+            problems.append(
+                Problem(f"--neuron {word}", "names no population", f"one of {', '.join(known)}, then :INDEX")
+            )
+        elif not (number.isdecimal() and int(number) < known[name].size):
+            limit = f"0 to {known[name].size - 1}, flattened"
+            problems.append(Problem(f"--neuron {word}", f"'{number}' is no neuron of it", "choose another", limit))
+        else:
+            chosen.append((known[name], int(number), "as asked"))
+    if problems:
+        raise InputError(problems)
+    return chosen
+
+
+def neurons_to_show(run: Run) -> list[Chosen]:
+    """Of each population the most active neuron and one of middle activity among those that fired."""
+    firing = [p for p in run.artifact.program.populations if p.fires]
+    chosen: list[Chosen] = []
+    for p in firing:
+        sent = run.counts.sent[p.name]
+        order = np.argsort(-sent, kind="stable")
+        active = int(np.sum(sent > 0))
+        if active:
+            chosen.append((p, int(order[0]), "most active"))
+        if active > 2:
+            chosen.append((p, int(order[active // 2]), "of middle activity"))
+    return chosen[:TRACES]
+
+
+def recorded_samples(run: Run, chosen: list[Chosen]) -> tuple[Sample, ...]:
+    """Every recorded sample, always with the same neurons."""
+    names, code = class_names(run), run.artifact.outputs[0]
+    values = scores(code, run.readout[code.readout], run.counts.steps)
+    samples = []
+    for k in range(run.recording.samples):
+        t = _last_labelled(run, k)
+        label, answer = int(run.labels[k][t]), int(run.predictions[k][t])
+        found = tuple((names[c], round(float(v), 6)) for c, v in enumerate(np.ravel(values[k][t])))
+        rasters = tuple(_raster(run, k, name, rows) for name, rows in _rows(run.artifact.program))
+        membranes = tuple(_membrane(run, k, c) for c in [*chosen, *_outputs(run, label, answer)])
+        samples.append(Sample(k, names[label], names[answer], label == answer, found, rasters, membranes))
+    return tuple(samples)
+
+
+def _last_labelled(run: Run, k: int) -> Any:
+    """Index of what is shown of a sample: everything, or with an answer per step the last step that has a label."""
+    if run.labels.ndim == 1:
+        return ()
+    known = np.flatnonzero(run.labels[k] >= 0)
+    return int(known[-1]) if known.size else run.counts.steps - 1
+
+
+def _outputs(run: Run, label: int, answer: int) -> list[Chosen]:
+    """Where a membrane that never fires is read, those of the answer and of the label."""
+    program = run.artifact.program
+    read = next(r for r in program.readouts if r.name == run.artifact.outputs[0].readout)
+    population = program.population(read.population)
+    if population.fires:
+        return []
+    wrong = [] if label == answer else [(population, label, "output of the right class")]
+    return [(population, answer, "output of the answer given"), *wrong]
+
+
+def _rows(program: Program) -> list[tuple[str, int]]:
+    """(input or firing population, rows it gets)."""
+    sizes = {i.name: int(np.prod(i.shape, dtype=np.int64)) for i in program.inputs}
+    sizes |= {p.name: p.size for p in program.populations if p.fires}
+    shown = list(sizes.items())[:POPULATIONS]
+    each = min(MOST, max(FEWEST, ROWS // max(1, len(shown))))
+    return [(name, min(size, each)) for name, size in shown]
+
+
+def _raster(run: Run, k: int, name: str, rows: int) -> Raster:
+    recording: Any = run.recording.spikes if name in run.recording.spikes else run.recording.messages
+    series = recording[name][k].reshape(run.counts.steps, -1)
+    neurons = np.linspace(0, series.shape[1] - 1, rows).round().astype(np.int64)
+    steps, places = np.nonzero(series[:, neurons])
+    events = tuple((int(row), int(t)) for row, t in zip(places, steps, strict=True))
+    return Raster(name, tuple(int(n) for n in neurons), int(series.shape[1]), events)
+
+
+def _membrane(run: Run, k: int, chosen: Chosen) -> Membrane:
+    p, neuron, why = chosen
+    v = run.recording.v[p.name][k].reshape(run.counts.steps, -1)[:, neuron]
+    fired = run.recording.spikes[p.name][k].reshape(run.counts.steps, -1)[:, neuron]
+    index = tuple(int(i) for i in np.unravel_index(neuron, p.shape))
+    threshold = None if p.vth is None else int(np.broadcast_to(p.vth, p.shape)[index]) << VTH_SHIFT
+    return Membrane(
+        p.name, neuron, index, why, tuple(int(x) for x in v), tuple(int(t) for t in np.flatnonzero(fired)), threshold
+    )

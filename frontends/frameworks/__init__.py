@@ -1,0 +1,1 @@
+"""Training frameworks: their layers and neurons as NIR nodes and conventions."""

@@ -1,0 +1,193 @@
+"""What a frontend must know about its framework, and the table of frameworks.
+
+To add one: a module in this package with the name FRAMEWORK, the writers of its neurons beside it, and a line in
+FRAMEWORKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from importlib import import_module
+
+import torch
+
+from seamount.compiler.errors import ImportRefused, InputError, Problem
+from seamount.compiler.ir.ops import Shape
+from seamount.frontends.conventions import Conventions
+from seamount.frontends.frameworks import layers
+from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.traced import Lead
+
+NeuronWriter = Callable[[str, torch.nn.Module, Shape], Part]
+"""(node name, module, shape of the layer) -> its NIR nodes. Raises ImportRefused."""
+
+FRAMEWORKS = {name: f"seamount.frontends.frameworks.{name}" for name in ("norse", "snntorch", "spikingjelly", "sinabs")}
+"""Framework name (the root package of its classes) -> its frontend."""
+
+
+def _never(module: torch.nn.Module) -> bool:
+    return False
+
+
+def _nothing(model: torch.nn.Module) -> None:
+    pass
+
+
+def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _itself(module: torch.nn.Module) -> torch.nn.Module | str:
+    return module
+
+
+def _no_objections(name: str, module: torch.nn.Module) -> list[Problem]:
+    return []
+
+
+@dataclass(frozen=True, eq=False)
+class Membrane:
+    """How a neuron layer's membrane, the last of its outputs, is read.
+
+    writer: the NIR nodes of a layer that computes it beside the neurons. after_spikes: whether it needs their spikes
+    of the step before, at the `feedback` of the part.
+    """
+
+    writer: NeuronWriter
+    after_spikes: Callable[[torch.nn.Module], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Framework:
+    """A training framework.
+
+    neurons: class -> writer. loop_classes: classes that run over (T, N, *shape) themselves; multi_step: whether a
+    module is set to do so. refused: class name -> why it is not supported. containers: class names that are traced
+    through. defaults: conventions of its neurons. versions: packages and their versions, for the model file.
+    layers: class -> the torch.nn class that it acts as. membranes: class -> how its membrane is read.
+    neuron_objections: what speaks against a neuron layer, known without running it.
+    keeps_state: its neurons hold their state themselves when none is handed to them. reset: sets the states of a
+    network to their start; called before each sample.
+    leads: neuron classes that take all steps at once with other leading axes than (T, N). networks: modules of the
+    package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
+    a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
+    does the same, or "cause; remedy" where there is none.
+    """
+
+    name: str
+    neurons: Mapping[type, NeuronWriter]
+    loop_classes: frozenset[type]
+    refused: Mapping[str, str]
+    containers: frozenset[str]
+    defaults: Conventions
+    versions: Callable[[], dict[str, str]]
+    multi_step: Callable[[torch.nn.Module], bool] = _never
+    layers: Mapping[type, type] = field(default_factory=dict)
+    membranes: Mapping[type, Membrane] = field(default_factory=dict)
+    neuron_objections: Callable[[str, torch.nn.Module], list[Problem]] = _no_objections
+    keeps_state: bool = False
+    reset: Callable[[torch.nn.Module], None] = _nothing
+    leads: Mapping[type, Lead] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
+    plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
+
+    def is_neuron(self, module: torch.nn.Module) -> bool:
+        """Whether the module is a neuron layer that can be written."""
+        return type(module) in self.neurons
+
+    def loops(self, module: torch.nn.Module) -> bool:
+        """Whether the layer takes all steps at once."""
+        return self.lead(module) != "N"
+
+    def lead(self, module: torch.nn.Module) -> Lead:
+        """The leading axes that the layer takes."""
+        whole = type(module) in self.loop_classes or self.multi_step(module)
+        return self.leads.get(type(module), "TN" if whole else "N")
+
+    def whole_leads(self, model: torch.nn.Module) -> set[Lead]:
+        """The leading axes of neuron layers of the model that take all steps at once."""
+        return {self.lead(m) for m in model.modules() if self.is_neuron(m)} - {"N"}
+
+    def writer(self, module: torch.nn.Module) -> NeuronWriter:
+        """The writer of a neuron layer."""
+        return self.neurons[type(module)]
+
+    def kind(self, module: torch.nn.Module) -> type:
+        """The torch.nn class that a stateless layer acts as; its own class if there is none."""
+        return self.layers.get(type(module)) or layers.kind_of(module)
+
+    def owns(self, module: torch.nn.Module) -> bool:
+        """Whether the module's class comes with the framework."""
+        return type(module).__module__.partition(".")[0] == self.name
+
+    def is_leaf(self, module: torch.nn.Module) -> bool:
+        """Whether tracing stops at the module."""
+        inside = type(module).__name__ in self.containers or type(module).__module__.startswith(self.networks or ("/",))
+        foreign = self.owns(module) and not inside
+        return self.is_neuron(module) or foreign or layers.is_leaf(module)
+
+    def leaves(self, model: torch.nn.Module, name: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
+        """Names and modules where tracing stops; what they are made of (parametrizations, say) is not looked at."""
+        if self.is_leaf(model):
+            yield name, model
+            return
+        for child, module in model.named_children():
+            yield from self.leaves(module, f"{name}.{child}" if name else child)
+
+    def objections(self, model: torch.nn.Module, among: Collection[torch.nn.Module] | None = None) -> list[Problem]:
+        """Every module (of `among`) that cannot be carried over, known without tracing it."""
+        problems = []
+        for name, module in self.leaves(model):
+            if among is not None and module not in among:
+                continue
+            where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
+            problems += layers.precision_objections(where, module)
+            if self.is_neuron(module):
+                problems += self.neuron_objections(name or type(module).__name__.lower(), module)
+            elif type(module) in self.layers:
+                plain = self.plain(module)
+                if isinstance(plain, str):
+                    found, _, remedy = plain.partition("; ")
+                    problems.append(Problem(where, found, remedy))
+                else:
+                    problems += layers.objections(where, plain, self.layers[type(module)])
+            elif self.owns(module):
+                kind = type(module).__name__
+                supported = ", ".join(sorted(c.__name__ for c in self.neurons))
+                why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
+                found, _, remedy = why.partition("; ")
+                problems.append(Problem(where, found, remedy or f"use one of {supported}"))
+            else:
+                problems += layers.objections(where, module, layers.kind_of(module))
+        return problems
+
+
+_INSTALL_ALSO = {"sinabs": " and then pip install --no-deps sinabs, in an environment of its own"}
+"""sinabs 3.1.3 asks for nir <= 1.0.4, which the extra cannot install beside Seamount's."""
+
+
+def find_framework(model: torch.nn.Module, name: str | None = None) -> Framework:
+    """The framework of a module's neuron layers. Raises InputError or ImportRefused."""
+    if not isinstance(model, torch.nn.Module):
+        raise InputError(Problem("model", f"is a {type(model).__name__}", "give the torch.nn.Module that was trained"))
+    if name is None:
+        roots = {type(m).__module__.partition(".")[0] for m in model.modules()}
+        known = sorted(roots & set(FRAMEWORKS))
+        if len(known) != 1:
+            found = "holds no neuron layer of a known framework" if not known else f"mixes {' and '.join(known)}"
+            raise ImportRefused(Problem("model", found, f"known frameworks: {', '.join(FRAMEWORKS)}"))
+        name = known[0]
+    if name not in FRAMEWORKS:
+        found = f"framework {name!r} is not known"
+        raise InputError(Problem("framework", found, f"known frameworks: {', '.join(FRAMEWORKS)}"))
+    try:
+        module = import_module(FRAMEWORKS[name])
+    except ModuleNotFoundError as error:
+        found = f"the package {error.name} is not installed"
+        more = _INSTALL_ALSO.get(name, "")
+        raise InputError(Problem("framework", found, f"pip install 'seamount[{name}]'{more}")) from None
+    framework: Framework = module.FRAMEWORK
+    return framework

@@ -1,0 +1,118 @@
+"""The SpikingJelly frontend: which of its classes are neuron layers, wrapped layers, containers, or refused.
+
+Measured with spikingjelly 2.0.0; the discrete updates stand in spikingjelly_neurons.py.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import torch
+from spikingjelly.activation_based import functional, neuron
+
+from seamount.frontends.conventions import PRESETS
+from seamount.frontends.frameworks import spikingjelly_layers, spikingjelly_neurons
+from seamount.frontends.frameworks.framework import Framework, NeuronWriter
+from seamount.frontends.frameworks.spikingjelly_layers import LAYERS, MULTI_STEP_ALONE
+
+NEURONS: dict[type, NeuronWriter] = {
+    neuron.IFNode: spikingjelly_neurons.integrate_and_fire,
+    neuron.LIFNode: spikingjelly_neurons.lif,
+    neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
+    neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
+}
+
+CONTAINERS = frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"})
+
+_ANALOG = "it sends real values"
+_TERNARY = "negative spikes have no counterpart in NIR"
+_NOISE = "noise has no counterpart in NIR"
+_PARALLEL = "each step sees several steps of input at once, which no neuron of NIR does"
+_INNER = "connections inside the layer that follow a rule of their own have no counterpart in NIR"
+_ONLINE = "a copy for online learning; its trained weights belong to the plain class"
+_MAX = "a maximum is not linear; use an average pool or a strided convolution, and train again"
+_GATE = "a product of activations has no counterpart in NIR"
+_THREE = "NIR has layers of one and two dimensions"
+_COUNT = "counts of spikes over several steps have no counterpart in NIR"
+REFUSED = {
+    "KLIFNode": "scaling and rectifying the membrane before it is compared has no counterpart in NIR",
+    "QIFNode": "a quadratic membrane has no counterpart in NIR",
+    "EIFNode": "an exponential membrane has no counterpart in NIR",
+    "IzhikevichNode": "a quadratic membrane with a recovery variable has no counterpart in NIR",
+    "GatedLIFNode": "gates have no counterpart in NIR",
+    "ComplementaryLIFNode": "the complementary potential has no counterpart in NIR",
+    "RAFNode": "a resonating membrane has no counterpart in NIR",
+    "ILIFNode": "sending several spikes in one step has no counterpart on a chip of single spikes",
+    "HalfThresholdIFNode": "starting at half the threshold has no counterpart among the start conventions",
+    "LIAFNode": _ANALOG,
+    "NonSpikingIFNode": _ANALOG,
+    "NonSpikingLIFNode": _ANALOG,
+    **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), _PARALLEL),
+    **dict.fromkeys(("TernaryIFNode", "TernaryLIFNode", "STBIFNode"), _TERNARY),
+    **dict.fromkeys(("NoisyCUBALIFNode", "NoisyNonSpikingIFNode", "NoisyILCCUBALIFNode"), _NOISE),
+    **dict.fromkeys(("ILCIFNode", "ILCLIFNode", "ILCCUBALIFNode"), _INNER),
+    **dict.fromkeys(("OTTTLIFNode", "SLTTLIFNode", "DSRIFNode", "DSRLIFNode"), _ONLINE),
+    **dict.fromkeys(("MaxPool1d", "MaxPool3d"), _MAX),
+    **dict.fromkeys(
+        (
+            "QKAttention", "TokenQKAttention", "ChannelQKAttention", "SpikingSelfAttention", "SpikeDrivenSelfAttention",
+            "TemporalWiseAttention", "MultiDimensionalAttention",
+        ),
+        _GATE,
+    ),
+    **dict.fromkeys(
+        (
+            "Conv3d", "ConvTranspose3d", "AvgPool3d", "AdaptiveAvgPool3d", "BatchNorm3d", "MaxUnpool3d",
+            "ThresholdDependentBatchNorm3d", "TemporalEffectiveBatchNorm3d", "BatchNormThroughTime3d",
+        ),
+        _THREE,
+    ),
+    **dict.fromkeys(
+        ("ConvTranspose1d", "ConvTranspose2d", "Upsample", "MaxUnpool1d", "MaxUnpool2d"),
+        "a transposed convolution has no counterpart in NIR",
+    ),
+    **dict.fromkeys(("SimpleIFNode", "SimpleLIFNode"), "a plain copy for teaching; use IFNode or LIFNode"),
+    **dict.fromkeys(("TemporalBinSum", "SpikeCountToBinary"), _COUNT),
+    **dict.fromkeys(("TLastSeqToANNContainer", "TLastMultiStepContainer"), "time is its last axis; put time first"),
+    **dict.fromkeys(("GradwithTrace", "SpikeTraceOp", "OTTTSequential"), _ONLINE),
+    "FewSpikeNode": "thresholds and weights that differ between steps have no counterpart in NIR",
+    "MPBNLIFNode": "a batch norm of the membrane has no counterpart in NIR",
+    "HGNode": _ANALOG,
+    "FlexSN": "a neuron of your own making cannot be looked into",
+    "ActivationAwareIFNode": "a threshold that follows the input has no counterpart in NIR",
+    "OutlierAwareThresholdNode": "a threshold that follows the input has no counterpart in NIR",
+    "Delay": "a layer that delays is not traced; keep the spikes of the step before in forward",
+    "DropConnectLinear": "weights drawn at random have no counterpart; use a Linear with its trained weights",
+    "NeuNorm": "a scale that follows the activity has no counterpart in NIR; use a batch norm",
+    "PrintShapeModule": "it prints while it runs; leave it out",
+    "SynapseFilter": "a filtered synapse without neuron has no counterpart in NIR; use a CUBALIFNode",
+    "VotingLayer": "it averages neurons of one class; leave it out, or use a Linear of equal weights",
+    "ElementWiseRecurrentContainer": "it feeds a function of its own back; write the recurrence in forward",
+    "LinearRecurrentContainer": "it feeds back through a concatenation; write it in forward, with two Linear",
+    "GroupNorm": "its scale follows each input; use a batch norm",
+}  # fmt: skip
+"""Class -> why it is refused."""
+
+
+def versions() -> dict[str, str]:
+    """Packages that gave the network its meaning."""
+    return {name: version(name) for name in ("spikingjelly", "torch", "nir")}
+
+
+def multi_step(module: torch.nn.Module) -> bool:
+    """Whether a neuron or wrapped layer takes (T, N, *shape)."""
+    several = type(module) in NEURONS or type(module) in LAYERS
+    alone = type(module).__name__.startswith(MULTI_STEP_ALONE)
+    return alone or (several and getattr(module, "step_mode", "s") == "m")
+
+
+def reset(model: torch.nn.Module) -> None:
+    """Set all states to their reset values, as before each sample."""
+    functional.reset_net(model)
+
+
+FRAMEWORK = Framework(
+    "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
+    multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
+    reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
+)  # fmt: skip

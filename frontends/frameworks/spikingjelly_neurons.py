@@ -1,0 +1,131 @@
+"""SpikingJelly's neurons to NIR, so that the spikingjelly conventions (Euler, v >= threshold) give back the exact
+update.
+
+x is the input, v_r = v_reset (0 with soft reset), tau in steps; lines in the order of evaluation. A neuron fires where
+u >= v_threshold; then v = v_reset (hard reset), or u - v_threshold with v_reset=None (soft reset). Single and multi
+step are the same update. Measured with spikingjelly 2.0.0.
+
+IFNode               u = v + x                               starts at v_r
+LIFNode              u = v + (x - (v - v_r)) / tau           decay_input=True, starts at v_r
+                     u = v - (v - v_r) / tau + x             decay_input=False
+ParametricLIFNode    as LIFNode with 1 / tau = sigmoid(w)
+CUBALIFNode          c = c_decay c + x; u = v_decay v + c    leaks to 0 but starts at v_r
+
+NIR:  IF, r = 1 / dt;  LIF, tau dt, v_leak = v_r, r = 1 (decay_input) or tau;  CubaLIF, tau_syn = dt / (1 - c_decay),
+tau_mem = dt / (1 - v_decay), w_in = tau_syn / dt, r = tau_mem / dt, v_leak = 0;  v_reset, or 0 with soft reset.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import nir
+import numpy as np
+
+from seamount.compiler.errors import ImportRefused, Problem
+from seamount.compiler.ir.ops import Array, Shape
+from seamount.frontends.conventions import PRESETS, Conventions
+from seamount.frontends.frameworks.parts import Part
+
+DT = float(PRESETS["spikingjelly"].dt or 0)
+"""The step, in seconds, that SpikingJelly's own NIR exchange takes by default."""
+
+
+def objections(name: str, module: Any) -> list[Problem]:
+    """What speaks against a neuron layer before it is run."""
+    where = f"neuron layer '{name}' ({type(module).__name__})"
+    problems = []
+
+    def bad(found: str, remedy: str) -> None:
+        problems.append(Problem(where, found, remedy))
+
+    if not getattr(module.surrogate_function, "spiking", True):
+        bad("its surrogate has spiking=False, so it sends real values", "call set_spiking_mode(True) on the surrogate")
+    if module._neuron_precision is not None:
+        bad("it computes with another precision than its inputs", "build it without a neuron precision")
+    for field in ("v_threshold", "v_reset", "tau", "c_decay", "v_decay"):
+        value = getattr(module, field, None)
+        if value is not None and not isinstance(value, (int, float)):
+            bad(f"{field} is a {type(value).__name__}", "give one number for the layer")
+            return problems
+        if value is not None and not math.isfinite(value):
+            bad(f"{field} is {value}", _FINITE if field != "v_threshold" else f"{_FINITE}; read spikes, not membranes")
+    for field in ("c_decay", "v_decay"):
+        if not 0 <= getattr(module, field, 0.0) <= 1:
+            bad(f"{field} = {getattr(module, field):g} lies outside [0, 1]", "train with a decay between 0 and 1")
+    if getattr(module, "tau", 1.0) < 1:
+        bad(f"tau = {module.tau:g} steps, so the state overshoots and changes sign", "train with tau >= 1")
+    if not all(map(math.isfinite, _weights(module))):
+        bad("w holds NaN or infinity", "train again with a smaller learning rate")
+    for state, start in (("v", _level(module)), ("c", 0.0)):
+        if state in dict(module.named_memories()) and module.get_reset_value(state) != start:
+            bad(
+                f"it starts at {state} = {module.get_reset_value(state)}",
+                f"leave the reset value of {state} at {start:g}",
+            )
+    return problems
+
+
+_FINITE = "give a finite number"
+
+
+def _weights(module: Any) -> list[float]:
+    return [float(n) for n in module.w.detach().ravel()] if hasattr(module, "w") else []
+
+
+def _level(module: Any) -> float:
+    """Where v starts, and where it leaks to in a LIF."""
+    return 0.0 if module.v_reset is None else float(module.v_reset)
+
+
+def integrate_and_fire(name: str, module: Any, shape: Shape) -> Part:
+    """IFNode: IF with r = 1 / dt."""
+    return _part(name, module, nir.IF(r=np.full(shape, 1 / DT), **_fires(module, shape)))
+
+
+def lif(name: str, module: Any, shape: Shape) -> Part:
+    """LIFNode: LIF with r = 1 (decay_input) or tau."""
+    return _lif(name, module, float(module.tau), shape)
+
+
+def parametric_lif(name: str, module: Any, shape: Shape) -> Part:
+    """ParametricLIFNode: LIF with 1 / tau = sigmoid(w), one w for the layer."""
+    share = float(module.w.detach().sigmoid())
+    if not share > 0:
+        found = f"w = {float(module.w):g}, so 1 / tau = sigmoid(w) = 0 in 32 bits"
+        where = f"neuron layer '{name}' (ParametricLIFNode)"
+        raise ImportRefused(Problem(where, found, "train again with weight decay on w, or use an IFNode"))
+    return _lif(name, module, 1 / share, shape)
+
+
+def cuba_lif(name: str, module: Any, shape: Shape) -> Part:
+    """CUBALIFNode: CubaLIF with w_in = tau_syn / dt and r = tau_mem / dt."""
+    tau_syn, tau_mem = (np.full(shape, _tau(float(d))) for d in (module.c_decay, module.v_decay))
+    node = nir.CubaLIF(
+        tau_syn=tau_syn, tau_mem=tau_mem, r=tau_mem / DT, v_leak=np.zeros(shape), w_in=tau_syn / DT,
+        **_fires(module, shape),
+    )  # fmt: skip
+    return _part(name, module, node)
+
+
+def _tau(decay: float) -> float:
+    """The time constant of a decay; for 1 a finite one so long that dt / tau vanishes beside 1 in float64."""
+    return DT / (1 - decay) if decay < 1 else DT * 2.0**100
+
+
+def _lif(name: str, module: Any, tau: float, shape: Shape) -> Part:
+    node = nir.LIF(
+        tau=np.full(shape, tau * DT), r=np.full(shape, 1.0 if module.decay_input else tau),
+        v_leak=np.full(shape, _level(module)), **_fires(module, shape),
+    )  # fmt: skip
+    return _part(name, module, node)
+
+
+def _fires(module: Any, shape: Shape) -> dict[str, Array]:
+    return {"v_threshold": np.full(shape, float(module.v_threshold)), "v_reset": np.full(shape, _level(module))}
+
+
+def _part(name: str, module: Any, node: nir.NIRNode) -> Part:
+    said = Conventions(reset="subtract" if module.v_reset is None else "zero")
+    return Part({name: node}, name, name, conventions={name: said})

@@ -1,0 +1,123 @@
+"""What a model file holds: a NIR graph, what its neurons mean, and the framework's own answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.ops import Input, Rule, Shape
+from seamount.compiler.ir.shapes import output_shape
+from seamount.frontends.conventions import Meaning
+from seamount.frontends.nir.file import NirFile, read_nir
+from seamount.frontends.nir.from_nir import from_nir
+
+Floats = NDArray[np.float32]
+
+
+Ports = Floats | Mapping[str, Floats]
+"""The array of the only input or output; where there are several, their arrays by NIR node."""
+
+
+def by_port(values: Ports, ports: Sequence[str]) -> dict[str, Floats]:
+    """The arrays by port, whether there is one or several. ports: the names of all."""
+    return dict(values) if isinstance(values, Mapping) else {ports[0]: values}
+
+
+def alone(values: Mapping[str, Floats]) -> Ports:
+    """One array where there is one port, else the arrays by port."""
+    return next(iter(values.values())) if len(values) == 1 else dict(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """A few real inputs and what the framework computed on them. N samples, T steps.
+
+    inputs: (N, *shape) float32 for constant encoding, else (N, T, *shape). spikes: firing NIR node -> (N, T, *shape)
+    of 0 and 1. series: the output at each step, (N, T, *out). outputs: the readout rule applied to it, (N, *out).
+    labels: (N,) or None.
+    """
+
+    inputs: Ports
+    spikes: Mapping[str, NDArray[np.uint8]]
+    series: Ports
+    outputs: Ports
+    labels: NDArray[np.int64] | None = None
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return len(next(iter(by_port(self.inputs, ("",)).values())))
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFile:
+    """A trained network: NIR graph, meaning of its neurons, golden trace, provenance.
+
+    nir: the bytes of a NIR file. accuracy: of the float network on its test set, 0..1. classes: names of the
+    output classes. versions: package -> version at saving. ties: spikes that differ in the self-check because the
+    membrane stood on the threshold to rounding. left_out: layers that ran but reach no output.
+    """
+
+    nir: bytes
+    meaning: Meaning
+    golden: Golden
+    framework: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    description: str = ""
+    accuracy: float | None = None
+    classes: tuple[str, ...] = ()
+    ties: int = 0
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def encoding(self) -> Literal["constant", "sequence"]:
+        """ "constant" or "sequence"."""
+        return self.meaning.default.encoding or "constant"
+
+    @property
+    def steps(self) -> int:
+        """Steps per sample."""
+        return int(self.meaning.default.steps or 1)
+
+    @property
+    def readout(self) -> Rule:
+        """How the output is combined over the steps."""
+        return self.meaning.default.readout or "sum"
+
+    def inputs(self) -> Ports:
+        """The golden inputs step by step, (N, T, *shape)."""
+        if self.encoding == "sequence":
+            return self.golden.inputs
+        return alone({name: self._stepped(x) for name, x in by_port(self.golden.inputs, ("",)).items()})
+
+    def _stepped(self, x: Floats) -> Floats:
+        return np.broadcast_to(x[:, None], (len(x), self.steps, *x.shape[1:]))
+
+    def nir_file(self) -> NirFile:
+        """The NIR graph. Raises InputError when its bytes are damaged."""
+        return read_nir(io.BytesIO(self.nir))
+
+    def graph(self) -> Graph:
+        """The network as a Graph, shapes known. Raises InputError or ImportRefused."""
+        return with_shapes(from_nir(self.nir_file().graph, self.meaning))
+
+
+def with_shapes(graph: Graph) -> Graph:
+    """Every node with its output shape, from the inputs on."""
+    shapes: dict[str, Shape] = {n.name: n.op.shape for n in graph.nodes if isinstance(n.op, Input)}
+    waiting = list(shapes)
+    while waiting:
+        source = waiting.pop(0)
+        for edge in graph.out_of(source):
+            if edge.target not in shapes:
+                target = graph[edge.target]
+                shapes[target.name] = output_shape(target.op, shapes[source], target.where)
+                waiting.append(target.name)
+    return graph.map_nodes(lambda n: replace(n, shape=n.shape or shapes.get(n.name)))

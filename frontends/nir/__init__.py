@@ -1,0 +1,1 @@
+"""NIR files: read safely, checked, flattened, and imported as a Graph."""

@@ -1,0 +1,244 @@
+"""Any bytes to a tree of plain values, or one InputError: HDF5 read as if a stranger had written it.
+
+HDF5 can point outside itself (external links, external raw data, virtual datasets), in circles (links), and can
+claim far more data than it holds (declared sizes, compression). The file is first surveyed without following
+anything but hard links, each object once; only then are values read. Facts: nir 1.0.8 on damaged files follows
+all of these.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+import zlib
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.errors import InputError, Problem, raise_all
+from seamount.frontends.nir.hdf5_strings import StringHeap
+
+Tree: TypeAlias = "dict[str, Tree | NDArray[Any] | str | Unreadable]"
+
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    MemoryError,
+    SystemError,
+    NotImplementedError,
+    zlib.error,
+)
+"""What h5py raises on damaged bytes (by fuzzing); UnicodeDecodeError is a ValueError."""
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SHUFFLE, _DEFLATE, _FLETCHER, _LZF = 2, 1, 3, 32000
+_PIPELINE = ((_SHUFFLE,), (_DEFLATE, _LZF), (_FLETCHER,))
+"""Filters in the order they may appear; nir writes one of the second group."""
+_LZF_EXPANSION = 90
+"""LZF turns 3 bytes into 264 at most."""
+_TEXT_BUDGET = 1 << 26
+_REWRITE = "write the file again with nir.write"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may ask for: bytes of all arrays together, number of objects, depth of groups."""
+
+    nbytes: int = 2 << 30
+    objects: int = 100_000
+    depth: int = 64
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A dataset that is safe but not a number or a string; `why` completes the sentence 'it is ...'."""
+
+    why: str
+
+
+def read_tree(image: bytes, file: str, limits: Limits) -> Tree:
+    """Groups as dicts, numbers as arrays, strings as str (an object array of str when not a scalar).
+
+    Raises InputError: not HDF5, damaged, links other than plain ones, data outside the file, unknown filters,
+    more objects, depth or bytes than `limits`, names that are not printable text.
+    """
+    if not image.startswith(_SIGNATURE):
+        found = "is empty" if not image else "is not an HDF5 file"
+        raise InputError(Problem(file, found, "give a .nir file written by nir.write"))
+    try:
+        opened = h5py.h5f.open_file_image(image)
+        if not opened.valid:
+            raise OSError("the header does not fit the length of the file")
+        with h5py.File(opened) as handle:
+            reader = _Reader(image, file, limits)
+            reader.survey(handle, 0)
+            raise_all(InputError, reader.problems)
+            return reader.load(handle)
+    except DAMAGE as fault:
+        found = f"is damaged or cut off: {_first_line(fault)}"
+        raise InputError(Problem(file, found, "copy or write the file again")) from fault
+
+
+def _first_line(fault: BaseException) -> str:
+    text = str(fault).strip("'\"").splitlines() or [type(fault).__name__]
+    return text[0][:200]
+
+
+class _Reader:
+    def __init__(self, image: bytes, file: str, limits: Limits) -> None:
+        self.image, self.file, self.limits = image, file, limits
+        self.problems: list[Problem] = []
+        self.heap = StringHeap(image, _TEXT_BUDGET)
+        self._seen: set[int] = set()
+        self._nbytes = 0
+
+    def survey(self, group: h5py.Group, depth: int) -> None:
+        """Collect a problem for everything under `group` that must not be read."""
+        where = group.name or "/"
+        self._see(group, where)
+        if depth > self.limits.depth:
+            self._stop(where, f"groups are nested more than {self.limits.depth} deep", _REWRITE)
+        for name in group:
+            path = f"{where.rstrip('/')}/{name}"
+            if isinstance(name, bytes):
+                self._problem(path, "the name is not UTF-8 text", "rename the node")
+                continue
+            if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+                self._problem(ascii(path), "the name holds control characters", "rename the node")
+                continue
+            link = group.get(name, getlink=True)
+            if not isinstance(link, h5py.HardLink):
+                self._refuse_link(path, link)
+                continue
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                self.survey(item, depth + 1)
+            elif isinstance(item, h5py.Dataset):
+                self._see(item, path)
+                self._survey_dataset(item, path)
+            else:
+                self._problem(path, "is neither a group nor a dataset", _REWRITE)
+
+    def load(self, group: h5py.Group) -> Tree:
+        """The values under a surveyed group."""
+        return {
+            name: self.load(item) if isinstance(item, h5py.Group) else self._value(item) for name, item in group.items()
+        }
+
+    def _problem(self, path: str, found: str, remedy: str, limit: str = "") -> None:
+        self.problems.append(Problem(f"{self.file}: {path}", found, remedy, limit))
+
+    def _stop(self, path: str, found: str, remedy: str, limit: str = "") -> None:
+        self._problem(path, found, remedy, limit)
+        raise InputError(self.problems)
+
+    def _see(self, item: h5py.Group | h5py.Dataset, path: str) -> None:
+        """Count an object; each may be reached once, which excludes cycles and trees that fold out for ever."""
+        address = h5py.h5o.get_info(item.id).addr
+        if address in self._seen:
+            self._stop(path, "is linked from two places in the file", "store each node once: " + _REWRITE)
+        self._seen.add(address)
+        if len(self._seen) > self.limits.objects:
+            self._stop(path, f"the file holds more than {self.limits.objects} objects", "split the network")
+
+    def _refuse_link(self, path: str, link: object) -> None:
+        kind, target = "a link of unknown kind", ""
+        if isinstance(link, h5py.ExternalLink):
+            kind, target = "a link into another file", f" ({link.filename!r}, {link.path!r})"
+        elif isinstance(link, h5py.SoftLink):
+            kind, target = "a soft link", f" (to {link.path!r})"
+        self._problem(path, f"is {kind}{target}", "store the data itself: " + _REWRITE, "links are not followed")
+
+    def _survey_dataset(self, item: h5py.Dataset, path: str) -> None:
+        plist = item.id.get_create_plist()
+        if item.is_virtual:
+            self._problem(path, "is a virtual dataset; its data lie in other files", _REWRITE)
+            return
+        if plist.get_external_count():
+            self._problem(path, "keeps its data in another file (external storage)", _REWRITE)
+            return
+        if item.shape is None:
+            return
+        width = max(item.id.get_type().get_size(), item.dtype.itemsize)
+        chunk = math.prod(item.chunks) * width if item.chunks else 0
+        self._nbytes += max(math.prod(item.shape) * width, chunk)
+        if self._nbytes > self.limits.nbytes:
+            self._stop(
+                path,
+                f"declares an array of shape {item.shape}, {math.prod(item.shape) * width:,} bytes;"
+                f" {self._nbytes:,} so far",
+                "raise the limit if the file is yours, or shrink the network",
+                f"{self.limits.nbytes:,} bytes for all arrays of a file together",
+            )
+        codes = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        if not _is_known(codes):
+            found = f"uses HDF5 filters {codes}"
+            self._problem(path, found, "write it with compression='gzip'", "gzip, lzf, shuffle and fletcher32 are read")
+        elif item.chunks and codes:
+            self._survey_chunks(item, path, codes, chunk)
+
+    def _survey_chunks(self, item: h5py.Dataset, path: str, codes: list[int], size: int) -> None:
+        """No chunk may hold more than its shape says; libhdf5 would unpack all of it."""
+        expected = math.prod(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True))
+        chunks: list[Any] = []
+
+        def take(info: Any) -> bool | None:
+            chunks.append(info)
+            return True if len(chunks) > expected else None
+
+        item.id.chunk_iter(take)
+        tail = 4 if _FLETCHER in codes else 0
+        for info in chunks:
+            stored = self.image[info.byte_offset : info.byte_offset + info.size - tail]
+            if _DEFLATE in codes and not info.filter_mask:
+                bomb = len(zlib.decompressobj().decompress(stored, size + 1)) > size
+            else:
+                bomb = _LZF in codes and info.size * _LZF_EXPANSION > max(self.limits.nbytes, size)
+            if bomb or len(chunks) > expected:
+                self._problem(path, "unpacks to more data than its shape declares", _REWRITE)
+                return
+
+    def _value(self, item: h5py.Dataset) -> NDArray[Any] | str | Unreadable:
+        if item.shape is None:
+            return Unreadable("empty")
+        text = h5py.check_string_dtype(item.dtype)
+        if text is None:
+            if item.dtype.kind in "fiub":
+                return np.asarray(item[()])
+            return Unreadable(f"of type {item.dtype}")
+        if text.length is not None:
+            words: list[str] = [w.decode("utf-8").rstrip("\0") for w in np.asarray(item[()], dtype=bytes).ravel()]
+        else:
+            found = self._variable_strings(item)
+            if isinstance(found, Unreadable):
+                return found
+            words = found
+        if item.shape == ():
+            return str(words[0])
+        texts: NDArray[Any] = np.empty(len(words), dtype=object)
+        texts[:] = words
+        return texts.reshape(tuple(item.shape))
+
+    def _variable_strings(self, item: h5py.Dataset) -> list[str] | Unreadable:
+        count = math.prod(item.shape)
+        if count == 0:
+            return []
+        plist = item.file.id.get_create_plist()
+        offset = item.id.get_offset()
+        if plist.get_sizes() != (8, 8) or plist.get_userblock() or item.chunks or offset is None:
+            return Unreadable("text in a storage layout that nir does not write")
+        return self.heap.strings(offset, count)
+
+
+def _is_known(codes: list[int]) -> bool:
+    """Whether the filters are known ones, each at most once and in the usual order."""
+    stages = [i for c in codes for i, stage in enumerate(_PIPELINE) if c in stage]
+    return len(stages) == len(codes) and stages == sorted(set(stages))

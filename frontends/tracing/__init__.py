@@ -1,0 +1,1 @@
+"""A network's forward pass, recorded: which layer feeds which."""

@@ -1,0 +1,317 @@
+"""Tensor functions between layers: what each means for a traced value. One table; the rest is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
+from seamount.frontends.tracing import concat as trace_concat
+from seamount.frontends.tracing import over_time as trace_time
+
+if TYPE_CHECKING:
+    from seamount.frontends.tracing.tracer import Tracer, Value
+
+Args = tuple[Any, ...]
+Handler = Callable[["Tracer", Args, dict[str, Any], Any], None]
+
+_ASK = {
+    "shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "dtype", "device", "layout",
+    "is_cuda", "is_sparse", "requires_grad", "__len__", "stride", "is_contiguous", "element_size",
+    "is_floating_point", "get_device", "names",
+    "is_leaf", "grad_fn", "grad", "is_quantized", "is_meta", "is_mps", "is_complex", "_version", "__repr__",
+    "new_zeros", "zeros_like", "new_ones", "ones_like", "new_full", "full_like", "__hash__",
+    "retain_grad", "is_nested", "is_xpu", "is_pinned", "data_ptr",
+}  # fmt: skip
+"""Functions whose result depends on the shape alone, not on values."""
+
+_SAME = {
+    "contiguous", "clone", "detach", "detach_", "data", "requires_grad_", "to", "float", "double", "cpu", "cuda",
+    "type", "type_as", "alias", "positive", "__deepcopy__",
+}  # fmt: skip
+"""Functions whose result has the values of their argument, as long as the result is a 32- or 64-bit float."""
+
+_RESHAPES = {
+    "reshape", "view", "flatten", "squeeze", "squeeze_", "unsqueeze", "unsqueeze_", "view_as", "reshape_as",
+    "unflatten", "ravel", "expand_as",
+}  # fmt: skip
+
+_DATA = {"__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "nonzero", "equal"}
+"""Functions that hand values to Python, where they can decide about anything."""
+
+REMEDIES = {
+    "relu": "leave it out: spikes are not negative; before a neuron it has no counterpart on the chip",
+    "max_pool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
+    "max_pool1d": "use an average pool or a strided convolution, and train again",
+    "mul": "use layers and sums only; a product of two activations has no counterpart on the chip",
+    "linear": "call a torch.nn.Linear module, so that the layer has a name",
+    "matmul": "call a torch.nn.Linear module with these weights",
+    "conv1d": "call a torch.nn.Conv1d module, so that the layer has a name",
+    "conv2d": "call a torch.nn.Conv2d module, so that the layer has a name",
+    "softmax": "leave it out of the saved module: the largest output stays the largest",
+    "log_softmax": "leave it out of the saved module: the largest output stays the largest",
+    "dropout": "call model.eval() before save(), and pass training=self.training",
+    "batch_norm": "call a torch.nn.BatchNorm module in eval mode",
+}
+"""What to do instead, by function name."""
+
+
+def function_name(func: Any) -> str:
+    """`add` for torch.add, Tensor.add and a + b; the property's name for attribute access."""
+    name = getattr(func, "__name__", str(func))
+    if name in ("__get__", "__set__"):
+        return str(getattr(func.__self__, "__name__", name)) + ("=" if name == "__set__" else "")
+    if name == "fn":
+        return str(torch.overrides.resolve_name(func)).rpartition(".")[2]
+    return str(name)
+
+
+def record(tracer: Tracer, func: Any, args: Args, kwargs: dict[str, Any]) -> Any:
+    """Run `func` and note what its result holds, or refuse it."""
+    name = function_name(func)
+    given = [*args, *kwargs.values()]
+    leaves = tree_leaves(given)
+    values = [v for v in (tracer.value(x) for x in leaves) if v is not None]
+    on_state = not values and any(tracer.marked(x) for x in leaves)
+    if name == "__iter__" and values:
+        parts = args[0].unbind(0)
+        trace_time.unbind(tracer, args, kwargs, parts)
+        return trace_time.iterate(tracer, parts)
+    if values and HANDLERS.get(name) in (add, subtract):
+        tracer.zeros = {id(x) for x in leaves if _is_zero(x)}
+    result = func(*args, **kwargs)
+    if name in _ASK or (not values and not on_state):
+        if name in _ASK or all(tracer.is_constant(x) for x in leaves if isinstance(x, torch.Tensor)):
+            tracer.set_constant(result)
+        return result
+    if name.endswith("_") and not name.endswith("__") and isinstance(args[0], torch.Tensor):
+        tracer.overwritten(args[0])
+    if on_state:
+        _on_state(tracer, name, args, result)
+    elif any(v.node == REFUSED for v in values):
+        if name in HANDLERS or name in _SAME or name in _DATA:
+            tracer.refuse_quietly(result)
+        else:  # no argument would make it one that is carried over
+            refuse(tracer, name, args, result)
+    elif any(v.node == STALE for v in values):
+        tracer.refuse(*STALE_USE, result=result)
+    else:
+        _apply(tracer, name, args, kwargs, result, values)
+    return result
+
+
+def _on_state(tracer: Tracer, name: str, args: Args, result: Any) -> None:
+    """A function on a neuron's state; only what leaves the values alone passes."""
+    if name in _SAME and tracer.marked(args[0]) and isinstance(result, torch.Tensor):
+        tracer.copy_mark(args[0], result)
+    else:
+        tracer.refuse(
+            f"{name} on the state of a neuron layer",
+            "hand states on unchanged, and read out a layer's output",
+            result=result,
+        )
+
+
+def _apply(tracer: Tracer, name: str, args: Args, kwargs: dict[str, Any], result: Any, values: list[Value]) -> None:
+    if name in _SAME and isinstance(result, torch.Tensor) and result.dtype in (torch.float32, torch.float64):
+        tracer.set(result, values[0])
+        if tracer.marked(args[0]):
+            tracer.copy_mark(args[0], result)
+    elif name in _DATA:
+        tracer.refuse(
+            f"{name} makes the computation depend on the data",
+            "keep values of activations out of Python's control flow", result=result,
+        )  # fmt: skip
+    elif name in HANDLERS and kwargs.get("out") is None:
+        HANDLERS[name](tracer, args, kwargs, result)
+    else:
+        refuse(tracer, name, args, result)
+
+
+def refuse(tracer: Tracer, name: str, args: Args, result: Any) -> None:
+    """Refuse a function that is not carried over."""
+    bare = name.strip("_")
+    remedy = REMEDIES.get(bare, "use layers, sums, scaling by a number, and reshapes between neuron layers only")
+    tracer.refuse(f"{bare} on {source(tracer, args)} cannot be carried over without loss", remedy, result=result)
+
+
+def source(tracer: Tracer, args: Any) -> str:
+    """Names the traced layers among the arguments."""
+    numbers = [v.node for v in (tracer.value(x) for x in tree_leaves(list(args))) if v is not None and v.node >= 0]
+    names = dict.fromkeys(f"'{tracer.nodes[n].name}'" for n in numbers)
+    return "the output of " + " and ".join(names) if names else "a traced tensor"
+
+
+def _is_zero(x: Any) -> bool:
+    return not bool(x.any()) if isinstance(x, torch.Tensor) else isinstance(x, (int, float)) and x == 0
+
+
+def _constant(x: Any) -> float | None:
+    """A number, or a tensor of one entry, as a float."""
+    if isinstance(x, torch.Tensor):
+        return float(x) if x.numel() == 1 else None
+    return float(x) if isinstance(x, (int, float)) else None
+
+
+def add(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """a + alpha b, in every spelling."""
+    _sum(tracer, args, float(kwargs.get("alpha", 1)), result)
+
+
+def subtract(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """a - alpha b."""
+    _sum(tracer, args, -float(kwargs.get("alpha", 1)), result)
+
+
+def _sum(tracer: Tracer, args: Args, alpha: float, result: Any) -> None:
+    a, b = args[0], args[1]
+    left, right = tracer.value(a), tracer.value(b)
+    if left is None or right is None:
+        known, other, factor = (left, b, 1.0) if left is not None else (right, a, alpha)
+        assert known is not None
+        if not tracer.is_constant(other):
+            tracer.refuse(
+                f"a tensor of unknown origin is added to {source(tracer, args)}",
+                "use layer and neuron modules; functions of your own cannot be looked into", result=result,
+            )  # fmt: skip
+        elif id(other) not in tracer.zeros:
+            tracer.refuse(
+                f"a constant is added to {source(tracer, args)}", "put it into the bias of a layer", result=result
+            )
+        elif tuple(result.shape) != tuple((a if left is not None else b).shape):
+            refuse(tracer, "add", args, result)
+        else:
+            _scaled(tracer, known, factor, result)
+        return
+    if alpha == 1.0 and trace_time.accumulate(tracer, left, right, result):
+        return
+    two_leads = len(left.lead) == len(right.lead) and left.lead != right.lead
+    if left.rule or right.rule or left.partial or right.partial or a.shape[1:] != b.shape[1:] or two_leads:
+        refuse(tracer, "add", args, result)
+        return
+    if alpha != 1.0:
+        right = _scale_value(tracer, right, alpha, tracer.features(b, right.lead))
+    aligned = tracer.align([left, right])
+    if aligned is None:
+        tracer.refuse_quietly(result)
+        return
+    lead = left.lead if left.step != ANY else right.lead
+    shape = tracer.features(result, lead)
+    number = tracer.node("add", "sum", tuple(sorted(aligned[0])), shape, shape)
+    tracer.set(result, replace(left, node=number, step=aligned[1], lead=lead))
+
+
+def multiply(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x * number."""
+    known, other = (args[0], args[1]) if tracer.value(args[0]) is not None else (args[1], args[0])
+    _scale_by(tracer, "mul", known, other, 1, args, result)
+
+
+def divide(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x / number."""
+    if kwargs.get("rounding_mode") is not None or tracer.value(args[0]) is None:
+        refuse(tracer, "div", args, result)
+    else:
+        _scale_by(tracer, "div", args[0], args[1], -1, args, result)
+
+
+def negate(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """-x."""
+    _scale_by(tracer, "neg", args[0], -1.0, 1, args, result)
+
+
+def _scale_by(tracer: Tracer, name: str, known: Any, other: Any, power: int, args: Args, result: Any) -> None:
+    value, factor = tracer.value(known), _constant(other) if tracer.is_constant(other) else None
+    usable = value is not None and factor is not None and math.isfinite(factor) and factor != 0
+    if not usable or result.shape != known.shape:
+        refuse(tracer, name, args, result)
+        return
+    assert value is not None and factor is not None
+    _scaled(tracer, value, factor**power, result)
+
+
+def _scaled(tracer: Tracer, value: Value, factor: float, result: Any) -> None:
+    mean = trace_time.as_mean(tracer, value, factor)
+    if mean is not None:
+        tracer.set(result, mean)
+    elif value.rule is None or value.rule != "max" or factor > 0:
+        shape = tuple(result.shape) if value.rule else tracer.features(result, value.lead)
+        tracer.set(result, _scale_value(tracer, value, factor, shape))
+    else:
+        refuse(tracer, "mul", (result,), result)
+
+
+def _scale_value(tracer: Tracer, value: Value, factor: float, shape: tuple[int, ...]) -> Value:
+    if factor == 1.0 or value.node == ZERO:
+        return value
+    return replace(value, node=tracer.node("scale", "scale", (Ref(value.node),), shape, shape, factor=factor))
+
+
+def reshape(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any, name: str = "flatten") -> None:
+    """Any function that keeps the entries in order: reshape, view, flatten, squeeze, ..."""
+    value = tracer.value(args[0])
+    if value is None or value.rule or value.partial or result.numel() != args[0].numel():
+        refuse(tracer, "reshape", args, result)
+        return
+    lead = _new_lead(tracer, value.lead, tuple(result.shape))
+    if lead == "1N" and ((value.step >= 0 and not tracer.is_input(value)) or trace_time.repeated(tracer, value)):
+        pass
+    elif lead in (None, "1N"):
+        tracer.refuse(
+            f"a reshape of {source(tracer, args)} mixes the batch or time axis with others",
+            "keep axis 0 the batch: torch.nn.Flatten() or x.flatten(1)", result=result,
+        )  # fmt: skip
+        return
+    before, after = tracer.features(args[0], value.lead), tracer.features(result, lead)
+    origin, number = Ref(value.node), value.node
+    if number >= 0 and tracer.nodes[number].kind == "reshape":
+        before, origin = tracer.nodes[number].in_shape, tracer.nodes[number].refs[0]
+        number = origin.node
+    if before != after:
+        number = tracer.node("reshape", name, (origin,), before, after)
+    tracer.set(result, replace(value, node=number, lead=lead))
+
+
+def expand(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """x.expand(...): the same entries, or the same frame at every step."""
+    same = result.numel() == args[0].numel()
+    (reshape if same and tracer.steps > 1 else trace_time.repeat)(tracer, args, kwargs, result)
+
+
+def dropout(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """torch.nn.functional.dropout outside training."""
+    value = tracer.value(args[0])
+    if value is None or kwargs.get("training", args[2] if len(args) > 2 else True):
+        refuse(tracer, "dropout", args, result)
+    else:
+        tracer.set(result, value)
+
+
+def _new_lead(tracer: Tracer, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
+    """Leading axes after a reshape to `shape`; None when they are torn."""
+    steps, samples = tracer.steps, tracer.samples
+    if lead in ("N", "1N"):
+        return "N" if shape[:1] == (samples,) else "1N" if shape[:2] == (1, samples) else None
+    both: tuple[Lead, Lead] = ("TN", "M") if lead in ("TN", "M") else ("NT", "W")
+    if shape[:2] == ((steps, samples) if both[0] == "TN" else (samples, steps)):
+        return both[0]
+    return both[1] if shape[:1] == (steps * samples,) else None
+
+
+HANDLERS: dict[str, Handler] = {
+    "add": add, "add_": add, "__add__": add, "__radd__": add, "__iadd__": add,
+    "sub": subtract, "sub_": subtract, "subtract": subtract, "__isub__": subtract,
+    "mul": multiply, "mul_": multiply, "multiply": multiply, "__imul__": multiply, "__rmul__": multiply,
+    **dict.fromkeys(("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"), divide),
+    "neg": negate, "negative": negate, "neg_": negate,
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"), dropout),
+    **dict.fromkeys(_RESHAPES, reshape),
+    "expand": expand,
+    **dict.fromkeys(("cat", "concat", "concatenate"), trace_concat.concatenate),
+    **trace_time.HANDLERS,
+}  # fmt: skip

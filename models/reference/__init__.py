@@ -1,0 +1,1 @@
+"""The shipped networks: cards, builders and their training."""

@@ -1,1 +1,0 @@
-"""The methods compared on whole data sets, paired by seeds: python -m seamount.models.scale."""

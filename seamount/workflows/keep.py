@@ -1,0 +1,84 @@
+"""Runs that are kept: a RUN folder from what a command has just computed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.backends.registry import load_backend
+from seamount.cli import show
+from seamount.compiler.artifact import Artifact
+from seamount.compiler.codes import Samples, encode, predictions, some
+from seamount.compiler.codes import count as samples_of
+from seamount.compiler.errors import CheckFailed, Problem
+from seamount.compiler.execution import EventCounts
+from seamount.compiler.kept_run import Recording, Run, save_run
+
+RECORDER = "vectorized"
+"""What records; whichever backend ran, it must give the same readouts."""
+RECORD = 3
+"""Samples recorded unless asked otherwise."""
+RECORD_BYTES = 256 * 2**20
+"""A recording takes at most this much memory; fewer samples are kept of a larger network, with a note."""
+
+
+def described(name: str, split: str, limit: int | None, seed: int | None, x: Samples, y: NDArray[Any]) -> Any:
+    """What run.json says of the data: the name without its folder, and a digest of what was used."""
+    digest = hashlib.sha256()
+    for array in (*(x.values() if isinstance(x, Mapping) else (x,)), y):
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    name = Path(name).name if name.endswith(".npz") else name
+    return {"name": name, "split": split, "limit": limit, "seed": seed, "digest": f"sha256:{digest.hexdigest()}"}
+
+
+def keep_run(
+    folder: Path,
+    artifact: Artifact,
+    counts: EventCounts,
+    readout: Mapping[str, NDArray[np.int64]],
+    x: Samples,
+    labels: NDArray[np.int64],
+    summary: Mapping[str, Any],
+    *,
+    record: int = RECORD,
+    rungs: Sequence[Mapping[str, Any]] = (),
+    layers: Sequence[Mapping[str, Any]] = (),
+    overwrite: bool = False,
+) -> Run:
+    """Record the first samples and write the run. x: the samples that were run, or more.
+
+    Raises CheckFailed when the recording's readouts are not those of the run, InputError as save_run does.
+    """
+    count = min(record, counts.samples, _affordable(artifact, counts.steps))
+    if count < min(record, counts.samples):
+        show.warn(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
+    recording = _record(artifact, some(x, slice(count)), counts.steps, readout) if count else Recording({}, {}, {})
+    output = artifact.outputs[0]
+    answers = predictions(readout[output.readout], output.rule)
+    given = np.asarray(labels if answers.ndim == 1 else labels[:, : counts.steps], np.int64)
+    run = Run(artifact, counts, given, answers, readout, recording, summary, tuple(rungs), tuple(layers))
+    save_run(run, folder, overwrite)
+    return run
+
+
+def _affordable(artifact: Artifact, steps: int) -> int:
+    """Samples whose spikes, u and v fit in RECORD_BYTES."""
+    per_neuron_and_step = 9
+    neurons = sum(p.size for p in artifact.program.populations)
+    return RECORD_BYTES // max(1, neurons * steps * per_neuron_and_step)
+
+
+def _record(artifact: Artifact, x: Samples, steps: int, readout: Mapping[str, NDArray[np.int64]]) -> Recording:
+    sent = encode(artifact.inputs, x, steps)
+    trace = load_backend(RECORDER).run(artifact.program, sent, record=frozenset({"spikes", "v"}))
+    for name, answers in trace.readout.items():
+        if not np.array_equal(answers, readout[name][: samples_of(x)]):
+            found = f"readout '{name}' of the run differs from the {RECORDER} simulator's"
+            raise CheckFailed(Problem("recording", found, "find where with 'seamount diff'", "equal, bit for bit"))
+    return Recording(sent, trace.spikes, trace.v)

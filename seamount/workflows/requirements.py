@@ -1,0 +1,136 @@
+"""Bounds that a check must keep, as a user writes them: accuracy-drop<=1%, lava=exact.
+
+    accuracy>=95%        of the integer program
+    accuracy-drop<=1%    points lost between the imported graph and the integer program
+    agreement>=98%       answers of the integer program that equal the imported graph's
+    framework=exact      imported graph against the framework's golden trace
+    reference=exact      reference simulator against the integer program
+    lava=exact           Lava against the integer program
+    trace=exact          a recorded trace against the integer program
+
+What was not measured is not kept: a requirement on Lava fails where Lava did not run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from seamount.compiler.errors import InputError, Problem
+from seamount.workflows.rungs import Rung
+
+IMPORTED, INTEGER = "imported graph", "integer program"
+SHARES = {"accuracy": ">=", "accuracy-drop": "<=", "agreement": ">="}
+"""Requirements on a share -> the direction of their bound."""
+EXACT = {"framework": "golden trace", "reference": "reference simulator", "lava": "Lava", "trace": "recorded trace"}
+"""Requirements of exactness -> how the names of their rungs end or begin."""
+ROUNDING = 1e-9
+"""Accuracies are quotients of counts; points within this of a bound are on it."""
+_FORM = re.compile(r"\s*([a-z-]+)\s*(<=|>=|=)\s*(exact|(?:\d+(?:\.\d+)?|\.\d+)\s*%)\s*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """`name` `op` `bound`; the bound in percent, None for exact."""
+
+    name: str
+    op: str
+    bound: float | None
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.op}{'exact' if self.bound is None else f'{self.bound:g}%'}"
+
+
+def parse_requirements(texts: Iterable[str]) -> tuple[Requirement, ...]:
+    """Requirements of the form NAME OP BOUND. Raises InputError with all that are none."""
+    found: list[Requirement] = []
+    problems: list[Problem] = []
+    for text in texts:
+        parsed = _parse(text)
+        if isinstance(parsed, Problem):
+            problems.append(parsed)
+        else:
+            found.append(parsed)
+    if problems:
+        raise InputError(problems)
+    return tuple(found)
+
+
+def judge(requirements: Iterable[Requirement], rungs: Sequence[Rung]) -> list[Problem]:
+    """The requirements that do not hold for the rungs of a check, or that nothing was measured for."""
+    return [problem for r in requirements if (problem := _judge(r, rungs)) is not None]
+
+
+def _parse(text: str) -> Requirement | Problem:
+    where = f"--require '{text}'"
+    names = ", ".join([f"{n}{op}N%" for n, op in SHARES.items()] + [f"{n}=exact" for n in EXACT])
+    match = _FORM.fullmatch(text)
+    if match is None:
+        return Problem(where, "is not of the form NAME OP BOUND, with a bound in % or 'exact'", f"write one of {names}")
+    name, op, bound = match.groups()
+    if name not in SHARES and name not in EXACT:
+        return Problem(where, f"there is nothing called '{name}'", f"write one of {names}")
+    if name in EXACT:
+        if (op, bound) != ("=", "exact"):
+            return Problem(where, f"'{name}' can only be exact", f"write {name}=exact")
+        return Requirement(name, op, None)
+    if bound == "exact" or op != SHARES[name]:
+        return Problem(where, f"'{name}' takes {SHARES[name]} and a bound in %", f"write {name}{SHARES[name]}N%")
+    value = float(bound.rstrip("% "))
+    if value > 100:
+        return Problem(where, f"{value:g} % is more than all", "give a bound of 0 to 100 %")
+    return Requirement(name, op, value)
+
+
+def _judge(r: Requirement, rungs: Sequence[Rung]) -> Problem | None:
+    return _judge_exact(r, rungs) if r.bound is None else _judge_share(r, r.bound, rungs)
+
+
+def _judge_exact(r: Requirement, rungs: Sequence[Rung]) -> Problem | None:
+    rung = next((x for x in rungs if x.name.startswith(EXACT[r.name]) or x.name.endswith(EXACT[r.name])), None)
+    if rung is None or rung.differing is None:
+        return _not_measured(r)
+    if not rung.differing and rung.compared:
+        return None
+    found = f"{rung.name}: {rung.differing} of {rung.compared} entries differ"
+    found += f" from the {rung.exact_with}" if rung.exact_with else ""
+    remedy = "run 'seamount diff' to see where and why"
+    return Problem(f"require {r}", found, remedy, "exact, and at least one entry compared")
+
+
+def _judge_share(r: Requirement, bound: float, rungs: Sequence[Rung]) -> Problem | None:
+    value = _measured(r.name, {x.name: x for x in rungs})
+    if value is None:
+        return _not_measured(r)
+    if value >= bound - ROUNDING if r.op == ">=" else value <= bound + ROUNDING:
+        return None
+    unit = "points" if r.name == "accuracy-drop" else "%"
+    remedy = "use more weight bits, or --calibrate; or relax the requirement"
+    return Problem(f"require {r}", f"{r.name} is {value:.2f} {unit}", remedy, f"{r.op} {bound:g} {unit}")
+
+
+def _measured(name: str, rungs: dict[str, Rung]) -> float | None:
+    """The share in percent, or None where it was not measured."""
+    integer, imported = rungs.get(INTEGER), rungs.get(IMPORTED)
+    if integer is None:
+        return None
+    if name == "agreement":
+        return None if integer.agreement is None else 100 * integer.agreement
+    if name == "accuracy":
+        return None if integer.accuracy is None else 100 * integer.accuracy
+    if integer.accuracy is None or imported is None or imported.accuracy is None:
+        return None
+    return 100 * (imported.accuracy - integer.accuracy)
+
+
+def _not_measured(r: Requirement) -> Problem:
+    remedies = {
+        "lava": "install Lava ('make lava') and give --lava yes",
+        "framework": "check a model file; a .nir file holds no golden trace",
+        "trace": "give --trace FILE",
+        "reference": "check again with this Seamount",
+        "agreement": "check again with this Seamount",
+    }
+    remedy = remedies.get(r.name, "give --data with labels")
+    return Problem(f"require {r}", f"{r.name} was not measured", remedy, "what is required must be measured")

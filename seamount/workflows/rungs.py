@@ -1,0 +1,122 @@
+"""The check ladder: the same samples through every form of a network, from the framework to Lava."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seamount.compiler.artifact import Artifact
+from seamount.compiler.codes import Samples, encode, predictions
+from seamount.compiler.execution import Backend, Trace
+from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.ir.interpreter import Kind, Values, interpret
+from seamount.compiler.ir.ops import Output, fires
+
+BATCH = 50
+"""Samples interpreted at once; it bounds memory."""
+Tick = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Rung:
+    """One form of the network on `samples` samples.
+
+    agreement: share of predictions equal to the imported graph's. differing: entries of spikes, u and v that differ
+    from `exact_with`, which should be none; None where no exactness is promised.
+    """
+
+    name: str
+    samples: int
+    accuracy: float | None
+    agreement: float | None
+    spikes_per_sample: float | None = None
+    synops_per_sample: float | None = None
+    seconds: float | None = None
+    exact_with: str = ""
+    differing: int | None = None
+    compared: int = 0
+    remark: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Predictions of a rung, with what it took."""
+
+    predictions: NDArray[np.int64]
+    spikes_per_sample: float
+    seconds: float
+
+
+def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answers:
+    """Predictions and spikes of a float graph."""
+    spikes = 0.0
+
+    def watch(node: Node, kind: Kind, t: int, value: Values) -> None:
+        nonlocal spikes
+        if kind == "out" and fires(node.op):
+            spikes += float(value.sum())
+
+    samples = len(next(iter(inputs.values())))
+    output = graph.outputs[0]
+    assert isinstance(output.op, Output)
+    rule = output.op.rule
+    begin = time.perf_counter()
+    found = []
+    for start in range(0, samples, BATCH):
+        part = {k: v[start : start + BATCH] for k, v in inputs.items()}
+        run = interpret(graph, part, record=set(), watch=watch)
+        scores = run.outputs[output.name]
+        found.append(predictions(scores, rule))
+        tick(min(start + BATCH, samples), samples)
+    return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
+
+
+def full_trace(artifact: Artifact, backend: Backend, x: Samples, steps: int, tick: Tick) -> Trace:
+    """Spikes, u and v of every population at every step."""
+    sent = encode(artifact.inputs, x, steps)
+    return backend.run(artifact.program, sent, record=frozenset({"spikes", "u", "v"}), progress=tick)
+
+
+@dataclass(frozen=True)
+class LayerAgreement:
+    """One firing layer, float against integers. correlation: Pearson's, of spikes per neuron and sample; None where
+    a side is constant. same: share of spike entries that are equal."""
+
+    layer: str
+    float_spikes: float
+    integer_spikes: float
+    correlation: float | None
+    same: float
+
+
+def layer_agreement(graph: Graph, inputs: Mapping[str, Values], trace: Trace) -> list[LayerAgreement]:
+    """Spikes of the float graph and of the integer program on the same samples, layer by layer."""
+    run = interpret(graph, inputs, record={"spikes"})
+    rows = []
+    for name, spikes in run.spikes.items():
+        other = np.asarray(trace.spikes[name], np.uint8).reshape(spikes.shape)
+        a, b = (x.sum(axis=1, dtype=np.float64).reshape(-1) for x in (spikes, other))
+        constant = np.ptp(a) == 0 or np.ptp(b) == 0
+        correlation = None if constant else float(np.corrcoef(a, b)[0, 1])
+        n = len(spikes)
+        rows.append(LayerAgreement(name, a.sum() / n, b.sum() / n, correlation, float(np.mean(spikes == other))))
+    return rows
+
+
+def differences(a: Trace, b: Trace) -> tuple[int, int]:
+    """(entries that differ, entries compared) over spikes, u, v and readouts of two traces."""
+    differing = compared = 0
+    for register in ("spikes", "u", "v", "readout"):
+        left, right = getattr(a, register), getattr(b, register)
+        for name in left:
+            differing += int(np.sum(np.asarray(left[name], np.int64) != np.asarray(right[name], np.int64)))
+            compared += int(np.size(left[name]))
+    return differing, compared
