@@ -22,7 +22,7 @@ from seamount.compiler.errors import InputError
 from seamount.compiler.files import write_text
 from seamount.frontends import save
 from seamount.frontends.model_file.file import write_torch
-from seamount.workflows.load import load_source
+from seamount.workflows.load import load
 
 GOLDEN, CALIBRATION, EVALUATED = 2, 32, 64
 """Samples in the model file; samples scales are set on; samples at once when accuracy is measured."""
@@ -71,7 +71,7 @@ def compile_case(case: Case) -> None:
         model, case.model, sample=x, steps=steps if constant else None, encoding=case.encoding, readout=case.readout,
         labels=y, time="loop", name=case.name, description=case.title, **coding,
     )  # fmt: skip
-    source = load_source(case.model, [])
+    source = load(case.model)
     some, _ = samples(case.source, "train", steps, CALIBRATION)
     compiled = compile_graph(
         source.graph, load_target("loihi-sim"),

@@ -16,10 +16,10 @@ from typing import Any
 from benchmarks import table
 from benchmarks.document import fill
 from seamount.cli.app import app
-from seamount.cli.evaluate_command import between_pj, ratio
 from seamount.compiler.files import write_text
 from seamount.models.reference.card import WEIGHTS
-from seamount.workflows.price import COMPARED
+from seamount.workflows.brief import COMPARED
+from seamount.workflows.evaluate import between_pj, ratio
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "methods.md"
 KEPT = DOCUMENT.with_name("methods-deployment.json")

@@ -134,16 +134,21 @@ def share_right(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
 
     answers, labels: (N,), or (N, T) for an answer per step, where labels may last longer. Raises InputError.
     """
-    if answers.ndim != labels.ndim:
-        per = {1: "sample", 2: "step"}
-        found = f"there is a label per {per[labels.ndim]}, but the network answers once per {per[answers.ndim]}"
-        raise InputError(Problem("data", found, "use the data the model was trained on"))
+    check_form(answers.ndim, labels)
     if answers.ndim == 2:
         labels = labels[:, : answers.shape[1]]
     known = labels >= 0
     if not known.any():
         raise InputError(Problem("data", "no step that was run has a label", "run more samples or steps"))
     return float(np.mean(answers[known] == labels[known]))
+
+
+def check_form(answers: int, labels: NDArray[np.int64]) -> None:
+    """Raise InputError unless there is a label per answer. answers: 1 for one per sample, 2 for one per step."""
+    if answers != labels.ndim:
+        per = {1: "sample", 2: "step"}
+        found = f"there is a label per {per[labels.ndim]}, but the network answers once per {per[answers]}"
+        raise InputError(Problem("data", found, "use the data the model was trained on"))
 
 
 def code_from(tree: Mapping[str, Any]) -> InputCode:

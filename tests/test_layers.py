@@ -22,7 +22,7 @@ LAYERS = (
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 
-PUBLIC = ("workflows", "cli")
+PUBLIC = ("progress", "results", "workflows", "cli")
 """Folders of seamount/, each of which imports only itself and what stands to its left; workflows see all packages."""
 
 OUTSIDE = {
@@ -41,7 +41,9 @@ LIBRARIES = {
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/placement": {"numpy", "pymetis"},
     "compiler/report/page": {"numpy", "jinja2", "markupsafe"},
-    "seamount": {"numpy"},
+    "seamount": {"numpy", "rich"},
+    "seamount/results": {"numpy", "rich", "matplotlib", "pandas"},
+    "seamount/workflows": {"numpy"},
     "seamount/cli": {"numpy", "typer", "rich"},
     "frontends": {
         "numpy",

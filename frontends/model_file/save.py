@@ -67,6 +67,33 @@ def save(
     (arguments, sample, file), ImportRefused (what cannot be carried over, all of it), CheckFailed (the graph differs
     from the module: first step, layer and neuron).
     """
+    made, result = imported(
+        model, sample=sample, readout=readout, steps=steps, encoding=encoding, labels=labels, classes=classes,
+        accuracy=accuracy, coding=coding, input_range=input_range, name=name, framework=framework,
+        description=description, time=time,
+    )  # fmt: skip
+    write_model(made, path)
+    return result
+
+
+def imported(
+    model: torch.nn.Module,
+    *,
+    sample: Any,
+    readout: Rule | Mapping[str, Rule],
+    steps: int | None = None,
+    encoding: Encoding | None = None,
+    labels: Any = None,
+    classes: Sequence[str] = (),
+    accuracy: float | None = None,
+    coding: Coding | Mapping[str, Coding] | None = None,
+    input_range: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+    name: str | None = None,
+    framework: str | None = None,
+    description: str = "",
+    time: Time | None = None,
+) -> tuple[ModelFile, SelfCheck]:
+    """What `save` writes, and the result of its self-check, without a file: arguments and errors are the same."""
     sample_ = Sample.read(sample, steps, encoding, readout, labels, accuracy, coding, input_range)
     chosen = find_framework(model, framework)
     place = _place(model)
@@ -90,8 +117,7 @@ def save(
     result = self_check(file)
     if not result.ok:
         raise CheckFailed(result.problems)
-    write_model(replace(file, ties=result.ties), path)
-    return result
+    return replace(file, ties=result.ties), result
 
 
 def _place(model: torch.nn.Module) -> dict[str, Any]:

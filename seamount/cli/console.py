@@ -1,20 +1,22 @@
-"""What every command shares: tables, progress, JSON files, and how errors end the program."""
+"""What every command shares: how results are shown, and how errors end the program."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from seamount.compiler.errors import SeamountError
+from seamount.compiler.files import write_json
+from seamount.progress import Progress
+from seamount.results.blocks import WIDTH, Block, Shown, print_to
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
 err = Console(stderr=True, highlight=False)
 
 ISSUES = "please report it with the command and the model file"
@@ -60,36 +62,29 @@ def show_problems(error: SeamountError) -> None:
         err.print(f"{len(error.problems)} problems")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
-    """Print a table; the first `left` columns are left-aligned, numbers right."""
-    grid = Table(box=None, pad_edge=False, show_edge=False)
-    for k, name in enumerate(columns):
-        grid.add_column(name, justify="left" if k < left else "right", overflow="fold")
-    for row in rows:
-        grid.add_row(*(escape("" if cell is None else str(cell)) for cell in row))
-    out.print(f"[bold]{escape(title)}[/]")
-    out.print(grid)
-    out.print()
+def show(blocks: Iterable[Block]) -> None:
+    """Tables and lines, to stdout."""
+    print_to(out, blocks)
 
 
-def percent(value: float | None) -> str:
-    """A share as text; empty when unknown."""
-    return "" if value is None else f"{100 * value:.2f} %"
+def answer(result: Shown, json: Path | None, quiet: bool) -> None:
+    """Show a result unless that is not wanted, and write it as JSON where that is asked for."""
+    if not quiet:
+        show(result.blocks())
+    if json is not None:
+        write_json(json, result.to_dict())
 
 
-@contextmanager
-def progress(label: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr; yields a callback of (done, in all). Silent when stderr is no terminal."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-        disable=quiet or not err.is_terminal,
-    )
-    with bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def warn(text: str) -> None:
+    """A remark on stderr that is no error."""
+    err.print(f"[bold yellow]note[/] {escape(text)}", soft_wrap=True)
+
+
+def progress(quiet: bool) -> Progress:
+    """The progress of a command: a bar where stderr is a terminal, unless it is to be quiet."""
+    return False if quiet else None
+
+
+def raw(text: Any) -> None:
+    """Text as it is, without a line break added."""
+    out.print(text, markup=False, soft_wrap=True, end="")

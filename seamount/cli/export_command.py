@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from seamount.backends.lava.export import export_lava
 from seamount.cli import options as o
-from seamount.cli.console import out
-from seamount.compiler.artifact import load_artifact
-from seamount.compiler.program.needs import chip_needs
-from seamount.compiler.program.verify import check as check_program
+from seamount.cli.console import answer
+from seamount.workflows.export import export_lava
 
 
 def export(
@@ -22,11 +19,4 @@ def export(
     quiet: o.Quiet = False,
 ) -> None:
     """Write a folder that runs in Lava without Seamount: data, one script, requirements, README."""
-    loaded = load_artifact(artifact)
-    check_program(loaded.program)
-    export_lava(loaded, folder, overwrite=force)
-    if quiet:
-        return
-    for need in chip_needs(loaded.program):
-        out.print(f"note: on a chip, {need.where}: {need.what}", markup=False, soft_wrap=True)
-    out.print(f"exported: {folder}; check it with 'python network.py' in Lava's Python", markup=False, soft_wrap=True)
+    answer(export_lava(artifact, folder, overwrite=force), None, quiet)

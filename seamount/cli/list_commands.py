@@ -6,12 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seamount.backends.registry import list_systems, list_targets, load_system, load_target
-from seamount.cli.console import out, table
-from seamount.compiler.passes import PASSES
-from seamount.compiler.pipelines import canonical
-from seamount.compiler.target.system import System
-from seamount.compiler.target.target import Target
+from seamount.cli.console import show
+from seamount.workflows import listings
 
 
 def targets(
@@ -20,36 +16,9 @@ def targets(
     ] = None,
 ) -> None:
     """List targets and systems, or show one with every number, unit and source."""
-    if name is None:
-        known = [(t.name, t.title, t.chip, t.date) for t in map(load_target, list_targets())]
-        table("targets", ("name", "what", "chip", "date"), known, left=4)
-        systems = [(s.name, s.title, s.chip, s.date) for s in map(load_system, list_systems())]
-        table("systems of several chips, for fit", ("name", "what", "chip", "date"), systems, left=4)
-        return
-    if name in list_systems():
-        _show(load_system(name))
-        return
-    _show(load_target(name))
-
-
-def _show(target: Target | System) -> None:
-    rows = [(path, str(q), q.conditions) for path, q in sorted(target.quantities.items())]
-    table(
-        f"{target.name}: {target.title}, as of {target.date}", ("number", "value (source)", "conditions"), rows, left=3
-    )
-    for key, text in sorted(target.sources.items()):
-        out.print(f"{key}: {text}", markup=False)
-    for note in target.notes:
-        out.print(f"note: {note}", markup=False)
+    show((listings.targets() if name is None else listings.target(name)).blocks())
 
 
 def passes() -> None:
     """List the passes with their contracts; those that compile runs come first, in order."""
-    order = [p.name for p in canonical().passes] + ["quantize", "balance-delays"]
-    rows = []
-    for name in (*order, *sorted(set(PASSES) - set(order))):
-        p = PASSES[name]
-        needs = ", ".join(sorted(map(str, p.requires))) or "-"
-        gives = ", ".join(sorted(map(str, p.ensures))) or "-"
-        rows.append((name, p.summary(), needs, gives))
-    table("passes", ("name", "what", "requires", "ensures"), rows, left=4)
+    show(listings.passes().blocks())

@@ -49,3 +49,13 @@ RunFolder = Annotated[
 ]
 Record = Annotated[int, typer.Option(min=0, help="With -o: samples recorded in full, with spikes and v.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a folder of the same kind that exists.")]
+LayerBits = Annotated[
+    list[str] | None, typer.Option("--bits", metavar="LAYER=N", help="Bits of one layer. Repeatable.")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME", help="A cost set from 'seamount costs', or a .toml file. Repeatable."),
+]
+SystemName = Annotated[
+    str | None, typer.Option("--system", metavar="NAME", help="Place it on a board or rack; default: on one chip.")
+]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from seamount.cli import options as o
-from seamount.cli.console import out, percent, progress
-from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.files import write_json
+from seamount.cli.console import answer, progress, show
 from seamount.models.networks.cards import CARDS
+from seamount.workflows.train import Settings
+from seamount.workflows.train import train as train_network
 
 _RECIPES = "plain, tet, etc, tssd, joint, branch-ce, pipe-s, pipe-relu, pipe-s-etc, pipe-d, one-step"
 _NETWORKS = f"{', '.join(CARDS)} ('seamount networks' has their cards), or a short form like 16C3-AP2-32C3"
@@ -45,64 +45,15 @@ def train(
     quiet: o.Quiet = False,
 ) -> None:
     """Train a network by a published low-latency method (docs/methods.md) and save it for compile."""
-    job_module = _training_modules()
-    from seamount.models.recipes.augment import Augment
-    from seamount.models.recipes.registry import recipe as named
-    from seamount.models.recipes.training import Schedule
-
-    chosen = named(recipe) if steps is None else named(recipe).at(steps)
-    schedule = Schedule(epochs, batch, rate, amp=amp, augment=Augment(crop, flip))
-    job = job_module.Job(
-        chosen, network, data, seed, schedule, limit, data_folder, device, threads, checkpoint, start
+    settings = Settings(
+        seed, epochs, batch, rate, steps, crop, flip, limit, checkpoint, start, device, amp, threads, data_folder
     )  # fmt: skip
-    with progress(f"train {recipe}", quiet) as tick:
 
-        def report(phase: str, done: int, total: int, terms: dict[str, float]) -> None:
-            tick(done, total)
-            if not quiet:
-                losses = ", ".join(f"{name} {value:.4f}" for name, value in terms.items())
-                out.print(f"epoch {done}/{total} ({phase}): {losses}", markup=False)
+    def each(phase: str, done: int, total: int, terms: dict[str, float]) -> None:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in terms.items())
+        show([f"epoch {done}/{total} ({phase}): {losses}"])
 
-        outcome = job_module.run(job, report)
-    if output is not None:
-        job_module.write(job, outcome, output)
-    if json is not None:
-        write_json(json, _summary(job, recipe, outcome))
-    if not quiet:
-        _print(outcome, output)
-
-
-def _training_modules() -> Any:
-    """The job module. Raises InputError without PyTorch or SpikingJelly."""
-    try:
-        from seamount.models.recipes import job
-    except ModuleNotFoundError as error:
-        found = f"needs the Python package '{error.name}', which is not installed"
-        raise InputError(Problem("seamount train", found, "pip install 'seamount[spikingjelly,data]'")) from None
-    return job
-
-
-def _summary(job: Any, recipe: str, outcome: Any) -> dict[str, Any]:
-    return {
-        "recipe": recipe,
-        "hyperparameters": repr(job.recipe),
-        "schedule": repr(job.schedule),
-        "network": job.network,
-        "data": job.data,
-        "seed": job.seed,
-        "parameters": outcome.parameters,
-        "steps": outcome.steps,
-        "accuracy": outcome.scores.accuracy,
-        "divergence": outcome.scores.divergence,
-        "rates": outcome.scores.rates,
-        "history": outcome.trained.history,
-        "seconds": outcome.trained.seconds,
-    }
-
-
-def _print(outcome: Any, output: Path | None) -> None:
-    reached = ", ".join(f"T = {t}: {percent(a)}" for t, a in outcome.scores.accuracy.items())
-    out.print(f"test accuracy {reached}")
-    out.print(f"{outcome.parameters:,} parameters, trained in {outcome.trained.seconds:.0f} s")
-    if output is not None:
-        out.print(f"model file: {output}; next: seamount compile {output}", markup=False, soft_wrap=True)
+    found = train_network(
+        recipe, network, data, settings, path=output, each=None if quiet else each, progress=progress(quiet)
+    )
+    answer(found, json, quiet)

@@ -1,24 +1,228 @@
-"""Which simulator vouches for a program: the reference, unless the network is too large for it."""
+"""A trained network to an artifact: calibration, compilation, test vectors."""
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+import seamount.compiler.artifact as artifacts
 from seamount.backends.registry import DEFAULT_BACKEND, load_backend, load_target
-from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import encode, some
-from seamount.compiler.driver import Compiled, compile_graph
+from seamount.compiler.codes import encode, predictions, some
+from seamount.compiler.driver import Compiled, compile_graph, with_vectors
+from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
 from seamount.compiler.program.fan_out import synapse_count
-from seamount.compiler.program.program import Program
-from seamount.workflows.load import Source, load_data
+from seamount.compiler.program.program import Population, Program
+from seamount.compiler.target.target import Target
+from seamount.progress import Progress, watched
+from seamount.results.blocks import Block, Shown, table
+from seamount.workflows.artifact import Artifact
+from seamount.workflows.data import Data, DataSource, labelled
+from seamount.workflows.load import Model, model_of
 
+VECTORS, CALIBRATED = 4, 256
+"""Samples stored as test vectors; samples that set scales unless told otherwise."""
 LISTED = 2**26
 """Synapses up to which the reference is asked. It lists each of them in 24 bytes, and adds them one by one."""
+STAGES = 12
+"""Passes that a compilation usually runs, for the progress bar."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compilation(Shown):
+    """An artifact, the model it was made of, and the graphs in between: canonical (float) and quantized.
+
+    folder: where it was written, if it was.
+    """
+
+    artifact: Artifact
+    model: Model
+    canonical: Graph
+    quantized: Graph
+    folder: Path | None = None
+
+    @property
+    def golden_agreement(self) -> tuple[int, int] | None:
+        """(answers of the golden samples that equal the framework's, answers); None for a .nir file."""
+        file, artifact = self.model.file, self.artifact
+        if file is None:
+            return None
+        port, rule, golden = artifact.outputs[0].readout, artifact.outputs[0].rule, file.golden
+        answers = predictions(artifact.vectors.readout[port], rule)
+        outputs = golden.outputs[port] if isinstance(golden.outputs, Mapping) else golden.outputs
+        trained = predictions(outputs, rule)
+        return int(np.sum(answers == trained[: len(answers)])), answers.size
+
+    def to_dict(self) -> dict[str, Any]:
+        artifact, program = self.artifact, self.artifact.program
+        tree: dict[str, Any] = {
+            "artifact": str(self.folder),
+            "target": artifact.manifest["target"],
+            "steps": artifact.steps,
+            "answered_by": witness(program).name,
+            "neurons": sum(p.size for p in program.populations),
+            "populations": len(program.populations),
+            "projections": len(program.projections),
+            "layers": artifact.manifest["layers"],
+            "notes": artifact.manifest["notes"],
+            "chip_needs": artifact.manifest["chip_needs"],
+            "calibration_samples": artifact.manifest["calibration_samples"],
+        }
+        if self.golden_agreement is not None:
+            tree["golden_agreement"] = list(self.golden_agreement)
+        return tree
+
+    def blocks(self) -> Iterator[Block]:
+        program = self.artifact.program
+        yield populations(program)
+        yield layers(self.artifact)
+        yield from conventions(self.artifact)
+        yield from imported(self.model)
+        yield from notes(self.artifact)
+        if unasked := too_large(program):
+            yield f"note: {unasked}: the {witness(program).name} one gave the stored answers"
+        if self.golden_agreement is not None:
+            same, total = self.golden_agreement
+            yield f"golden samples: integer prediction equals the framework's on {same} of {total}"
+        if self.folder is not None:
+            folder = shlex.quote(str(self.folder))
+            yield f"artifact: {self.folder}"
+            yield f"next: seamount run {folder} --data DATA -o RUN; seamount fit {folder}"
+
+
+def compile(
+    source: Any,
+    *,
+    target: str | Target = "loihi-sim",
+    weight_bits: int = 8,
+    bits: Mapping[str, int] | None = None,
+    calibrate: Data | None = None,
+    calibration_samples: int = CALIBRATED,
+    steps: int | None = None,
+    max_delay: int | None = None,
+    balance_delays: bool = True,
+    slow_down: int = 1,
+    prove: bool = False,
+    assume: Sequence[str] | Mapping[str, object] | str = (),
+    progress: Progress = None,
+    **tracing: Any,
+) -> Artifact:
+    """Compile a trained network to Loihi's integers.
+
+    source          the path of a model file (.pt) or .nir file, a `seamount.Model`, or a live PyTorch module with the
+                    arguments of `seamount.save` (at least sample= and readout=)
+    target          a name of `seamount.targets()`, the path of a .toml file, or a Target
+    weight_bits     bits per weight, sign included, 1 to 8; bits: exceptions by layer
+    calibrate       data whose values set the scales: the train split of a data set by name, an array or tensor, a
+                    loader, or (x, y), of which the first `calibration_samples` are used; default: the golden samples
+                    of the model file; for a .nir file activity is assumed
+    steps           T: steps per sample; default: what the model was saved with
+    max_delay       longest delay of a projection, in steps; default: the target's. balance_delays: False lets short
+                    paths arrive early, which is not the trained network. slow_down: steps of the chip for each of the
+                    network
+    prove           lower scales until no input can overflow a register, or refuse
+    assume          what a .nir file does not say; as for `seamount.load`
+    progress        None: a bar where somebody watches; False; or a function (what, done, in all)
+
+    Returns the artifact, with test vectors. Raises InputError, ImportRefused, and CompileError with every reason why
+    the target cannot represent the network.
+
+    Example:
+        artifact = seamount.compile(net, sample=x_train[:8], steps=20, readout="sum")
+        artifact = seamount.compile("model.pt", weight_bits=4, calibrate=x_train)
+    """
+    tracing = {**tracing, **({"steps": steps} if _traced(source) and steps is not None else {})}
+    model = model_of(source, assume=assume, **tracing)
+    options = Options(weight_bits, dict(bits or {}), steps, max_delay, balance_delays, slow_down, prove)
+    return compilation(
+        model, target, options, calibrate=calibrate, calibration_samples=calibration_samples, progress=progress
+    ).artifact
+
+
+def _traced(source: Any) -> bool:
+    return not isinstance(source, str | os.PathLike | Model)
+
+
+def compilation(
+    model: Model,
+    target: str | Target = "loihi-sim",
+    options: Options | None = None,
+    *,
+    calibrate: Data | None = None,
+    calibration_samples: int = CALIBRATED,
+    watch: Watcher | None = None,
+    vectors: bool = True,
+    progress: Progress = None,
+) -> Compilation:
+    """As `compile`, with everything in between. watch: called after each pass. vectors: False omits test vectors."""
+    options = options or Options()
+    chosen = load_target(target) if isinstance(target, str) else target
+    samples = calibration(model, calibrate, calibration_samples, options.steps)
+    with watched(progress, "compile") as tick:
+        stages = _Stages(watch, tick)
+        made: Compiled = compile_graph(
+            model.graph, chosen, options, samples=samples, encoding=model.encoding, about=model.about, watch=stages
+        )
+    artifact = made.artifact
+    if vectors:
+        artifact = with_vectors(artifact, witness(artifact.program), vector_messages(model, artifact))
+    return Compilation(Artifact.of(artifact), model, made.canonical, made.quantized)
+
+
+class _Stages:
+    """Counts passes for the progress bar."""
+
+    def __init__(self, watch: Watcher | None, tick: Any) -> None:
+        self.watch, self.tick, self.done = watch, tick, 0
+
+    def __call__(self, p: Pass, graph: Graph) -> None:
+        self.done += 1
+        self.tick(self.done, max(STAGES, self.done))
+        if self.watch is not None:
+            self.watch(p, graph)
+
+
+def calibration(model: Model, data: Data | None, count: int, steps: int | None) -> dict[str, NDArray[Any]] | None:
+    """Real values to set scales on: samples that were named or given, else the model file's golden samples."""
+    steps = steps or model.graph.steps
+    if data is not None:
+        return model.stepped(_unlabelled(data, count, steps), steps)
+    if model.file is not None:
+        return model.stepped(model.file.golden.inputs, min(steps, model.graph.steps))
+    return None
+
+
+def _unlabelled(data: Data, count: int, steps: int) -> Any:
+    if isinstance(data, str | os.PathLike):
+        data = DataSource(os.fspath(data), "train", count)
+    if isinstance(data, DataSource):
+        return labelled(data, steps).x
+    from seamount.models.data.batches import gathered
+
+    return some(gathered(data)[0], slice(count))
+
+
+def vector_messages(model: Model, artifact: artifacts.Artifact) -> dict[str, Any]:
+    """Messages of the golden samples, or seeded random ones where there are none."""
+    if model.file is not None:
+        return dict(encode(artifact.inputs, some(model.file.golden.inputs, slice(VECTORS)), model.graph.steps))
+    rng = np.random.default_rng(0)
+    made = {}
+    for port in artifact.program.inputs:
+        shape = (VECTORS, artifact.steps, *port.shape)
+        drawn = rng.integers(port.low, port.high + 1, shape) if port.graded else rng.random(shape) < 0.1
+        made[port.name] = np.asarray(drawn, np.int32)
+    return made
 
 
 def synapses_in(program: Program) -> int:
@@ -40,42 +244,79 @@ def witness(program: Program) -> Backend:
     return load_backend(DEFAULT_BACKEND if too_large(program) else "reference")
 
 
-VECTORS, CALIBRATED = 4, 256
-"""Samples stored as test vectors; samples that set scales unless told otherwise."""
+def layer_bits(words: Sequence[str]) -> dict[str, int]:
+    """Bits by layer of "LAYER=N" texts. Raises InputError with all that are none."""
+    chosen, problems = {}, []
+    for word in words:
+        layer, _, number = word.rpartition("=")
+        if layer and number.isdigit() and 1 <= int(number) <= 8:
+            chosen[layer] = int(number)
+        else:
+            problems.append(Problem(f"--bits {word}", "is not LAYER=N with N from 1 to 8", "e.g. --bits conv1=6"))
+    if problems:
+        raise InputError(problems)
+    return chosen
 
 
-def calibration(
-    source: Source, name: str | None, count: int, folder: Path | None, steps: int | None
-) -> dict[str, Any] | None:
-    """Real values to set scales on: a named data set's train split, else the model file's golden samples."""
-    steps = steps or source.graph.steps
-    if name is not None:
-        data = load_data(name, "train", folder, count, None, steps)
-        return source.stepped(data.x, steps)
-    if source.file is not None:
-        return source.stepped(source.file.golden.inputs, min(steps, source.graph.steps))
-    return None
+# as tables and lines
 
 
-def compile_source(
-    source: Source, target: str, weight_bits: int, calibrate: str | None, folder: Path | None, steps: int | None
-) -> Compiled:
-    """Compile a model for a command that goes on with the result."""
-    samples = calibration(source, calibrate, CALIBRATED, folder, steps)
-    options = Options(weight_bits=weight_bits, steps=steps)
-    return compile_graph(
-        source.graph, load_target(target), options, samples=samples, encoding=source.encoding, about=source.about
-    )
+def layers(artifact: Artifact) -> Block:
+    """Projections after quantization."""
+    shown = [
+        (
+            r["layer"], r["target"], r["weights"], r["bits"], r["sign_mode"], f"2^{r['exponent']}",
+            f"{100 * r['error']:.2f} %", r["clipped"],
+        )
+        for r in artifact.manifest["layers"]
+    ]  # fmt: skip
+    columns = ("projection", "into", "weights", "bits", "signs", "exponent", "rms error", "clipped")
+    return table("weights", columns, shown, left=2)
 
 
-def vector_messages(source: Source, artifact: Artifact) -> dict[str, Any]:
-    """Messages of the golden samples, or seeded random ones where there are none."""
-    if source.file is not None:
-        return dict(encode(artifact.inputs, some(source.file.golden.inputs, slice(VECTORS)), source.graph.steps))
-    rng = np.random.default_rng(0)
-    made = {}
-    for port in artifact.program.inputs:
-        shape = (VECTORS, artifact.steps, *port.shape)
-        drawn = rng.integers(port.low, port.high + 1, shape) if port.graded else rng.random(shape) < 0.1
-        made[port.name] = np.asarray(drawn, np.int32)
-    return made
+def populations(program: Program) -> Block:
+    """Neuron layers with their registers."""
+    rows = [
+        (p.name, "x".join(map(str, p.shape)), p.size, _span(p.du), _span(p.dv), _threshold(p), p.reset, p.offset)
+        for p in program.populations
+    ]
+    columns = ("population", "shape", "neurons", "du", "dv", "vth", "reset", "offset")
+    return table("populations", columns, rows, left=2)
+
+
+def _span(value: NDArray[np.int32]) -> str:
+    low, high = int(np.min(value)), int(np.max(value))
+    return str(low) if low == high else f"{low}..{high}"
+
+
+def _threshold(p: Population) -> str:
+    return "never fires" if p.vth is None else _span(p.vth)
+
+
+def conventions(artifact: Artifact) -> Iterator[str]:
+    """What the neurons mean, grouped by where that is known from."""
+    grouped: dict[str, list[str]] = {}
+    for note in artifact.manifest["model"]["conventions"]:
+        what, _, source = note.rpartition(" (")
+        grouped.setdefault(source.rstrip(")") if what else "", []).append(what or note)
+    for source, known in grouped.items():
+        title = f"conventions ({source})" if source else "conventions"
+        yield f"{title}: {', '.join(known)}"
+
+
+def imported(model: Model) -> Iterator[str]:
+    """What saving found and left out."""
+    if model.file is None:
+        return
+    if model.file.ties:
+        yield f"note: {model.file.ties} spikes of the golden trace fall on the threshold to rounding"
+    for name in model.file.left_out:
+        yield f"note: layer {name} reaches no output and was left out when saving"
+
+
+def notes(artifact: Artifact) -> Iterator[str]:
+    """Everything that was assumed, approximated, or needs more than stock hardware."""
+    for note in artifact.manifest["notes"]:
+        yield f"note: {note}"
+    for need in artifact.manifest["chip_needs"]:
+        yield f"on a chip: {need['where']} needs {need['what']}"

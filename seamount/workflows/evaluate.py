@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.backends.registry import load_backend, load_costs, suited_backend
-from seamount.cli.console import progress
+from seamount.backends.registry import load_backend, load_costs
 from seamount.compiler.analysis.operations import products_from
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.codes import Samples, clipped, count, predictions, share_right, some
+from seamount.compiler.energy import text as text
 from seamount.compiler.energy.assessment import Assessment, estimate_tree, twin_tree
 from seamount.compiler.energy.counts import mean_rate
+from seamount.compiler.energy.estimate import Interval
 from seamount.compiler.energy.papers import SET, convention
+from seamount.compiler.errors import CheckFailed, Problem
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
 from seamount.compiler.ir.ops import Output
-from seamount.compiler.pipelines import canonical
-from seamount.workflows.compile import compile_source
+from seamount.compiler.pipelines import Options, canonical
+from seamount.progress import Progress, Tick, watched
+from seamount.results.blocks import Block, Shown, percent, table
+from seamount.workflows.brief import COMPARED
+from seamount.workflows.compile import compilation
+from seamount.workflows.data import Data, DataSource, Labelled, labelled
 from seamount.workflows.ladder import Ladder
-from seamount.workflows.load import Labelled, Source, only_output
-from seamount.workflows.price import COMPARED, assessed
-from seamount.workflows.run import Executed, executed, neuron_updates
-from seamount.workflows.rungs import BATCH, Rung, Tick
+from seamount.workflows.load import Model, model_of
+from seamount.workflows.outputs import only_output
+from seamount.workflows.price import assessed
+from seamount.workflows.run import Run
+from seamount.workflows.rungs import BATCH, Rung
+from seamount.workflows.runner import run
 
 Tree = dict[str, Any]
+COLUMNS = ("weights", "T", "float", "integers", "points lost", "same answer", "spikes", "SynOps", "updates")
+ENERGY = ("weights", "T", "SNN", "int8 ANN", "SNN / int8 ANN", "float32 ANN", "SNN / float32 ANN", "ANN / SNN, papers")
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,7 @@ class Plan:
     lava: str = "no"
     backend: str | None = None
     target: str = "loihi-sim"
-    calibrate: str | None = None
-    folder: Path | None = None
+    calibrate: Data | None = None
 
     @property
     def longest(self) -> int:
@@ -55,44 +65,140 @@ class Plan:
         return max(self.steps)
 
 
-def evaluate(source: Source, data: Labelled, plan: Plan, quiet: bool) -> Tree:
+@dataclass(frozen=True, eq=False)
+class Evaluation(Shown):
+    """Trained models as deployed. models: everything about each, energies in pJ, counts per inference."""
+
+    models: tuple[Tree, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Forms that must be exact and differ."""
+        return tuple(problem for one in self.models for problem in inexact(one))
+
+    def raise_if_failed(self) -> None:
+        """Raise CheckFailed where a form differs that must be exact."""
+        if self.problems:
+            raise CheckFailed(self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"models": list(self.models)}
+
+    def blocks(self) -> Iterator[Block]:
+        for one in self.models:
+            yield from _blocks(one)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Accuracy against energy of every model, width and T. Needs matplotlib; returns the axes."""
+        from seamount.results.plots import front
+
+        return front(self.models, COMPARED, ax)
+
+
+def evaluate(
+    models: Any,
+    data: Data,
+    *,
+    weight_bits: Sequence[int] = (8, 4),
+    steps: Sequence[int] = (1, 2, 4),
+    calibrate: Data | None = None,
+    exact_samples: int = 3,
+    lava: str = "no",
+    sets: Sequence[str] = (),
+    backend: str | None = None,
+    target: str = "loihi-sim",
+    assume: Sequence[str] = (),
+    then: Callable[[Evaluation], None] | None = None,
+    progress: Progress = None,
+) -> Evaluation:
+    """Trained models as deployed: accuracy in float and integers, exactness, events, energy beside the ANN.
+
+    models       a model (path or `seamount.Model`), or a list of them
+    data         samples with labels
+    weight_bits, steps  every pair of them is measured; one artifact per width runs at every T
+    sets         cost sets beside the two that always are
+    then         called after each model with what is known so far
+
+    Other arguments as for `seamount.check`. Raises InputError as `compile` and `Artifact.run` do.
+
+    Example:
+        print(seamount.evaluate("model.pt", (x_test, y_test), weight_bits=(8, 4, 2)))
+    """
+    for name in sets:
+        load_costs(name)
+    if backend is not None:
+        load_backend(backend)
+    plan = Plan(
+        tuple(dict.fromkeys(weight_bits)), tuple(sorted(set(steps))), tuple(sets), exact_samples, lava, backend,
+        target, calibrate,
+    )  # fmt: skip
+    given = models if isinstance(models, list | tuple) else [models]
+    sources = [(_file(one), model_of(one, assume=assume)) for one in given]
+    found: list[Tree] = []
+    for file, model in sources:
+        samples = labelled(data, max(plan.longest, model.graph.steps))
+        found.append(
+            {"file": file or model.about.name, **_of(samples.source), **_evaluated(model, samples, plan, progress)}
+        )
+        if then is not None:
+            then(Evaluation(tuple(found)))
+    return Evaluation(tuple(found))
+
+
+def _file(model: Any) -> str:
+    return Path(model).name if isinstance(model, str | os.PathLike) else ""
+
+
+def _of(source: DataSource) -> Tree:
+    name = source.name
+    return {"data": Path(name).name if name.endswith(".npz") else name, "split": source.split}
+
+
+def _evaluated(model: Model, data: Labelled, plan: Plan, progress: Progress) -> Tree:
     """Everything about one model, for JSON: accuracies as shares, energies in pJ, counts per inference."""
-    name = source.about.name
-    artifacts = {bits: _compiled(source, bits, plan) for bits in plan.bits}
-    with progress(f"{name}: float", quiet) as tick:
-        answers = float_answers(source, data.x, plan.steps, tick)
+    name = model.about.name
+    artifacts = {bits: _compiled(model, bits, plan) for bits in plan.bits}
+    with watched(progress, f"{name}: float") as tick:
+        answers = float_answers(model, data.x, plan.steps, tick)
     integers, exact = [], []
     for bits, artifact in artifacts.items():
         for steps in plan.steps:
-            engine = load_backend(plan.backend or suited_backend(neuron_updates(artifact, steps, len(data.y))))
-            with progress(f"{name}: {bits} bits, T = {steps}", quiet) as tick:
-                ran = executed(artifact, engine, data.x, steps, tick)
+            ran = run(artifact, data.x, data.y, steps=steps, backend=plan.backend or "auto", progress=progress)
+            if ran.stopped is not None:
+                raise ran.stopped
             row = {"bits": bits, "steps": steps, **_reached(ran, data.y, answers[steps])}
             integers.append({**row, "energy": _energy(artifact, ran, plan)})
-        ladder = Ladder(artifact, data.x, data.y, plan.longest, quiet=quiet)
+        ladder = Ladder(artifact, data, plan.longest, None, progress)
         exact += [{"bits": bits, **_exactness(rung)} for rung in ladder.exact(plan.exact, plan.lava)]
     return {
         "model": name,
-        "trained_steps": source.graph.steps,
-        "stored_accuracy": source.about.float_accuracy,
+        "trained_steps": model.graph.steps,
+        "stored_accuracy": model.about.float_accuracy,
         "samples": len(data.y),
         "clipped_inputs": clipped(next(iter(artifacts.values())).inputs, data.x),
         "target": plan.target,
-        "calibrate": plan.calibrate,
+        "calibrate": calibrated_on(plan.calibrate),
         "float_accuracy": {str(t): share_right(found, data.y) for t, found in answers.items()},
         "integers": integers,
         "exact": exact,
     }
 
 
-def _compiled(source: Source, bits: int, plan: Plan) -> Artifact:
-    lasts = max(plan.longest, source.graph.steps)
-    artifact = compile_source(source, plan.target, bits, plan.calibrate, plan.folder, lasts).artifact
-    only_output(artifact.outputs)
-    return artifact
+def calibrated_on(data: Data | None) -> str | None:
+    """The name of the data that set scales; None for the golden samples."""
+    if data is None:
+        return None
+    return data.name if isinstance(data, DataSource) else data if isinstance(data, str) else "given in Python"
 
 
-def float_answers(source: Source, x: Samples, steps: Sequence[int], tick: Tick) -> dict[int, NDArray[np.int64]]:
+def _compiled(model: Model, bits: int, plan: Plan) -> Artifact:
+    options = Options(weight_bits=bits, steps=max(plan.longest, model.graph.steps))
+    made = compilation(model, plan.target, options, calibrate=plan.calibrate, vectors=False, progress=False)
+    only_output(made.artifact.outputs)
+    return made.artifact
+
+
+def float_answers(source: Model, x: Samples, steps: Sequence[int], tick: Tick) -> dict[int, NDArray[np.int64]]:
     """T -> predictions of the imported graph in float. One run of the longest T serves all: what comes later does not
     change what came before."""
     graph = canonical().until("infer-shapes")(source.graph)
@@ -109,17 +215,17 @@ def float_answers(source: Source, x: Samples, steps: Sequence[int], tick: Tick) 
     return {t: np.concatenate(parts) for t, parts in found.items()}
 
 
-def _reached(ran: Executed, labels: NDArray[Any], in_float: NDArray[np.int64]) -> Tree:
-    answers = ran.answers.predictions
+def _reached(ran: Run, labels: NDArray[Any], in_float: NDArray[np.int64]) -> Tree:
+    answers = ran.predictions
     accuracy = share_right(answers, labels)
     return {
         "accuracy": accuracy,
         "drop_points": 100 * (share_right(in_float, labels) - accuracy),
         "same_answer": float(np.mean(answers == in_float)),
-        "spikes": ran.answers.spikes_per_sample,
+        "spikes": ran.spikes_per_sample,
         "synops": ran.synops_per_sample,
         "updates": sum(ran.counts.updates.values()) / ran.counts.samples,
-        "seconds": ran.answers.seconds,
+        "seconds": ran.seconds,
     }
 
 
@@ -127,7 +233,7 @@ def _exactness(rung: Rung) -> Tree:
     return {"with": rung.name, "samples": rung.samples, "differing": rung.differing, "compared": rung.compared}
 
 
-def _energy(artifact: Artifact, ran: Executed, plan: Plan) -> Tree:
+def _energy(artifact: Artifact, ran: Run, plan: Plan) -> Tree:
     """By every cost set, and by the convention of training papers."""
     names = list(dict.fromkeys((COMPARED, SET, *plan.sets)))
     found = assessed(artifact, ran.counts, names, None)
@@ -149,3 +255,63 @@ def _priced(one: Assessment) -> Tree:
         "snn_pj": estimate_tree(one.run.dynamic),
         "ann": {form: {k: tree[k] for k in kept} for form, tree in twins.items()},
     }
+
+
+def inexact(tree: Tree) -> Iterator[Problem]:
+    for row in tree["exact"]:
+        if row["differing"]:
+            where = f"{tree['file']}, {row['bits']} bits: {row['with']}"
+            counted = f"{row['differing']} of {row['compared']} entries differ from the integer program"
+            yield Problem(where, counted, "this must not happen: please report it with the model file", "exact")
+
+
+# as tables and lines
+
+
+def _blocks(tree: Tree) -> Iterator[Block]:
+    rows = [
+        (
+            f"{r['bits']} bits", r["steps"], percent(tree["float_accuracy"][str(r["steps"])]), percent(r["accuracy"]),
+            f"{r['drop_points']:+.2f}", percent(r["same_answer"]),
+            f"{r['spikes']:,.0f}", f"{r['synops']:,.0f}", f"{r['updates']:,.0f}",
+        )
+        for r in tree["integers"]
+    ]  # fmt: skip
+    trained = f"trained at T = {tree['trained_steps']}"
+    yield table(f"{tree['file']} on {tree['data']}, {tree['samples']:,} samples, {trained}", COLUMNS, rows)
+    yield table(
+        f"energy per inference by {COMPARED}, and by the papers' convention", ENERGY, map(_energy_row, tree["integers"])
+    )
+    for row in tree["exact"]:
+        verdict = "exact" if not row["differing"] else f"{row['differing']} entries differ"
+        counted = f"{row['compared']:,} entries of {row['samples']} samples"
+        yield f"{row['bits']} bits, {row['with']}: {verdict} ({counted})"
+    if tree["clipped_inputs"]:
+        yield f"note: {tree['clipped_inputs']} input values were clipped"
+    yield ""
+
+
+def _energy_row(row: Tree) -> tuple[object, ...]:
+    one, papers = row["energy"]["sets"][COMPARED], row["energy"]["convention"]
+    cells = [between_pj(one["snn_pj"])]
+    for form in ("int8", "float32"):
+        ann = one["ann"][form]
+        cells += [between_pj(ann["energy_pj"]), ratio(ann["snn_over_ann"])]
+    said = "" if papers is None else f"{papers['ann_over_once']:.2g}, {papers['ann_over_every_step']:.2g}"
+    return (f"{row['bits']} bits", row["steps"], *cells, said)
+
+
+def between_pj(tree: Tree) -> str:
+    """An estimate of an energy as written to JSON: "25 .. 65 nJ"."""
+    if tree["unknown"]:
+        return "unknown"
+    high = float("inf") if tree["high"] is None else tree["high"]
+    return text.span(Interval(tree["low"], high), "J", 1e-12)
+
+
+def ratio(ends: list[float | None] | None) -> str:
+    """A quotient of two energies as written to JSON: "0.4 .. 2"."""
+    if ends is None:
+        return "unknown"
+    low, high = ends
+    return f"{low:.2g} or more" if high is None else f"{low:.2g} .. {high:.2g}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend
-from seamount.cli import show
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.codes import Samples, encode, predictions, some
 from seamount.compiler.codes import count as samples_of
@@ -27,18 +26,8 @@ RECORD_BYTES = 256 * 2**20
 """A recording takes at most this much memory; fewer samples are kept of a larger network, with a note."""
 
 
-def described(name: str, split: str, limit: int | None, seed: int | None, x: Samples, y: NDArray[Any]) -> Any:
-    """What run.json says of the data: the name without its folder, and a digest of what was used."""
-    digest = hashlib.sha256()
-    for array in (*(x.values() if isinstance(x, Mapping) else (x,)), y):
-        digest.update(f"{array.dtype.str}{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    name = Path(name).name if name.endswith(".npz") else name
-    return {"name": name, "split": split, "limit": limit, "seed": seed, "digest": f"sha256:{digest.hexdigest()}"}
-
-
 def keep_run(
-    folder: Path,
+    folder: str | os.PathLike[str],
     artifact: Artifact,
     counts: EventCounts,
     readout: Mapping[str, NDArray[np.int64]],
@@ -50,20 +39,24 @@ def keep_run(
     rungs: Sequence[Mapping[str, Any]] = (),
     layers: Sequence[Mapping[str, Any]] = (),
     overwrite: bool = False,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Run:
-    """Record the first samples and write the run. x: the samples that were run, or more.
+    """Record the first samples and write the run. x: the samples that were run, or the first ones of them.
+
+    note: called with what a user should know.
 
     Raises CheckFailed when the recording's readouts are not those of the run, InputError as save_run does.
     """
-    count = min(record, counts.samples, _affordable(artifact, counts.steps))
-    if count < min(record, counts.samples):
-        show.warn(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
+    there = min(record, counts.samples, samples_of(x))
+    count = min(there, _affordable(artifact, counts.steps))
+    if count < there:
+        note(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
     recording = _record(artifact, some(x, slice(count)), counts.steps, readout) if count else Recording({}, {}, {})
     output = artifact.outputs[0]
     answers = predictions(readout[output.readout], output.rule)
     given = np.asarray(labels if answers.ndim == 1 else labels[:, : counts.steps], np.int64)
     run = Run(artifact, counts, given, answers, readout, recording, summary, tuple(rungs), tuple(layers))
-    save_run(run, folder, overwrite)
+    save_run(run, Path(folder), overwrite)
     return run
 
 

@@ -1,8 +1,9 @@
-"""Models and data as commands take them: model.pt or .nir, and labelled samples by name."""
+"""Models as the API and commands take them: a model file, a .nir file, or a live module."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.codes import OutputCode, Samples, by_input, some
+from seamount.compiler.codes import Samples, by_input
 from seamount.compiler.driver import About
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.frontends.conventions import Meaning, parse_assumptions
+from seamount.results.blocks import Block, Shown, table
 
 if TYPE_CHECKING:
     from seamount.frontends.model_file.model import ModelFile
@@ -23,16 +25,59 @@ Values = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
-    """An imported model: its float graph, how samples are given, and what is known about it.
+class Model(Shown):
+    """A trained network, imported: its float graph, how samples are given, and what is known about it.
 
-    file: the model file, when it is one and not a bare .nir; it holds the golden trace.
+    graph: the network, discrete in time. encoding: "constant" for samples (N, *shape) that are shown at each step,
+    "sequence" for (N, T, *shape). about: name, conventions, provenance, float accuracy, class names. file: what the
+    model file holds, with the golden trace; None for a bare .nir file.
     """
 
     graph: Graph
     encoding: Literal["constant", "sequence"]
     about: About
     file: ModelFile | None = field(default=None)
+
+    @classmethod
+    def from_module(cls, module: Any, *, sample: Any, readout: Any, **options: Any) -> Model:
+        """The network of a live PyTorch module, traced and checked against the module itself, without a file.
+
+        Arguments, and what is raised, are those of `seamount.save`, without the path.
+
+        Example:
+            model = seamount.Model.from_module(net, sample=x[:8], steps=20, readout="mean")
+        """
+        from seamount.frontends.model_file.save import imported
+
+        file, _ = imported(module, sample=sample, readout=readout, **options)
+        return cls.of_file(file)
+
+    @classmethod
+    def of_file(cls, file: ModelFile, name: str = "model") -> Model:
+        """The network of what a model file holds. name: stands in where the file names none."""
+        graph = file.graph()
+        about = About(
+            name=file.name or name,
+            conventions=graph.notes,
+            provenance={"framework": file.framework, **file.versions},
+            float_accuracy=file.accuracy,
+            classes=tuple(file.classes),
+        )
+        return cls(graph, file.encoding, about, file)
+
+    @property
+    def steps(self) -> int:
+        """T: steps per sample that the model was saved with."""
+        return self.graph.steps
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file. Raises InputError for a bare .nir file, which has no golden trace to store."""
+        if self.file is None:
+            found = "came from a .nir file, without the golden trace that a model file holds"
+            raise InputError(Problem(f"model '{self.about.name}'", found, "keep the .nir file"))
+        from seamount.frontends.model_file.file import write_model
+
+        write_model(self.file, path)
 
     def stepped(self, x: Samples, steps: int) -> dict[str, Values]:
         """Samples as the interpreter takes them: input name -> (N, steps, *shape)."""
@@ -51,34 +96,65 @@ class Source:
             raise InputError(Problem("data", f"lasts {x.shape[1]} steps", "give fewer --steps", f"{steps} steps"))
         return x[:, :steps]
 
+    def blocks(self) -> Iterator[Block]:
+        framework = self.about.provenance.get("framework", "unknown framework")
+        yield f"{self.about.name}: from {framework}, T = {self.steps}, {self.encoding} encoding"
+        rows = [(n.name, type(n.op).__name__, "x".join(map(str, n.shape or ()))) for n in self.graph.nodes]
+        yield table("nodes", ("node", "op", "shape"), rows, left=3)
 
-def load_source(path: Path, assume: Sequence[str]) -> Source:
-    """Read a model.pt or .nir file. Raises InputError or ImportRefused with everything that is wrong."""
+    def to_dict(self) -> dict[str, Any]:
+        nodes = [{"name": n.name, "op": type(n.op).__name__, "shape": list(n.shape or ())} for n in self.graph.nodes]
+        return {
+            "name": self.about.name,
+            "steps": self.steps,
+            "encoding": self.encoding,
+            "float_accuracy": self.about.float_accuracy,
+            "provenance": dict(self.about.provenance),
+            "nodes": nodes,
+        }
+
+
+def load(path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, object] | str = ()) -> Model:
+    """Read a trained network.
+
+    path    a model file (.pt, written by `seamount.save`) or a .nir file
+    assume  what a .nir file does not say: "key=value" texts or a mapping, or the name of the framework that wrote it
+            (norse, snntorch, spikingjelly, sinabs); later entries win
+
+    Raises InputError (a file that cannot be read), ImportRefused (a network whose meaning the file does not determine,
+    or that cannot be carried over without loss), each with everything that is wrong.
+
+    Example:
+        model = seamount.load("net.nir", assume=["snntorch", "steps=20", "readout=sum"])
+    """
+    path = Path(path)
     if not path.exists():
         raise InputError(Problem(str(path), "does not exist", "give a model.pt or a .nir file"))
     if path.is_dir():
         raise InputError(Problem(str(path), "is a folder", "give a model.pt or a .nir file"))
-    said = parse_assumptions(assume)
+    words = assumptions(assume)
+    said = parse_assumptions(words)
     if path.suffix == ".nir":
         return _from_nir_file(path, said)
     from seamount.frontends.model_file.file import load_model
 
     file = load_model(path)
-    if assume:
+    if words:
         found = "a model file states its own conventions"
-        raise InputError(Problem(str(path), found, "leave --assume away, or give the .nir file instead"))
-    graph = file.graph()
-    about = About(
-        name=file.name or path.stem,
-        conventions=graph.notes,
-        provenance={"framework": file.framework, **file.versions},
-        float_accuracy=file.accuracy,
-        classes=tuple(file.classes),
-    )
-    return Source(graph, file.encoding, about, file)
+        raise InputError(Problem(str(path), found, "omit --assume, or give the .nir file instead"))
+    return Model.of_file(file, path.stem)
 
 
-def _from_nir_file(path: Path, meaning: Meaning) -> Source:
+def assumptions(assume: Sequence[str] | Mapping[str, object] | str) -> list[str]:
+    """Assumptions as texts: "key=value", or the name of a preset."""
+    if isinstance(assume, str):
+        return [assume]
+    if isinstance(assume, Mapping):
+        return [f"{key}={value}" for key, value in assume.items()]
+    return list(assume)
+
+
+def _from_nir_file(path: Path, meaning: Meaning) -> Model:
     from seamount.frontends.nir.file import read_nir
     from seamount.frontends.nir.from_nir import from_nir
 
@@ -87,41 +163,41 @@ def _from_nir_file(path: Path, meaning: Meaning) -> Source:
     said = meaning.default
     encoding = said.encoding or ("sequence" if said.coding == "spikes" else None)
     if encoding is None:
-        found = "the file does not say whether a graded sample is one array or one array per step"
-        remedy = "add --assume encoding=constant for (N, *shape) data, or encoding=sequence for (N, T, *shape)"
-        raise ImportRefused(Problem(str(path), found, remedy))
+        raise ImportRefused(unsaid_encoding(str(path)))
     provenance = {"framework": "unknown", "nir": read.version}
-    return Source(graph, encoding, About(path.stem, graph.notes, provenance))
+    return Model(graph, encoding, About(path.stem, graph.notes, provenance))
 
 
-@dataclass(frozen=True, eq=False)
-class Labelled:
-    """Samples x, by input where there are several, with labels y."""
-
-    x: Samples
-    y: NDArray[np.int64]
-
-
-def load_data(
-    name: str, split: str, folder: Path | None, limit: int | None, seed: int | None, steps: int | None = None
-) -> Labelled:
-    """Labelled samples; with `seed`, a random choice of `limit` of them in their order."""
-    from seamount.models.data.datasets import load_inputs, takes_steps
-
-    binned = steps if takes_steps(name) else None
-    data = load_inputs(name, split, folder, limit if seed is None else None, binned)
-    if seed is None or limit is None or limit >= len(data.y):
-        return Labelled(data.x, data.y)
-    chosen = np.sort(np.random.default_rng(seed).choice(len(data.y), limit, replace=False))
-    return Labelled(some(data.x, chosen), data.y[chosen])
+def unsaid_encoding(where: str) -> Problem:
+    """A .nir file with graded inputs does not say whether a sample is one frame or a sequence of them."""
+    found = "the file does not say whether a graded sample is one array or one array per step"
+    remedy = "add --assume encoding=constant for (N, *shape) data, or encoding=sequence for (N, T, *shape)"
+    return Problem(where, found, remedy)
 
 
-def only_output(outputs: Sequence[OutputCode]) -> OutputCode:
-    """The single output of an artifact; labels and answers belong to one."""
-    if len(outputs) != 1:
-        names = ", ".join(c.readout for c in outputs)
-        raise InputError(Problem("data", f"the network has {len(outputs)} outputs ({names})", _FROM_PYTHON))
-    return outputs[0]
+def model_of(source: Any, *, assume: Sequence[str] | Mapping[str, object] | str = (), **tracing: Any) -> Model:
+    """A model of what a caller may give: a Model, a path, or a live module with the arguments of `seamount.save`.
+
+    Raises InputError for anything else, and as `load` and `save` do.
+    """
+    if isinstance(source, str | os.PathLike):
+        _untraced(tracing, "a path")
+        return load(source, assume=assume)
+    if isinstance(source, Model):
+        _untraced(tracing, "a Model")
+        return source
+    if callable(getattr(source, "named_modules", None)):
+        if "sample" not in tracing or "readout" not in tracing:
+            found = f"a live module ({type(source).__name__}) needs sample= and readout="
+            raise InputError(
+                Problem("model", found, "give a few real inputs and the readout rule, as to seamount.save")
+            )
+        return Model.from_module(source, **tracing)
+    found = f"is a {type(source).__name__}"
+    raise InputError(Problem("model", found, "give a PyTorch module, a seamount.Model, or the path of a .pt or .nir"))
 
 
-_FROM_PYTHON = "run it from Python: docs/model-file.md, Several inputs and outputs"
+def _untraced(tracing: Mapping[str, Any], what: str) -> None:
+    if tracing:
+        names = ", ".join(f"{name}=" for name in tracing)
+        raise InputError(Problem(names, f"is for a live module, and {what} was given", "omit it"))

@@ -18,13 +18,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from seamount.compiler.errors import InputError, Problem
-from seamount.workflows.rungs import Rung
+from seamount.workflows.rungs import Form, Rung
 
-IMPORTED, INTEGER = "imported graph", "integer program"
 SHARES = {"accuracy": ">=", "accuracy-drop": "<=", "agreement": ">="}
 """Requirements on a share -> the direction of their bound."""
-EXACT = {"framework": "golden trace", "reference": "reference simulator", "lava": "Lava", "trace": "recorded trace"}
-"""Requirements of exactness -> how the names of their rungs end or begin."""
+EXACT = {"framework": Form.GOLDEN, "reference": Form.REFERENCE, "lava": Form.LAVA, "trace": Form.TRACE}
+"""Requirements of exactness -> the form of the network they are on."""
 ROUNDING = 1e-9
 """Accuracies are quotients of counts; points within this of a bound are on it."""
 _FORM = re.compile(r"\s*([a-z-]+)\s*(<=|>=|=)\s*(exact|(?:\d+(?:\.\d+)?|\.\d+)\s*%)\s*", re.ASCII)
@@ -88,19 +87,19 @@ def _judge(r: Requirement, rungs: Sequence[Rung]) -> Problem | None:
 
 
 def _judge_exact(r: Requirement, rungs: Sequence[Rung]) -> Problem | None:
-    rung = next((x for x in rungs if x.name.startswith(EXACT[r.name]) or x.name.endswith(EXACT[r.name])), None)
+    rung = next((x for x in rungs if x.form is EXACT[r.name]), None)
     if rung is None or rung.differing is None:
         return _not_measured(r)
     if not rung.differing and rung.compared:
         return None
     found = f"{rung.name}: {rung.differing} of {rung.compared} entries differ"
-    found += f" from the {rung.exact_with}" if rung.exact_with else ""
+    found += f" from the {rung.exact_with.value}" if rung.exact_with else ""
     remedy = "run 'seamount diff' to see where and why"
     return Problem(f"require {r}", found, remedy, "exact, and at least one entry compared")
 
 
 def _judge_share(r: Requirement, bound: float, rungs: Sequence[Rung]) -> Problem | None:
-    value = _measured(r.name, {x.name: x for x in rungs})
+    value = _measured(r.name, {x.form: x for x in rungs})
     if value is None:
         return _not_measured(r)
     if value >= bound - ROUNDING if r.op == ">=" else value <= bound + ROUNDING:
@@ -110,9 +109,9 @@ def _judge_share(r: Requirement, bound: float, rungs: Sequence[Rung]) -> Problem
     return Problem(f"require {r}", f"{r.name} is {value:.2f} {unit}", remedy, f"{r.op} {bound:g} {unit}")
 
 
-def _measured(name: str, rungs: dict[str, Rung]) -> float | None:
+def _measured(name: str, rungs: dict[Form, Rung]) -> float | None:
     """The share in percent, or None where it was not measured."""
-    integer, imported = rungs.get(INTEGER), rungs.get(IMPORTED)
+    integer, imported = rungs.get(Form.INTEGER), rungs.get(Form.IMPORTED)
     if integer is None:
         return None
     if name == "agreement":

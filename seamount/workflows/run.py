@@ -1,128 +1,211 @@
-"""Data through a backend, batch by batch; what has finished is kept when the rest fails or is interrupted.
-
-The one loop in which commands run an integer program.
-"""
+"""The result of a run: answers, exact counts, recorded spikes and membranes."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.backends.lava.run import LavaBackend
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import InputCode, Samples, count, encode, predictions, some
+from seamount.compiler.codes import Samples, predictions, scores, share_right
 from seamount.compiler.errors import CheckFailed, InputError, Problem
-from seamount.compiler.execution import Backend, EventCounts, Trace, join_counts
-from seamount.compiler.program.program import Program
-from seamount.workflows.rungs import Answers, Tick
+from seamount.compiler.execution import EventCounts
+from seamount.compiler.kept_run import Run as KeptRun
+from seamount.results.blocks import Block, Shown, percent, table
+from seamount.workflows.brief import Brief, brief
+from seamount.workflows.keep import RECORD, keep_run
+from seamount.workflows.outputs import only_output
 
-SIMULATED, PER_GRAPH = 500, 100
-"""Samples handed over at once: to a simulator; to Lava for each process, since a graph takes a second to start."""
-OPTIONS = {
-    "processes": "--processes",
-    "time_limit_s": "--time-limit",
-    "keep": "--keep",
-    "interpreter": "--lava-python",
-}
-
-
-@dataclass(frozen=True)
-class LavaOptions:
-    """What the user said of how Lava shall run, by the names of LavaBackend; None: nothing."""
-
-    processes: int | None = None
-    time_limit_s: float | None = None
-    keep: Path | None = None
-    interpreter: Path | None = None
-
-    def applied(self, engine: Backend) -> Backend:
-        """The backend with these options. Raises InputError when there are any and it is not Lava."""
-        said = {k: v for k, v in vars(self).items() if v is not None}
-        if isinstance(engine, LavaBackend):
-            return replace(engine, **said)
-        if said:
-            options = ", ".join(OPTIONS[k] for k in said)
-            raise InputError(Problem(options, f"not for the backend {engine.name}", "add --backend lava"))
-        return engine
-
-
-@dataclass
-class Batches:
-    """Runs samples x, (N, ...) or by input, in batches. traces: of the batches that have finished, in order."""
-
-    engine: Backend
-    program: Program
-    codes: Sequence[InputCode]
-    steps: int
-    size: int | None = None
-    traces: list[Trace] = field(default_factory=list)
-
-    @property
-    def done(self) -> int:
-        """Samples that have finished."""
-        return sum(t.counts.samples for t in self.traces)
-
-    def run(self, x: Samples, tick: Tick) -> CheckFailed | KeyboardInterrupt | None:
-        """Run everything; what stopped it early, once a batch has finished. Before that, the error is raised."""
-        lava = isinstance(self.engine, LavaBackend)
-        size = self.size or (PER_GRAPH * getattr(self.engine, "processes", 1) if lava else SIMULATED)
-        samples = count(x)
-        engine = replace(self.engine, begin=time.monotonic()) if isinstance(self.engine, LavaBackend) else self.engine
-        try:
-            for start in range(0, samples, size):
-                part = encode(self.codes, some(x, slice(start, start + size)), self.steps)
-
-                def report(done: int, _: int, start: int = start) -> None:
-                    tick(start + done, samples)
-
-                self.traces.append(engine.run(self.program, part, progress=report if lava else None))
-                tick(self.done, samples)
-        except (CheckFailed, KeyboardInterrupt) as stopped:
-            if not self.traces:
-                raise
-            return stopped
-        return None
+Stopped = CheckFailed | KeyboardInterrupt
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Executed:
-    """The integer program on samples: what it answered, and its exact counts."""
+class Run(Shown):
+    """An artifact on data: what it answered, exact counts, and what was recorded.
 
-    answers: Answers
+    readout: readout name -> integers, (N, *shape), or (N, T, *shape) for the rule "each". labels: (N,), or (N, T) for
+    an answer per step, negative where a step has none; None without labels. spikes, u, v: layer -> (N, T, *shape) of
+    the layers that were recorded; at a spike v is what the register holds after the reset. seconds: of the run.
+    clipped: input values outside the range of their input. unfinished: samples that were not run. stopped: what ended
+    the run early. x: the samples, or the first ones of a stream. data: where they are from.
+    """
+
+    artifact: Artifact
     counts: EventCounts
     readout: Mapping[str, NDArray[np.int64]]
+    labels: NDArray[np.int64] | None
+    spikes: Arrays
+    u: Arrays
+    v: Arrays
+    backend: str
+    seconds: float
+    clipped: int
+    unfinished: int
+    stopped: Stopped | None
+    x: Samples
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return self.counts.samples
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.counts.steps
+
+    @property
+    def predictions(self) -> NDArray[np.int64]:
+        """Index of the largest output, the first one on ties: (N,), or (N, T) with an answer per step.
+
+        Raises InputError for a network of several outputs; see `outputs`.
+        """
+        output = only_output(self.artifact.outputs)
+        return predictions(self.readout[output.readout], output.rule)
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """The output in the units of the trained network, (N, *shape), or (N, T, *shape) with an answer per step.
+
+        Raises InputError for a network of several outputs; see `outputs`.
+        """
+        return self.outputs[only_output(self.artifact.outputs).readout]
+
+    @property
+    def outputs(self) -> dict[str, NDArray[np.float64]]:
+        """Output name -> its values in the units of the trained network."""
+        return {c.readout: scores(c, self.readout[c.readout], self.steps) for c in self.artifact.outputs}
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the labels that were predicted, 0 to 1; None without labels."""
+        return None if self.labels is None else share_right(self.predictions, self.labels)
+
+    @property
+    def spikes_per_sample(self) -> float:
+        """Spikes of all neurons, inputs not counted."""
+        firing = {p.name for p in self.artifact.program.populations if p.fires}
+        return sum(n for name, n in self.counts.spike_totals.items() if name in firing) / self.samples
 
     @property
     def synops_per_sample(self) -> float:
-        return sum(self.counts.synop_totals.values()) / self.counts.samples
+        """Synaptic operations: messages times the synapses that each one reaches."""
+        return sum(self.counts.synop_totals.values()) / self.samples
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data."""
+        if not self.clipped:
+            return ()
+        ranges = ", ".join(f"{c.low:g}..{c.high:g}" for c in self.artifact.inputs)
+        return (f"{self.clipped} input values lie outside {ranges} and are clipped",)
+
+    def energy(self) -> Brief:
+        """The energy in short: by the costs of the chip, and beside the ANN. `seamount.price` has all of it."""
+        return brief(self.artifact, self.counts)
+
+    def save(self, path: str | os.PathLike[str], *, record: int = RECORD, overwrite: bool = False) -> None:
+        """Keep the run as a folder, for `seamount.report`.
+
+        record: samples recorded in full. overwrite: replace a kept run at this place.
+        Raises InputError for a run without labels, or a place that cannot be used.
+
+        Example:
+            artifact.run(x, y).save("my.run")
+        """
+        self.kept(path, record=record, overwrite=overwrite)
+
+    def kept(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        record: int = RECORD,
+        overwrite: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> KeptRun:
+        """As `save`; returns what was written. note: called with what a user should know."""
+        if self.labels is None:
+            raise InputError(Problem(os.fspath(path), "the run has no labels, so it is not kept", "run it with y"))
+        about = {"backend": self.backend, "unfinished": self.unfinished, "clipped_inputs": self.clipped}
+        return keep_run(
+            path, self.artifact, self.counts, self.readout, self.x, self.labels, {**about, "data": dict(self.data)},
+            record=record, overwrite=overwrite, note=note,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        counts, n = self.counts, self.samples
+        answers = self.predictions
+        return {
+            "accuracy": self.accuracy,
+            "float_accuracy": self.artifact.manifest["model"]["float_accuracy"],
+            "backend": self.backend,
+            "samples": n,
+            "unfinished": self.unfinished,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "synops_per_sample": self.synops_per_sample,
+            "synops_per_projection": {k: v / n for k, v in counts.synop_totals.items()},
+            "spikes_per_sample": {k: v / n for k, v in counts.spike_totals.items()},
+            "neuron_updates_per_sample": sum(counts.updates.values()) / n,
+            "energy": self.energy().tree(),
+            "clipped_inputs": self.clipped,
+            "predictions": answers.tolist(),
+            "scores": self.scores.reshape(*answers.shape, -1).round(6).tolist(),
+        }
+
+    def blocks(self) -> Iterator[Block]:
+        yield from activity(self.counts, self.artifact)
+        if self.labels is not None:
+            stated = self.artifact.manifest["model"]["float_accuracy"]
+            comparable = stated is not None and self.steps == self.artifact.steps
+            beside = f" (float, as saved with the model: {percent(stated)})" if comparable else ""
+            yield f"accuracy {percent(self.accuracy)} on {self.samples} samples, T = {self.steps}{beside}"
+        else:
+            yield f"{self.samples} samples without labels, T = {self.steps}"
+        yield from self.energy().lines()
+        yield f"per sample: {self.spikes_per_sample:,.0f} spikes, {self.synops_per_sample:,.0f} synaptic operations"
+        rate = self.samples / max(self.seconds, 1e-9)
+        yield f"{self.backend}: {self.seconds:.2f} s, {rate:,.0f} samples/s"
+
+    def plot_raster(self, sample: int = 0, layers: Collection[str] = (), ax: Any = None) -> Any:
+        """Spikes of one sample, neuron against step, of the recorded layers. Needs matplotlib; returns the axes.
+
+        Raises InputError when spikes were not recorded, or matplotlib is missing.
+        """
+        from seamount.results.plots import raster
+
+        return raster(self.spikes, sample, layers, ax)
+
+    def plot_membranes(self, layer: str, neurons: Iterable[int] = range(4), sample: int = 0, ax: Any = None) -> Any:
+        """Membranes of chosen neurons of a layer (flattened indices) over the steps of one sample, with the threshold.
+
+        Raises InputError when v was not recorded, or matplotlib is missing.
+        """
+        from seamount.results.plots import membranes
+
+        return membranes(self.artifact.program, self.v, layer, tuple(neurons), sample, ax)
+
+    def plot_rates(self, ax: Any = None) -> Any:
+        """Spikes per neuron and step of every layer, as bars."""
+        from seamount.results.plots import rates
+
+        return rates(self.counts, ax)
 
 
-def neuron_updates(artifact: Artifact, steps: int, samples: int) -> int:
-    """Neuron updates of a run, by which a backend is chosen (backends/registry.py)."""
-    return sum(p.size for p in artifact.program.populations) * steps * samples
-
-
-def gathered(artifact: Artifact, traces: Sequence[Trace], seconds: float) -> Executed:
-    """The traces of all batches as one."""
-    counts = join_counts([t.counts for t in traces])
-    readout = {name: np.concatenate([t.readout[name] for t in traces]) for name in traces[0].readout}
-    firing = {p.name for p in artifact.program.populations if p.fires}
-    spikes = sum(n for name, n in counts.spike_totals.items() if name in firing)
-    output = artifact.outputs[0]
-    found = predictions(readout[output.readout], output.rule)
-    return Executed(Answers(found, spikes / counts.samples, seconds), counts, readout)
-
-
-def executed(artifact: Artifact, engine: Backend, x: Samples, steps: int, tick: Tick) -> Executed:
-    """Run an artifact on all samples. What stops it is raised."""
-    batches = Batches(engine, artifact.program, artifact.inputs, steps)
-    begin = time.perf_counter()
-    stopped = batches.run(x, tick)
-    if stopped is not None:
-        raise stopped
-    return gathered(artifact, batches.traces, time.perf_counter() - begin)
+def activity(counts: EventCounts, artifact: Artifact) -> Iterator[Block]:
+    """Spikes per population and synaptic operations per projection, per sample."""
+    n, shapes = counts.samples, artifact.program.shapes
+    spikes = []
+    for name, total in counts.spike_totals.items():
+        size = int(np.prod(shapes[name], dtype=np.int64))
+        spikes.append((name, size, f"{total / n:,.1f}", f"{total / (n * counts.steps * size):.4f}"))
+    yield table("messages per sample", ("source", "size", "messages", "per neuron and step"), spikes)
+    synops = [(name, f"{total / n:,.0f}") for name, total in counts.synop_totals.items()]
+    synops.append(("all", f"{sum(counts.synop_totals.values()) / n:,.0f}"))
+    yield table("synaptic operations per sample", ("projection", "SynOps"), synops)

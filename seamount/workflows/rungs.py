@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,24 @@ from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret
 from seamount.compiler.ir.ops import Output, fires
+from seamount.progress import Tick
 
 BATCH = 50
 """Samples interpreted at once; it bounds memory."""
-Tick = Callable[[int, int], None]
+
+
+class Form(Enum):
+    """A form of the network; its value is the name that tables show."""
+
+    RECORDED = "framework, as recorded"
+    GOLDEN = "golden trace"
+    IMPORTED = "imported graph"
+    FOLDED = "after folding"
+    ROUNDED = "rounded, in float"
+    INTEGER = "integer program"
+    REFERENCE = "reference simulator"
+    LAVA = "Lava"
+    TRACE = "recorded trace"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,23 +42,42 @@ class Rung:
     """One form of the network on `samples` samples.
 
     agreement: share of predictions equal to the imported graph's. differing: entries of spikes, u and v that differ
-    from `exact_with`, which should be none; None where no exactness is promised.
+    from `exact_with`, which should be none; None where no exactness is promised. framework: whose golden trace it is.
     """
 
-    name: str
+    form: Form
     samples: int
-    accuracy: float | None
-    agreement: float | None
+    accuracy: float | None = None
+    agreement: float | None = None
     spikes_per_sample: float | None = None
     synops_per_sample: float | None = None
     seconds: float | None = None
-    exact_with: str = ""
+    exact_with: Form | None = None
     differing: int | None = None
     compared: int = 0
     remark: str = ""
+    framework: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tables and files call it."""
+        return f"{self.framework}, {self.form.value}" if self.framework else self.form.value
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """As files hold it."""
+        return {
+            "name": self.name,
+            "samples": self.samples,
+            "accuracy": self.accuracy,
+            "agreement": self.agreement,
+            "spikes_per_sample": self.spikes_per_sample,
+            "synops_per_sample": self.synops_per_sample,
+            "seconds": self.seconds,
+            "exact_with": "" if self.exact_with is None else self.exact_with.value,
+            "differing": self.differing,
+            "compared": self.compared,
+            "remark": self.remark,
+        }
 
 
 @dataclass(frozen=True, eq=False)

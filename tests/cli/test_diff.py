@@ -10,13 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seamount.cli import diff_command
 from seamount.compiler.artifact import load_artifact, save_artifact
 from seamount.compiler.errors import InputError
-from seamount.workflows.recordings import COLUMNS, check_trace
+from seamount.workflows import recordings
+from seamount.workflows.record_check import COLUMNS, check_recording
 from tests.cli.running import call, plain
 from tests.ranges.brute_force import first_difference
 from tests.report.networks import FAULTS, NETWORKS, SAMPLES, STEPS, run, write_artifact
+
+
+def checked(path: Path, record: Path, silicon: bool = False) -> tuple[list[tuple[str, ...]], Any]:
+    """Rows of the table, and the first divergence."""
+    found = check_recording(path, record, silicon=silicon)
+    return [layer.row() for layer in found.layers], found.divergence
 
 
 def planted(folder: Path, network: str, fault: str) -> tuple[list[str], Any]:
@@ -90,7 +96,7 @@ def test_limit_steps_and_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     a, b = (str(write_artifact(p, net.messages, tmp_path / n)) for p, n in ((good, "a"), (bad, "b")))
     expected = first_difference(good, run(good, net.messages), run(bad, net.messages))
     assert expected is not None and expected[0] == 1
-    monkeypatch.setattr(diff_command, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(recordings, "CHUNK_BYTES", 1)
     ran = call(["diff", a, b])
     assert ran.code == 1 and f"first divergence: sample 1, step {expected[1]}" in ran.out
     assert call(["diff", a, b, "--limit", "1"]).code == 0
@@ -128,7 +134,7 @@ def test_recorded_trace(own_messages: bool, tmp_path: Path) -> None:
     record = tmp_path / "board.npz"
     np.savez(record, **arrays)
     assert call(["diff", str(path), str(record)]).code == 0
-    rows, found = check_trace(path, record, False)
+    rows, found = checked(path, record)
     assert found is None and [row[0] for row in rows] == ["loop", "out"]
     spikes = f"{int(trace.spikes['loop'].sum())}"
     entries = SAMPLES * STEPS * 8
@@ -138,7 +144,7 @@ def test_recorded_trace(own_messages: bool, tmp_path: Path) -> None:
     np.savez(record, **arrays)
     ran = call(["diff", str(path), str(record)])
     assert ran.code == 1 and "first divergence: sample 1, step 4, 'loop', neuron 6: spike" in ran.out
-    rows, found = check_trace(path, record, False)
+    rows, found = checked(path, record)
     assert found is not None and (found.place.sample, found.place.step, found.place.neuron) == (1, 4, 6)
     assert rows[0][4:] == (str(entries), "1", "sample 1, step 4")
     assert rows[1][4:6] == (str(SAMPLES * STEPS * 3), "0")
@@ -153,7 +159,7 @@ def test_silicon_and_populations_that_were_not_recorded(tmp_path: Path) -> None:
     args = ["diff", str(path), str(tmp_path / "chip.npz")]
     assert call(args).code == 1
     assert call([*args, "--silicon"]).code == 0
-    rows, found = check_trace(path, tmp_path / "chip.npz", silicon=True)
+    rows, found = checked(path, tmp_path / "chip.npz", silicon=True)
     assert found is None and [row[2] == "not recorded" for row in rows] == [True, False, True]
 
 
@@ -195,4 +201,4 @@ def test_check_of_a_record_that_cannot_be_used(tmp_path: Path) -> None:
     net = NETWORKS["dense"]()
     path = write_artifact(net.program, net.messages, tmp_path / "a")
     with pytest.raises(InputError, match="does not exist"):
-        check_trace(path, tmp_path / "none.npz", False)
+        checked(path, tmp_path / "none.npz")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from seamount.cli.evaluate_command import _inexact, between_pj, ratio
 from seamount.compiler.pipelines import canonical
 from seamount.models.reference.card import WEIGHTS
-from seamount.workflows.evaluate import float_answers
-from seamount.workflows.load import load_data, load_source
+from seamount.workflows.data import DataSource, load_data
+from seamount.workflows.evaluate import between_pj, float_answers, inexact, ratio
+from seamount.workflows.load import load
 from seamount.workflows.rungs import interpreted
 from tests.cli.running import call, plain
 
@@ -70,7 +70,7 @@ def test_the_numbers_are_those_of_run_and_energy(evaluated: Any, steps: int, tmp
 
 def test_one_float_run_serves_every_step() -> None:
     """What is read after two of four steps is a run of two steps."""
-    source, x = load_source(MODEL, []), load_data("digits", "test", None, 80, None).x
+    source, x = load(MODEL), load_data(DataSource("digits", limit=80)).x
     together = float_answers(source, x, (1, 2, 4), lambda done, total: None)
     for steps, answers in together.items():
         alone = interpreted(canonical()(source.graph), source.stepped(x, steps), lambda done, total: None)
@@ -102,7 +102,7 @@ def test_by_the_convention_the_first_layer_is_charged_once_or_at_every_step(eval
 
 def test_a_difference_is_named() -> None:
     row = {"bits": 8, "with": "Lava", "differing": 2, "compared": 30}
-    (problem,) = _inexact({"file": "m.pt", "exact": [row, {**row, "differing": 0}]})
+    (problem,) = inexact({"file": "m.pt", "exact": [row, {**row, "differing": 0}]})
     assert str(problem).startswith("m.pt, 8 bits: Lava: 2 of 30 entries differ from the integer program")
 
 

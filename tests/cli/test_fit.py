@@ -110,10 +110,10 @@ def test_large_networks_are_checked_only_on_demand(save: Save, tmp_path: Path) -
 
 
 def test_spikes_of_a_run_weigh_the_traffic(save: Save, tmp_path: Path) -> None:
-    from seamount.cli import fit_command
     from seamount.compiler.artifact import load_artifact
     from seamount.compiler.execution import EventCounts
     from seamount.compiler.kept_run import Run
+    from seamount.workflows import fit as fit_command
 
     folder = save(dense_chain(10, 64, 64))
     sent = {"layer0": np.arange(64), "layer1": np.zeros(64, np.int64)}

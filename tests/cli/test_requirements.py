@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 
 from seamount.compiler.errors import InputError
 from seamount.workflows.requirements import EXACT, SHARES, Requirement, judge, parse_requirements
-from seamount.workflows.rungs import Rung
+from seamount.workflows.rungs import Form, Rung
 
 
 def rungs(**changes: Any) -> list[Rung]:
     """A good check of 200 samples: 97.5 % before, 96.5 % after; changes replace members of the named rung."""
-    exact = {"exact_with": "integer program", "differing": 0, "compared": 1000}
+    exact = {"exact_with": Form.INTEGER, "differing": 0, "compared": 1000}
     made = {
-        "framework": ("norse, golden trace", 16, None, None, exact),
-        "imported": ("imported graph", 200, 195 / 200, 1.0, {}),
-        "integer": ("integer program", 200, 193 / 200, 0.98, {}),
-        "reference": ("reference simulator", 4, None, None, exact),
-        "lava": ("Lava", 4, None, None, exact),
-        "trace": ("recorded trace", 4, None, None, exact),
+        "framework": (Form.GOLDEN, 16, None, None, exact),
+        "imported": (Form.IMPORTED, 200, 195 / 200, 1.0, {}),
+        "integer": (Form.INTEGER, 200, 193 / 200, 0.98, {}),
+        "reference": (Form.REFERENCE, 4, None, None, exact),
+        "lava": (Form.LAVA, 4, None, None, exact),
+        "trace": (Form.TRACE, 4, None, None, exact),
     }
     found = []
     for key, (name, samples, accuracy, agreement, more) in made.items():

@@ -23,7 +23,7 @@ from seamount.compiler.energy.counts import graded, synapse_count
 from seamount.compiler.execution import Trace
 from seamount.compiler.program.program import Conv, Dense, Population, Program, Projection, synapses
 from seamount.models.reference.card import WEIGHTS
-from seamount.workflows.load import load_data
+from seamount.workflows.data import DataSource, load_data
 from tests.cli.running import call
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_agrees_with_neurobench_up_to_what_is_explained(name: str, tmp_path: Pat
     artifact = load_artifact(tmp_path / name)
     program, code = artifact.program, artifact.inputs[0]
     digits = "digits-rows" if code.encoding == "sequence" else "digits"
-    data = load_data(digits, "test", None, SAMPLES, 0, program.steps)
+    data = load_data(DataSource(digits, limit=SAMPLES, seed=0), program.steps)
     sent = {code.port: messages(code, data.x, program.steps)}
     trace = VectorizedSimulator().run(program, sent, frozenset({"spikes", "v"}))
     np.savez(tmp_path / "network.npz", **described(program, sent, program.steps))

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from seamount.backends.registry import list_costs
 from seamount.backends.simulator.vectorized import VectorizedSimulator
-from seamount.cli.report_command import costs_of_run, rendered
 from seamount.compiler.artifact import Artifact, Vectors
 from seamount.compiler.codes import InputCode, OutputCode, predictions
 from seamount.compiler.errors import InputError
@@ -32,6 +31,7 @@ from seamount.compiler.report.accuracy import wilson
 from seamount.compiler.report.contents import Report
 from seamount.compiler.report.gather import gather
 from seamount.compiler.report.numbers import interval, joules, percent, signed
+from seamount.workflows.report import costs_of_run, rendered
 from tests.program_samples import i32, small_program
 from tests.test_artifact import small_program as two_layers
 from tests.test_kept_run import small_run
@@ -257,7 +257,7 @@ def test_hostile_names_stay_text() -> None:
 
 TWICE = """
 import sys
-from seamount.cli.report_command import costs_of_run, rendered
+from seamount.workflows.report import costs_of_run, rendered
 from seamount.compiler.report.gather import gather
 from seamount.compiler.kept_run import load_run
 made = gather(load_run(sys.argv[1]))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seamount.cli.report_command import rendered
 from seamount.compiler.report.gather import gather
+from seamount.workflows.report import rendered
 from tests.browser import Page, browser
 from tests.program_samples import small_program
 from tests.report.test_report import hostile_report, priced_report, run_of

@@ -1,0 +1,1 @@
+../../seamount/progress.py

@@ -1,0 +1,1 @@
+"""What results have in common: tables, texts and plots."""
