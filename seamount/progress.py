@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from html import escape
+from typing import Any, TypeAlias
 
 Tick = Callable[[int, int], None]
 """Called with (done, in all)."""
@@ -22,12 +24,13 @@ def watched(progress: Progress, label: str) -> Iterator[Tick]:
         report = progress
         yield lambda done, total: report(label, done, total)
         return
-    shown = in_notebook() or sys.stderr.isatty() if progress is None else progress
-    if not shown:
+    if progress is None and in_notebook():
+        yield _NotebookBar(label)
+    elif progress or (progress is None and sys.stderr.isatty()):
+        with _bar(label) as tick:
+            yield tick
+    else:
         yield lambda done, total: None
-        return
-    with _bar(label) as tick:
-        yield tick
 
 
 def in_notebook() -> bool:
@@ -53,7 +56,32 @@ def _bar(label: str) -> Iterator[Tick]:
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
-    console = Console() if in_notebook() else Console(stderr=True, highlight=False)
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class _NotebookBar:
+    """A bar in the output of a cell, once a call has taken a second: quick calls leave no trace."""
+
+    PATIENCE_S, PAUSE_S = 1.0, 0.2
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.handle: Any = None
+        self.due = time.monotonic() + self.PATIENCE_S
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self.due and not (self.handle is not None and done >= total):
+            return
+        self.due = now + self.PAUSE_S
+        from IPython import display
+
+        shown: Any = display.HTML(  # type: ignore[no-untyped-call]
+            f'{escape(self.label)} <progress value="{done}" max="{total}"></progress> {done} of {total}'
+        )
+        if self.handle is None:
+            self.handle = display.display(shown, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self.handle.update(shown)

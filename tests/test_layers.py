@@ -41,7 +41,7 @@ LIBRARIES = {
     "compiler": {"numpy", "networkx", "msgspec"},
     "compiler/placement": {"numpy", "pymetis"},
     "compiler/report/page": {"numpy", "jinja2", "markupsafe"},
-    "seamount": {"numpy", "rich"},
+    "seamount": {"numpy", "rich", "IPython"},
     "seamount/results": {"numpy", "rich", "matplotlib", "pandas"},
     "seamount/workflows": {"numpy"},
     "seamount/cli": {"numpy", "typer", "rich"},

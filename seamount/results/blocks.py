@@ -117,6 +117,9 @@ class Shown:
     def __str__(self) -> str:
         return as_text(self.blocks())
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
         return as_html(self.blocks())
 

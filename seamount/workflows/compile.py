@@ -38,7 +38,7 @@ STAGES = 12
 """Passes that a compilation usually runs, for the progress bar."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Compilation(Shown):
     """An artifact, the model it was made of, and the graphs in between: canonical (float) and quantized.
 

@@ -65,7 +65,7 @@ class Plan:
         return max(self.steps)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation(Shown):
     """Trained models as deployed. models: everything about each, energies in pJ, counts per inference."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seamount.frontends.nir.from_nir import Examined
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Examination(Shown):
     """What is known of a file before it is imported.
 

@@ -16,7 +16,7 @@ from seamount.results.blocks import Block, Shown
 from seamount.workflows.artifact import load_artifact
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exported(Shown):
     """A folder that runs in Lava without Seamount. needs: what a chip needs beyond a stock neuron."""
 

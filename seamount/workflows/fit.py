@@ -32,7 +32,7 @@ USED = ("chip.", "core.", "encoding.")
 """Sections of a target that placing reads; what is assumed in them is said."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Fit(Shown):
     """Whether a network fits, and what it takes.
 

@@ -51,7 +51,7 @@ EXACT_SAMPLES = 4
 """Samples of the bit-exact comparisons unless asked otherwise."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Check(Shown):
     """What the forms of a network reached on the same samples, and whether that is good.
 

@@ -20,7 +20,7 @@ from seamount.models.reference.registry import CARDS as TRAINED
 from seamount.results.blocks import Block, Shown, percent, table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Targets(Shown):
     """The chips and simulators, and systems of several chips."""
 
@@ -48,7 +48,7 @@ class Targets(Shown):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TargetNumbers(Shown):
     """One target or system with every number, its unit and its source."""
 
@@ -90,7 +90,7 @@ def backends() -> tuple[str, ...]:
     return registry.list_backends()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Passes(Shown):
     """The compiler's passes with their contracts; those that compile runs come first, in order."""
 
@@ -115,7 +115,7 @@ def passes() -> Passes:
     return Passes((*order, *sorted(set(PASSES) - set(order))))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Networks(Shown):
     """Networks: cards of those that `train` knows and of the trained ones that ship; or the card of one."""
 

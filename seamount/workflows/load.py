@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Values = NDArray[Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model(Shown):
     """A trained network, imported: its float graph, how samples are given, and what is known about it.
 

@@ -30,7 +30,7 @@ from seamount.workflows.run import Run as Ran
 from seamount.workflows.runner import run
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Price(Shown):
     """Energy and time of runs by cost sets, per inference.
 
@@ -240,7 +240,7 @@ def _totals(run: Costs) -> Mapping[str, str]:
     return shown
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CostSets(Shown):
     """The cost sets: what events cost by whose account."""
 
@@ -254,7 +254,7 @@ class CostSets(Shown):
         return {c.name: {"title": c.title, "chip": c.chip, "date": c.date} for c in self.sets}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CostNumbers(Shown):
     """One cost set with every number, its unit and its source."""
 

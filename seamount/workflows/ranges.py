@@ -31,7 +31,7 @@ from seamount.results.blocks import Block, Shown, Table, table
 from seamount.workflows.artifact import load_artifact
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RangeProof(Shown):
     """What is known of one artifact, register by register, for all inputs.
 
@@ -177,7 +177,7 @@ class RangeProof(Shown):
         }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RangeProofs(Shown):
     """Several artifacts, a row for each that is proven, else for each of its registers that is not."""
 

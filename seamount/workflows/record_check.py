@@ -66,7 +66,7 @@ class LayerRecord:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecordCheck(Shown):
     """A trace recorded elsewhere against an artifact, population by population."""
 

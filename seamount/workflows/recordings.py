@@ -33,7 +33,7 @@ EVERYTHING = frozenset({"spikes", "u", "v"})
 Messages = Mapping[str, NDArray[np.integer]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Diff(Shown):
     """Two runs, compared up to the first difference.
 

@@ -24,7 +24,7 @@ Stopped = CheckFailed | KeyboardInterrupt
 Arrays = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Shown):
     """An artifact on data: what it answered, exact counts, and what was recorded.
 

@@ -38,7 +38,7 @@ class Settings:
     data_folder: Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainedNetwork(Shown):
     """What training gave: the job, its outcome, and where the model file was written, if it was."""
 

@@ -16,7 +16,7 @@ from seamount.compiler.program.verify import check as check_program
 from seamount.results.blocks import Block, Shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VectorCheck(Shown):
     """An artifact's test vectors on a backend: every spike and readout as it was stored when compiling."""
 
