@@ -1,3 +1,4 @@
+# ruff: noqa: F821
 """What a user's own script looks like to a type checker; tests/api/test_typing.py reads the revealed types."""
 
 import numpy as np
