@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from seamount.cli.signals import sigterm_interrupts
 from seamount.compiler.errors import SeamountError
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -26,7 +27,8 @@ def guarded(action: Callable[[], object]) -> int:
     0 good, 1 a check failed, 2 input that cannot be used, 3 a fault in Seamount, 130 interrupted.
     """
     try:
-        action()
+        with sigterm_interrupts():
+            action()
     except SeamountError as error:
         show_problems(error)
         return error.exit_code
