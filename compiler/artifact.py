@@ -38,9 +38,7 @@ from seamount.compiler.program.program import Program
 FORMAT, VERSION = "seamount-artifact", 1
 MANIFEST_FILE, VECTORS_FILE, ANALYSIS_FILE = "manifest.json", "vectors.npz", "analysis.json"
 _DIGESTED = (PROGRAM_FILE, ARRAYS_FILE, VECTORS_FILE, ANALYSIS_FILE)
-FOLDER = FolderKind(
-    "an artifact", MANIFEST_FILE, FORMAT, (MANIFEST_FILE, *_DIGESTED), "choose another place with -o"
-)
+FOLDER = FolderKind("an artifact", MANIFEST_FILE, FORMAT, (MANIFEST_FILE, *_DIGESTED), "choose another place with -o")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +75,11 @@ def save_artifact(artifact: Artifact, folder: Path, overwrite: bool = False) -> 
     Raises InputError when the folder exists and is not wholly an artifact (or `overwrite` is off), or on a full disk;
     then nothing is left behind.
     """
-    write_folder(Path(folder), lambda draft: _write(artifact, draft), FOLDER, overwrite)
+    write_folder(Path(folder), lambda draft: write_parts(artifact, draft), FOLDER, overwrite)
 
 
-def _write(artifact: Artifact, folder: Path) -> None:
+def write_parts(artifact: Artifact, folder: Path) -> None:
+    """Write the files of an artifact into a folder that is a draft already."""
     write_program(artifact.program, folder)
     v = artifact.vectors
     parts: dict[str, Mapping[str, NDArray[Any]]] = {"messages": v.messages, "spikes": v.spikes, "readout": v.readout}

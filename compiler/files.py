@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all. Runs on Python 3.10 with the standard library alone.
 
-Each is written as a draft beside its place, flushed to the disk, and renamed. A run that is killed leaves its draft; the
-next one that writes there removes it. A draft is locked as long as its writer lives, so that nobody else's is removed.
+Each is written as a draft beside its place, flushed to the disk, and renamed. A run that is killed leaves its draft;
+the next one that writes there removes it. A draft is locked as long as its writer lives, so that no other's is removed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], remedy: str) -> 
             with open(handle, "wb", closefd=False) as stream:
                 write(stream)
             os.fsync(handle)
-            os.replace(draft, place)
+            draft.replace(place)
     except OSError as error:
         raise _cannot_write(path, error, remedy) from None
 
@@ -132,7 +132,7 @@ def _beside(place: Path, state: str) -> Path:
 def _created(draft: Path, folder: bool) -> int:
     """Created with the permissions that the process's umask leaves; an open handle to it."""
     if folder:
-        os.mkdir(draft)
+        draft.mkdir()
         return os.open(draft, os.O_RDONLY)
     return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
 
@@ -164,10 +164,10 @@ def _sweep(place: Path, kind: FolderKind | None) -> None:
     if fcntl is None:
         return
     with suppress(OSError):
-        for entry in sorted(os.listdir(place.parent)):
-            found = DRAFT.fullmatch(entry)
+        for entry in sorted(place.parent.iterdir()):
+            found = DRAFT.fullmatch(entry.name)
             if found and found["name"] == place.name:
-                _settle(place.parent / entry, place, kind)
+                _settle(entry, place, kind)
 
 
 def _settle(draft: Path, place: Path, kind: FolderKind | None) -> None:
@@ -180,7 +180,7 @@ def _settle(draft: Path, place: Path, kind: FolderKind | None) -> None:
             if draft.is_dir() and (kind is None or kind.foreign(draft)):
                 return
             if draft.suffix == ".old" and not os.path.lexists(place):
-                os.rename(draft, place)
+                draft.rename(place)
             else:
                 _remove(draft)
         finally:
@@ -194,7 +194,7 @@ def _flush(folder: Path) -> None:
     """Everything in the folder on the disk, before a rename says that it is."""
     for root, _, names in os.walk(folder):
         for name in names:
-            handle = os.open(os.path.join(root, name), os.O_RDWR)
+            handle = os.open(Path(root) / name, os.O_RDWR)
             try:
                 os.fsync(handle)
             finally:
@@ -203,7 +203,7 @@ def _flush(folder: Path) -> None:
 
 def _move(draft: Path, place: Path, kind: FolderKind, overwrite: bool) -> None:
     try:
-        os.rename(draft, place)  # the system itself allows it onto nothing or an empty folder only
+        draft.rename(place)  # the system itself allows it onto nothing or an empty folder only
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
@@ -227,14 +227,14 @@ def _set_aside(draft: Path, place: Path, kind: FolderKind) -> None:
     handle = os.open(place, os.O_RDONLY)
     try:
         _lock(handle)
-        os.rename(place, aside)
+        place.rename(aside)
         if not kind.owns(aside):
-            os.rename(aside, place)
+            aside.rename(place)
             check_place(place, True, kind)
-        os.rename(draft, place)
+        draft.rename(place)
     except BaseException:
         if os.path.lexists(aside) and not os.path.lexists(place):
-            os.rename(aside, place)
+            aside.rename(place)
         raise
     finally:
         os.close(handle)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import FOLDER as ARTIFACT
-from seamount.compiler.artifact import MANIFEST_FILE, Artifact, load_artifact, save_artifact
+from seamount.compiler.artifact import MANIFEST_FILE, Artifact, load_artifact, write_parts
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import ARRAYS, EventCounts, readout_shape
 from seamount.compiler.files import write_folder
@@ -95,14 +95,15 @@ def check_run_place(folder: Path, overwrite: bool) -> None:
 def save_run(run: Run, folder: Path, overwrite: bool = False) -> None:
     """Write the run as `folder`.
 
-    Raises InputError when the folder exists and is not wholly a run (or `overwrite` is off), or on a full disk; then nothing is
-    left behind.
+    Raises InputError when the folder exists and is not wholly a run (or `overwrite` is off), or on a full disk; then
+    nothing is left behind.
     """
     write_folder(Path(folder), lambda draft: _write(run, draft), FOLDER, overwrite)
 
 
 def _write(run: Run, folder: Path) -> None:
-    save_artifact(run.artifact, folder / ARTIFACT_FOLDER)
+    (folder / ARTIFACT_FOLDER).mkdir()
+    write_parts(run.artifact, folder / ARTIFACT_FOLDER)
     counted = {f"{kind}:{name}": n for kind in ARRAYS for name, n in getattr(run.counts, kind).items()}
     answers = {f"readout:{name}": value for name, value in run.readout.items()}
     save_arrays(folder / COUNTS_FILE, {**counted, **answers, "labels": run.labels, "predictions": run.predictions})

@@ -129,7 +129,7 @@ def check_outputs(
 
 def _no_file(where: str, path: Path) -> Iterator[Problem]:
     try:
-        there = os.stat(path)
+        there = path.stat()
     except OSError:  # free, or the writer says what is wrong
         return
     if stat.S_ISDIR(there.st_mode):
@@ -150,7 +150,7 @@ def _printed() -> Iterator[os.stat_result]:
 def _names_a_file(given: Path | str) -> bool:
     """Not every word that is also a file's name: 'digits' is a data set, whatever lies in this folder."""
     is_path = isinstance(given, Path) or os.sep in given or "." in given
-    return is_path and os.path.exists(given)
+    return is_path and Path(given).exists()
 
 
 def _against_input(output: Path, given: Path, folder: bool) -> str:
@@ -165,7 +165,7 @@ def _against_input(output: Path, given: Path, folder: bool) -> str:
 def _same(a: Path, b: Path) -> bool:
     if os.path.realpath(a) == os.path.realpath(b):
         return True
-    return os.path.exists(a) and os.path.exists(b) and os.path.samefile(a, b)
+    return a.exists() and b.exists() and a.samefile(b)
 
 
 def _inside(a: Path, b: Path) -> bool:

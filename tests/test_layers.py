@@ -17,8 +17,9 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "rename", "places", "files", "codes", "ir", "analysis", "quantization", "passes", "program", "target",
-    "execution", "artifact", "kept_run", "placement", "diff", "energy", "pipelines", "ranges", "report", "driver",
+    "errors", "version", "rename", "places", "files", "codes", "ir", "analysis", "quantization", "passes",
+    "program", "target", "execution", "artifact", "kept_run", "placement", "diff", "energy", "pipelines", "ranges", "report",
+    "driver",
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 
@@ -27,7 +28,18 @@ PUBLIC = ("workflows", "cli")
 
 OUTSIDE = {
     "frontends": {"errors", "version", "places", "files", "codes", "ir"},
-    "backends": {"errors", "version", "places", "files", "codes", "program", "target", "artifact", "execution", "energy"},
+    "backends": {
+        "errors",
+        "version",
+        "places",
+        "files",
+        "codes",
+        "program",
+        "target",
+        "artifact",
+        "execution",
+        "energy",
+    },
     "models": {"errors", "version", "files"},
 }
 """Layers of compiler/ that the three folders beside it see, beside their own modules."""
@@ -66,8 +78,9 @@ LIBRARIES = {
 
 HOST = (
     "seamount/__init__.py", "compiler/__init__.py", "compiler/errors.py", "compiler/version.py", "compiler/rename.py",
-    "compiler/places.py", "compiler/files.py", "compiler/codes.py", "compiler/program/", "compiler/execution.py", "compiler/artifact.py", "backends/__init__.py",
-    "backends/schedule.py", "backends/threads.py", "backends/simulator/", "backends/lava/",
+    "compiler/places.py", "compiler/files.py", "compiler/codes.py", "compiler/program/", "compiler/execution.py",
+    "compiler/artifact.py", "backends/__init__.py", "backends/schedule.py", "backends/threads.py",
+    "backends/simulator/", "backends/lava/",
 )  # fmt: skip
 """What a Lava host imports: Python 3.10 and numpy alone; lava, and scipy that it needs, in backends/lava."""
 

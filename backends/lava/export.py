@@ -36,8 +36,8 @@ FOLDER = FolderKind(
 def export_lava(artifact: Artifact, folder: Path, overwrite: bool = False) -> None:
     """Write the folder. network.py in it is the file that the Lava backend itself runs, byte for byte.
 
-    Raises InputError when the artifact has no test vectors, when the folder exists and is not wholly ours (or `overwrite`
-    is off), and when it cannot be written; then nothing is left behind.
+    Raises InputError when the artifact has no test vectors, when the folder exists and is not wholly ours (or
+    `overwrite` is off), and when it cannot be written; then nothing is left behind.
     """
     if not artifact.vectors.messages:
         raise InputError(Problem("artifact", "holds no test vectors", "compile the model again"))
