@@ -13,6 +13,7 @@ from seamount.cli import options as o
 from seamount.cli.console import out, percent, table
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.codes import clipped
+from seamount.compiler.diff import divergence_text
 from seamount.compiler.diff.divergence import Divergence
 from seamount.compiler.driver import with_vectors
 from seamount.compiler.errors import CheckFailed, InputError, Problem
@@ -225,7 +226,8 @@ def _print(path: Path, rungs: list[Rung], layers: list[LayerAgreement]) -> None:
 
 
 def _inexact(rungs: list[Rung], divergence: Divergence | None) -> list[Problem]:
-    remedy = str(divergence) if divergence is not None else "this must not happen: please report it with the model file"
+    unknown = "this must not happen: please report it with the model file"
+    remedy = unknown if divergence is None else divergence_text.text(divergence)
     return [
         Problem(r.name, f"{r.differing} of {r.compared} entries differ from the {r.exact_with}", remedy, "exact")
         for r in rungs

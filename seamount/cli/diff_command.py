@@ -13,6 +13,7 @@ from seamount.backends.registry import load_backend
 from seamount.cli import options as o
 from seamount.cli.console import out, progress
 from seamount.compiler.artifact import load_artifact
+from seamount.compiler.diff import divergence_text
 from seamount.compiler.diff.divergence import Divergence, explain
 from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.diff.recording import Record, is_record, read_record
@@ -122,7 +123,11 @@ class _Comparison:
         if not self.quiet:
             out.print(self.text(found, programs), markup=False, soft_wrap=True, end="")
         if isinstance(found, Divergence):
-            raise CheckFailed(Problem("the two runs differ", f"{found.headline} ({found.cause})", ""))
+            raise CheckFailed(
+                Problem(
+                    "the two runs differ", f"{divergence_text.headline(found)} ({divergence_text.cause(found)})", ""
+                )
+            )
         if found is not None:
             raise CheckFailed(found)
 
@@ -148,7 +153,7 @@ class _Comparison:
 
     def text(self, found: Divergence | Problem | None, programs: tuple[str, ...]) -> str:
         if isinstance(found, Divergence):
-            return str(found)
+            return divergence_text.text(found)
         lines = [f"no divergence: {self.samples} samples of {self.steps} steps, {self.entries:,} entries compared"]
         if programs:
             lines += ["the programs differ", *(f"  {line}" for line in programs)]
@@ -159,7 +164,7 @@ class _Comparison:
             "samples": self.samples,
             "steps": self.steps,
             "equal": found is None,
-            "divergence": found.as_json() if isinstance(found, Divergence) else None,
+            "divergence": divergence_text.as_json(found) if isinstance(found, Divergence) else None,
             "readouts": str(found) if isinstance(found, Problem) else None,
             "programs": programs,
         }
