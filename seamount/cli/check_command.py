@@ -19,6 +19,7 @@ from seamount.compiler.driver import with_vectors
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.files import write_json
 from seamount.compiler.kept_run import check_run_place
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.verify import check as check_program
 from seamount.workflows.compile import compile_source, vector_messages, witness
 from seamount.workflows.keep import RECORD, described, keep_run
@@ -65,6 +66,7 @@ def check(
     A model is compiled now; an artifact is taken as it is. Without --data: the golden samples of the model file, or the
     test vectors of the artifact. Exit code 1 when forms that must be exact differ, or a requirement fails.
     """
+    check_outputs([path, data, trace, calibrate, target], {"--json": json}, {"-o": output})
     required = parse_requirements(require or [])
     if output is not None:
         _check_output(output, force, data, trace)

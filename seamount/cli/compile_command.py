@@ -24,6 +24,7 @@ from seamount.compiler.ir.text import to_text
 from seamount.compiler.passes import PASSES
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.pipelines import Options
+from seamount.compiler.places import check_outputs
 from seamount.workflows.compile import CALIBRATED, calibration, too_large, vector_messages, witness
 from seamount.workflows.load import Source, load_source
 
@@ -62,6 +63,7 @@ def compile_model(
 
     Without --calibrate, scales are set on the real samples in the model file; for a .nir file, on assumed activity.
     """
+    check_outputs([model, calibrate, target], {"--json": json}, {"-o": output or Path(f"{model.stem}.seamount")})
     chosen = load_target(target)
     source = load_source(model, assume or [])
     if stop_after == "import":

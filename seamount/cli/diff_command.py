@@ -21,6 +21,7 @@ from seamount.compiler.diff.side import Side, compare
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.files import write_json
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.program import Program
 from seamount.compiler.program.verify import check as check_program
 from seamount.workflows.load import load_data
@@ -55,6 +56,7 @@ def diff(
     Without --data: on the messages in the recorded trace if it has any, else on the test vectors of A.
     Exit code 0 when they behave the same, 1 when they do not.
     """
+    check_outputs([a, b, data], {"--json": json})
     if is_record(a):
         raise InputError(Problem(str(a), "is a recorded trace", "give the artifact first, then the trace"))
     first = load_artifact(a)

@@ -25,6 +25,7 @@ from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.files import write_json
 from seamount.compiler.kept_run import RUN_FILE, load_run
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.verify import check as check_program
 from seamount.workflows.load import load_data
 from seamount.workflows.price import assessed, chip_of, first_of
@@ -62,6 +63,7 @@ def energy(
     Without --set: the costs of the chip it was compiled for, and 45 nm with memory, which also prices the ANN.
     Several runs are put side by side.
     """
+    check_outputs([*sources, data, *(sets or ()), system], {"--json": json})
     form = _format(ann)
     found = []
     for source in sources:

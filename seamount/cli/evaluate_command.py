@@ -15,6 +15,7 @@ from seamount.compiler.energy import text as text
 from seamount.compiler.energy.estimate import Interval
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.files import write_json
+from seamount.compiler.places import check_outputs
 from seamount.workflows.evaluate import Plan, evaluate
 from seamount.workflows.ladder import wants_lava
 from seamount.workflows.load import load_data, load_source
@@ -57,6 +58,7 @@ def evaluate_models(
     One artifact per weight width runs at every T. The JSON is written after each model.
     Exit code 1 when a form differs that must be exact.
     """
+    check_outputs([*models, data, calibrate, target, *(sets or ())], {"--json": json})
     _check_words(sets or [], backend, json)
     plan = Plan(
         tuple(dict.fromkeys(weight_bits or (8, 4))), tuple(sorted(set(steps or (1, 2, 4)))), tuple(sets or ()),

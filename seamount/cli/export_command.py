@@ -11,6 +11,7 @@ from seamount.backends.lava.export import export_lava
 from seamount.cli import options as o
 from seamount.cli.console import out
 from seamount.compiler.artifact import load_artifact
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.verify import check as check_program
 
@@ -22,6 +23,7 @@ def export(
     quiet: o.Quiet = False,
 ) -> None:
     """Write a folder that runs in Lava without Seamount: data, one script, requirements, README."""
+    check_outputs([artifact], folders={"FOLDER": folder})
     loaded = load_artifact(artifact)
     check_program(loaded.program)
     export_lava(loaded, folder, overwrite=force)

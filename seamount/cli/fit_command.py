@@ -23,6 +23,7 @@ from seamount.compiler.placement.placement import Placement
 from seamount.compiler.placement.plan import DoesNotFit, Plan, plan
 from seamount.compiler.placement.remedies import Remedy, remedies
 from seamount.compiler.placement.resources import resources
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.verify import check as check_program
 
 CHECKED = 200_000
@@ -60,6 +61,7 @@ def fit(
 
     Ends with 1 when it does not fit.
     """
+    check_outputs([artifact, chip, system, run], {"--json": json, "-o": output})
     loaded = load_artifact(artifact)
     check_program(loaded.program)
     target = load_target(chip or loaded.manifest["target"]["name"])

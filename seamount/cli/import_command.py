@@ -15,6 +15,7 @@ from seamount.compiler.driver import compile_graph
 from seamount.compiler.errors import CheckFailed, ImportRefused, InputError, Problem, SeamountError
 from seamount.compiler.files import write_json
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.places import check_outputs
 from seamount.frontends.conventions import Meaning, parse_assumptions
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def check_import(
     A model file is also compared with the golden trace in it. Exit code 0 when it can be imported, 1 when it would be
     refused, 2 when the file or an option cannot be read at all.
     """
+    check_outputs([file, target], {"--json": json})
     said = parse_assumptions(assume or [])
     report = _model_file(file, bool(assume)) if file.suffix != ".nir" else _nir_file(file, said)
     if target is not None and not report.problems:

@@ -17,6 +17,7 @@ from seamount.cli.ranges_text import Answer, open_registers
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.errors import CheckFailed, InputError, Problem, raise_all
 from seamount.compiler.files import write_json
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.program import Program
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.ranges.certain import prove
@@ -41,6 +42,7 @@ def ranges(
 
     One artifact is answered register by register, several in a table with a row each.
     """
+    check_outputs(artifacts, {"--json": json})
     programs = _loaded(artifacts)
     answers = []
     with progress("ranges", quiet) as tick:

@@ -15,6 +15,7 @@ from seamount.compiler.energy.assessment import assess
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import write_text
 from seamount.compiler.kept_run import Run, load_run
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.verify import check as check_program
 from seamount.compiler.ranges.certain import prove
 from seamount.compiler.report.contents import Report
@@ -26,6 +27,7 @@ from seamount.workflows.price import COMPARED, chip_of, placed
 Format = Literal["html", "md", "json", "csv"]
 SETS = ("loihi1", COMPARED)
 """Cost sets beside the chip's own: the one chip whose energies are published, and the one that prices an ANN too."""
+GENERATOR = b'name="generator" content="Seamount"'
 SUFFIXES: dict[str, Format] = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
 
 
@@ -48,6 +50,9 @@ def report(
     """Write a report of a run as one file: accuracy, layers, spikes, weights, warnings, provenance."""
     chosen: Format = format_ or SUFFIXES.get(output.suffix.lower() if output else "", "html")
     place = output or run.resolve().with_suffix(f".{chosen}")
+    check_outputs([run, *(sets or ()), system], {"-o": place})
+    if output is None:
+        _check_default(place, chosen)
     loaded = load_run(run)
     check_program(loaded.artifact.program)
     with progress("range proof", quiet):
@@ -57,6 +62,12 @@ def report(
     write_text(place, rendered(made, chosen))
     if not quiet:
         out.print(f"report: {place}", markup=False, soft_wrap=True)
+
+
+def _check_default(place: Path, chosen: Format) -> None:
+    """Raise InputError where the file that the user did not name is another's page. Other forms carry no mark."""
+    if chosen == "html" and place.is_file() and GENERATOR not in place.read_bytes():
+        raise InputError(Problem(str(place), "exists and is not a report", "name a file with -o"))
 
 
 def costs_of_run(run: Run, sets: list[str] | None, system: str | None) -> tuple[Tree, Tree | None, str]:

@@ -23,6 +23,7 @@ from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, EventCounts
 from seamount.compiler.files import write_json
 from seamount.compiler.kept_run import check_run_place
+from seamount.compiler.places import check_outputs
 from seamount.compiler.program.verify import check as check_program
 from seamount.workflows.keep import RECORD, described, keep_run
 from seamount.workflows.load import Labelled, load_data, only_output
@@ -67,6 +68,7 @@ def run(
     quiet: o.Quiet = False,
 ) -> None:
     """Run an artifact on data: accuracy, spikes and synaptic operations. Without --data, check its test vectors."""
+    check_outputs([artifact, data], {"--json": json}, {"-o": output, "--keep": keep})
     loaded = load_artifact(artifact)
     check_program(loaded.program)
     show.caution(loaded)

@@ -11,6 +11,7 @@ from seamount.cli import options as o
 from seamount.cli.console import out, percent, progress
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import write_json
+from seamount.compiler.places import check_outputs
 from seamount.models.networks.cards import CARDS
 
 _RECIPES = "plain, tet, etc, tssd, joint, branch-ce, pipe-s, pipe-relu, pipe-s-etc, pipe-d, one-step"
@@ -45,6 +46,7 @@ def train(
     quiet: o.Quiet = False,
 ) -> None:
     """Train a network by a published low-latency method (docs/methods.md) and save it for compile."""
+    check_outputs([data, start], {"--json": json, "-o": output, "--checkpoint": checkpoint})
     job_module = _training_modules()
     from seamount.models.recipes.augment import Augment
     from seamount.models.recipes.registry import recipe as named
