@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from seamount.backends.registry import load_system, load_target
 from seamount.compiler.artifact import load_artifact
+from seamount.compiler.files import write_text
 from seamount.compiler.placement.graph import core_edges
 from seamount.compiler.placement.place import assemble, place_plan
 from seamount.compiler.placement.plan import plan
@@ -152,7 +153,7 @@ def main() -> None:
             print(row, flush=True)
         if asked.plot:
             plot(rows, asked.plot)
-    asked.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_text(asked.json, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

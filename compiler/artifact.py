@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from seamount.compiler.codes import InputCode, OutputCode, code_from
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.files import _digest, check_place, write_folder
+from seamount.compiler.files import digest, write_folder
+from seamount.compiler.places import FolderKind
 from seamount.compiler.program.codec import (
     ARRAYS_FILE,
     PROGRAM_FILE,
@@ -37,6 +38,7 @@ from seamount.compiler.program.program import Program
 FORMAT, VERSION = "seamount-artifact", 1
 MANIFEST_FILE, VECTORS_FILE, ANALYSIS_FILE = "manifest.json", "vectors.npz", "analysis.json"
 _DIGESTED = (PROGRAM_FILE, ARRAYS_FILE, VECTORS_FILE, ANALYSIS_FILE)
+FOLDER = FolderKind("an artifact", MANIFEST_FILE, FORMAT, (MANIFEST_FILE, *_DIGESTED), "choose another place with -o")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +72,14 @@ class Artifact:
 def save_artifact(artifact: Artifact, folder: Path, overwrite: bool = False) -> None:
     """Write the artifact as `folder`.
 
-    Raises InputError when the folder exists and is not an artifact (or `overwrite` is off), or on a full disk;
+    Raises InputError when the folder exists and is not wholly an artifact (or `overwrite` is off), or on a full disk;
     then nothing is left behind.
     """
-    check_place(Path(folder), overwrite, (MANIFEST_FILE,), "an artifact", "choose another place with -o")
-    write_folder(Path(folder), lambda draft: _write(artifact, draft))
+    write_folder(Path(folder), lambda draft: write_parts(artifact, draft), FOLDER, overwrite)
 
 
-def _write(artifact: Artifact, folder: Path) -> None:
+def write_parts(artifact: Artifact, folder: Path) -> None:
+    """Write the files of an artifact into a folder that is a draft already."""
     write_program(artifact.program, folder)
     v = artifact.vectors
     parts: dict[str, Mapping[str, NDArray[Any]]] = {"messages": v.messages, "spikes": v.spikes, "readout": v.readout}
@@ -91,7 +93,7 @@ def _write(artifact: Artifact, folder: Path) -> None:
         **artifact.manifest,
         "inputs": [asdict(c) for c in artifact.inputs],
         "outputs": [asdict(c) for c in artifact.outputs],
-        "digests": {name: _digest(folder / name) for name in _DIGESTED},
+        "digests": {name: digest(folder / name) for name in _DIGESTED},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True) + "\n"
     (folder / MANIFEST_FILE).write_text(text, encoding="utf-8")
@@ -110,7 +112,7 @@ def load_artifact(folder: str | Path) -> Artifact:
     for name in _DIGESTED:
         if not (folder / name).is_file():
             problems.append(Problem(str(folder / name), "is missing", "compile the model again"))
-        elif not isinstance(digests, dict) or _digest(folder / name) != digests.get(name):
+        elif not isinstance(digests, dict) or digest(folder / name) != digests.get(name):
             found = "does not match the digest in the manifest"
             problems.append(Problem(str(folder / name), found, "it was changed or damaged: compile again"))
     if problems:

@@ -21,16 +21,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.artifact import MANIFEST_FILE, Artifact, load_artifact, save_artifact
+from seamount.compiler.artifact import FOLDER as ARTIFACT
+from seamount.compiler.artifact import MANIFEST_FILE, Artifact, load_artifact, write_parts
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import ARRAYS, EventCounts, readout_shape
-from seamount.compiler.files import check_place, write_folder
+from seamount.compiler.files import write_folder
+from seamount.compiler.places import FolderKind, check_place
 from seamount.compiler.program.codec import load_arrays, read_json, save_arrays
 from seamount.compiler.program.program import Program, Shape
 
 FORMAT, VERSION = "seamount-run", 1
 RUN_FILE, COUNTS_FILE, RECORDING_FILE, ARTIFACT_FOLDER = "run.json", "counts.npz", "recording.npz", "artifact"
 _DIGESTED = (COUNTS_FILE, RECORDING_FILE, f"{ARTIFACT_FOLDER}/{MANIFEST_FILE}")
+FOLDER = FolderKind(
+    "a run",
+    RUN_FILE,
+    FORMAT,
+    (RUN_FILE, COUNTS_FILE, RECORDING_FILE, *(f"{ARTIFACT_FOLDER}/{name}" for name in ARTIFACT.files)),
+    "choose another place with -o",
+)
 _RECORDED = ("messages", "spikes", "v")
 AGAIN = "write it again with 'seamount run ARTIFACT --data DATA -o RUN'"
 
@@ -80,21 +89,21 @@ class Run:
 
 def check_run_place(folder: Path, overwrite: bool) -> None:
     """Raise InputError when a run cannot be written there; to be asked before the run, not after."""
-    check_place(folder, overwrite, (RUN_FILE,), "a run", "choose another place with -o")
+    check_place(folder, overwrite, FOLDER)
 
 
 def save_run(run: Run, folder: Path, overwrite: bool = False) -> None:
     """Write the run as `folder`.
 
-    Raises InputError when the folder exists and is no run (or `overwrite` is off), or on a full disk; then nothing is
-    left behind.
+    Raises InputError when the folder exists and is not wholly a run (or `overwrite` is off), or on a full disk; then
+    nothing is left behind.
     """
-    check_run_place(folder, overwrite)
-    write_folder(folder, lambda draft: _write(run, draft))
+    write_folder(Path(folder), lambda draft: _write(run, draft), FOLDER, overwrite)
 
 
 def _write(run: Run, folder: Path) -> None:
-    save_artifact(run.artifact, folder / ARTIFACT_FOLDER)
+    (folder / ARTIFACT_FOLDER).mkdir()
+    write_parts(run.artifact, folder / ARTIFACT_FOLDER)
     counted = {f"{kind}:{name}": n for kind in ARRAYS for name, n in getattr(run.counts, kind).items()}
     answers = {f"readout:{name}": value for name, value in run.readout.items()}
     save_arrays(folder / COUNTS_FILE, {**counted, **answers, "labels": run.labels, "predictions": run.predictions})

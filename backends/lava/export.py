@@ -14,26 +14,35 @@ from numpy.typing import NDArray
 from seamount.backends.lava.lowering import for_lava
 from seamount.compiler.artifact import VECTORS_FILE, Artifact
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.files import check_place, write_folder
-from seamount.compiler.program.codec import save_arrays, write_program
+from seamount.compiler.files import write_folder
+from seamount.compiler.places import FolderKind
+from seamount.compiler.program.codec import ARRAYS_FILE, FORMAT, PROGRAM_FILE, save_arrays, write_program
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Program, Shape
 
 EXPORTED = Path(__file__).with_name("exported")
 SCRIPT, CODES, REQUIREMENTS, README = "network.py", "encoding.json", "requirements.txt", "README.md"
+FOLDER = FolderKind(
+    "an exported network",
+    PROGRAM_FILE,
+    FORMAT,
+    (PROGRAM_FILE, ARRAYS_FILE, VECTORS_FILE, CODES, SCRIPT, REQUIREMENTS, README, "__pycache__/network.*.pyc"),
+    "choose another place",
+    marks=(SCRIPT, CODES),
+)
+"""What Python keeps of network.py, once imported, is not foreign."""
 
 
 def export_lava(artifact: Artifact, folder: Path, overwrite: bool = False) -> None:
     """Write the folder. network.py in it is the file that the Lava backend itself runs, byte for byte.
 
-    Raises InputError when the artifact has no test vectors, when the folder exists and is none of ours (or `overwrite`
-    is off), and when it cannot be written; then nothing is left behind.
+    Raises InputError when the artifact has no test vectors, when the folder exists and is not wholly ours (or
+    `overwrite` is off), and when it cannot be written; then nothing is left behind.
     """
     if not artifact.vectors.messages:
         raise InputError(Problem("artifact", "holds no test vectors", "compile the model again"))
     folder = Path(folder)
-    check_place(folder, overwrite, (SCRIPT, CODES), "an exported network", "choose another place")
-    write_folder(folder, lambda draft: _write(artifact, draft, folder.name))
+    write_folder(folder, lambda draft: _write(artifact, draft, folder.name), FOLDER, overwrite)
 
 
 def _write(artifact: Artifact, draft: Path, name: str) -> None:

@@ -134,21 +134,12 @@ def run_one(index: int, job: Job) -> int:
     """One job, in its own process; its exit code."""
     started = time.monotonic()
     try:
-        save(Path(job["out"]), execute(index, job))
+        save_trace(Path(job["out"]), execute(index, job))
     except SeamountError as error:
         say(job=index, event="failed", message=str(error))
         return 1
     say(job=index, event="done", seconds=round(time.monotonic() - started, 3))
     return 0
-
-
-def save(out: Path, trace: Trace) -> None:
-    """Write the result. Raises InputError when that is not possible."""
-    try:
-        save_trace(out, trace)
-    except OSError as error:
-        found = f"cannot be written: {error.strerror or error}"
-        raise InputError(Problem(str(out), found, "free space, or choose another place")) from None
 
 
 def leave_after(index: int, job: Job) -> NoReturn:

@@ -5,7 +5,6 @@ Runs on both sides: Python 3.10 and numpy alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from seamount.backends.lava.recorder import Recorder
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import ARRAYS, EventCounts, Trace, combine, join_counts
+from seamount.compiler.files import write_file
 from seamount.compiler.program.codec import load_arrays
 from seamount.compiler.program.program import Program, synapses
 
@@ -75,14 +75,14 @@ def _count(program: Program, messages: Arrays, spikes: Arrays) -> EventCounts:
 
 
 def save_trace(path: Path, trace: Trace) -> None:
-    """Write the trace as npz, beside its place first."""
+    """Write the trace as npz, at once or not at all. Raises InputError when it cannot be written."""
     c = trace.counts
     arrays: dict[str, NDArray[Any]] = {"size:": np.array([c.samples, c.steps], np.int64)}
     for kind in COUNTS:
         arrays |= {f"count-{kind}:{n}": np.array(k, np.int64) for n, k in getattr(c, kind).items()}
     for part in PARTS:
         arrays |= {f"{part}:{n}": a for n, a in getattr(trace, part).items()}
-    save_plain(path, arrays)
+    save_plain(path, arrays, "free space, or choose another place")
 
 
 def load_trace(path: Path) -> Trace:
@@ -111,7 +111,8 @@ def join_traces(traces: Sequence[Trace]) -> Trace:
 
 def save_messages(path: Path, messages: Arrays) -> None:
     """Write messages as npz, in the form of an artifact's test vectors ("messages:" before the port)."""
-    save_plain(path, {f"messages:{name}": values for name, values in messages.items()})
+    arrays = {f"messages:{name}": values for name, values in messages.items()}
+    save_plain(path, arrays, "free space, or point TMPDIR elsewhere")
 
 
 def load_messages(path: Path) -> dict[str, NDArray[Any]]:
@@ -120,12 +121,6 @@ def load_messages(path: Path) -> dict[str, NDArray[Any]]:
     return {key.partition(":")[2]: a for key, a in arrays.items() if key.startswith("messages:")}
 
 
-def save_plain(path: Path, arrays: Arrays) -> None:
-    """Arrays as uncompressed npz, renamed into place when complete."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            np.savez(file, **dict(arrays))  # type: ignore[arg-type]
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+def save_plain(path: Path, arrays: Arrays, remedy: str) -> None:
+    """Arrays as uncompressed npz, at once or not at all. Raises InputError when they cannot be written."""
+    write_file(path, lambda file: np.savez(file, **dict(arrays)), remedy)  # type: ignore[arg-type]

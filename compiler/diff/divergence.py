@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from seamount.compiler.diff import divergence_text
 from seamount.compiler.diff.neuron_step import Account, account
 from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.diff.side import MESSAGE, REGISTERS, Compared, Place, Side, compare, first_of, later
@@ -31,23 +29,6 @@ class Divergence:
     accounts: tuple[Account | None, Account | None]
     compared: tuple[Compared, ...]
     programs: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return divergence_text.to_text(self)
-
-    @property
-    def headline(self) -> str:
-        """Place and values in one line."""
-        return divergence_text.headline(self)
-
-    @property
-    def cause(self) -> str:
-        """Where in the step the two sides part first, in one line."""
-        return divergence_text.cause(self)
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data, with every message that arrived."""
-        return {**asdict(self), "headline": self.headline, "cause": self.cause}
 
 
 def find_divergence(a: Side, b: Side, samples_before: int = 0) -> Divergence | None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from seamount.compiler.diff.arrivals import Inflow, Message
+from seamount.compiler.diff.divergence import Divergence
 from seamount.compiler.diff.neuron_step import Account
 from seamount.compiler.diff.side import MESSAGE, index_text, neuron_text
 from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX
-
-if TYPE_CHECKING:
-    from seamount.compiler.diff.divergence import Divergence
 
 NAMES = {"u": "u", "v": "v", "s": "spike", MESSAGE: "message"}
 DIFFERING, LARGEST = 8, 3
@@ -36,7 +34,7 @@ def headline(d: Divergence) -> str:
     return f"{d.place}: {NAMES[d.register]} {left} against {right}"
 
 
-def to_text(d: Divergence) -> str:
+def text(d: Divergence) -> str:
     """Everything about a divergence, ending in a line feed."""
     lines = [f"first divergence: {headline(d)}", f"  A  {d.labels[0]}", f"  B  {d.labels[1]}", f"cause: {cause(d)}"]
     rows = list(_rows(d))
@@ -49,6 +47,11 @@ def to_text(d: Divergence) -> str:
     lines += ["", "differing entries"]
     lines += [f"  {NAMES[c.register]} of {c.layer}: {c.differing} of {c.entries}" for c in d.compared if c.differing]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def as_json(d: Divergence) -> dict[str, Any]:
+    """Plain data, with every message that arrived."""
+    return {**asdict(d), "headline": headline(d), "cause": cause(d)}
 
 
 # cause

@@ -1,7 +1,17 @@
-"""The command line: `seamount` and `compile`. Alone in knowing frontends, backends and models."""
+"""The command line: `seamount` and `compile`. A command is its options, one call of a workflow, and the result's text."""
 
 from __future__ import annotations
 
-from seamount.cli.app import main, main_compile
 
-__all__ = ["main", "main_compile"]
+def main() -> None:
+    """Entry of the `seamount` command."""
+    from seamount.cli.app import app
+
+    app()
+
+
+def main_compile() -> None:
+    """Entry of the `compile` command: `seamount compile` under a name of its own."""
+    from seamount.cli.app import compile_only
+
+    compile_only(prog_name="compile")

@@ -65,8 +65,8 @@ app.command("fit")(_guarded(fit))
 app.command("targets")(_guarded(targets))
 app.command("passes")(_guarded(passes))
 
-_compile_only = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-_compile_only.command("compile")(_guarded(compile_model))
+compile_only = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+compile_only.command("compile")(_guarded(compile_model))
 
 
 def _version(value: bool) -> None:
@@ -82,13 +82,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-def main() -> None:
-    """Entry of the `seamount` command."""
-    app()
-
-
-def main_compile() -> None:
-    """Entry of the `compile` command: `seamount compile` under a name of its own."""
-    _compile_only(prog_name="compile")

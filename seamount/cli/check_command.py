@@ -11,6 +11,7 @@ from seamount.cli import options as o
 from seamount.cli.console import answer, progress, show
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.kept_run import check_run_place
+from seamount.compiler.places import check_outputs
 from seamount.workflows.compile import CALIBRATED, layer_bits
 from seamount.workflows.data import DataSource
 from seamount.workflows.keep import RECORD
@@ -57,6 +58,7 @@ def check(
     A model is compiled now; an artifact is taken as it is. Without --data: the golden samples of the model file, or the
     test vectors of the artifact. Exit code 1 when forms that must be exact differ, or a requirement fails.
     """
+    check_outputs([path, data, trace, calibrate, target], {"--json": json}, {"-o": output})
     parse_requirements(require or [])
     if output is not None:
         _check_output(output, force, data, trace)

@@ -13,6 +13,7 @@ from seamount.cli import options as o
 from seamount.cli.console import answer, progress, raw, warn
 from seamount.compiler.passes.balance_delays import OFF
 from seamount.compiler.pipelines import Options
+from seamount.compiler.places import check_outputs
 from seamount.workflows.compile import CALIBRATED, compilation, layer_bits
 from seamount.workflows.data import DataSource
 from seamount.workflows.inspect import stage_of
@@ -51,6 +52,7 @@ def compile_model(
 
     Without --calibrate, scales are set on the real samples in the model file; for a .nir file, on assumed activity.
     """
+    check_outputs([model, calibrate, target], {"--json": json}, {"-o": output or Path(f"{model.stem}.seamount")})
     load_target(target)
     source = load(model, assume=assume or [])
     options = Options(

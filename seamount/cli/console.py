@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from seamount.cli.signals import sigterm_interrupts
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.files import write_json
 from seamount.progress import Progress
@@ -28,7 +29,8 @@ def guarded(action: Callable[[], object]) -> int:
     0 good, 1 a check failed, 2 input that cannot be used, 3 a fault in Seamount, 130 interrupted.
     """
     try:
-        action()
+        with sigterm_interrupts():
+            action()
     except SeamountError as error:
         show_problems(error)
         return error.exit_code

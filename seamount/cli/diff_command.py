@@ -9,6 +9,7 @@ import typer
 
 from seamount.cli import options as o
 from seamount.cli.console import answer, progress
+from seamount.compiler.places import check_outputs
 from seamount.workflows.data import DataSource
 from seamount.workflows.recordings import diff as compare
 
@@ -38,6 +39,7 @@ def diff(
     Without --data: on the messages in the recorded trace if it has any, else on the test vectors of A.
     Exit code 0 when they behave the same, 1 when they do not.
     """
+    check_outputs([a, b, data], {"--json": json})
     samples = None if data is None else DataSource(data, split, limit, seed, data_folder)
     found = compare(
         a, b, samples, steps=steps, limit=limit, backend_a=backend_a, backend_b=backend_b, silicon=silicon,

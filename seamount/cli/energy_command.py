@@ -10,6 +10,7 @@ import typer
 from seamount.cli import options as o
 from seamount.cli.console import answer, progress, show
 from seamount.compiler.energy.ann import FORMATS
+from seamount.compiler.places import check_outputs
 from seamount.workflows import price
 from seamount.workflows.data import DataSource
 
@@ -38,6 +39,7 @@ def energy(
     Without --set: the costs of the chip it was compiled for, and 45 nm with memory, which also prices the ANN.
     Several runs are put side by side.
     """
+    check_outputs([*sources, data, *(sets or ()), system], {"--json": json})
     samples = None if data is None else DataSource(data, split, limit, seed, data_folder)
     found = price.price(
         sources, samples, sets=sets or (), ann=ann, system=system, steps=steps, progress=progress(quiet)

@@ -11,6 +11,7 @@ from seamount.cli import options as o
 from seamount.cli.console import progress, show
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import write_json
+from seamount.compiler.places import check_outputs
 from seamount.workflows.compile import CALIBRATED
 from seamount.workflows.data import DataSource
 from seamount.workflows.evaluate import Evaluation, evaluate
@@ -49,6 +50,7 @@ def evaluate_models(
     One artifact per weight width runs at every T. The JSON is written after each model.
     Exit code 1 when a form differs that must be exact.
     """
+    check_outputs([*models, data, calibrate, target, *(sets or ())], {"--json": json})
     if json is not None and json.is_dir():
         raise InputError(Problem(str(json), "is a folder", "name a file"))
 

@@ -9,6 +9,7 @@ import typer
 
 from seamount.cli import options as o
 from seamount.cli.console import answer
+from seamount.compiler.places import check_outputs
 from seamount.workflows.export import export_lava
 
 
@@ -19,4 +20,5 @@ def export(
     quiet: o.Quiet = False,
 ) -> None:
     """Write a folder that runs in Lava without Seamount: data, one script, requirements, README."""
+    check_outputs([artifact], folders={"FOLDER": folder})
     answer(export_lava(artifact, folder, overwrite=force), None, quiet)

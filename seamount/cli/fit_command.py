@@ -10,6 +10,7 @@ import typer
 from seamount.cli import options as o
 from seamount.cli.console import answer, progress
 from seamount.compiler.files import write_json
+from seamount.compiler.places import check_outputs
 from seamount.workflows.fit import fit as fit_artifact
 
 Chip = Annotated[
@@ -44,6 +45,7 @@ def fit(
 
     Ends with 1 when it does not fit.
     """
+    check_outputs([artifact, chip, system, run], {"--json": json, "-o": output})
     found = fit_artifact(
         artifact, chip=chip, system=system, run=run, neurons_per_core=neurons_per_core, verify=verify,
         progress=progress(quiet),

@@ -9,6 +9,7 @@ import typer
 
 from seamount.cli import options as o
 from seamount.cli.console import answer
+from seamount.compiler.places import check_outputs
 from seamount.workflows import examine
 
 
@@ -26,6 +27,7 @@ def check_import(
     A model file is also compared with the golden trace in it. Exit code 0 when it can be imported, 1 when it would be
     refused, 2 when the file or an option cannot be read at all.
     """
+    check_outputs([file, target], {"--json": json})
     found = examine.check_import(file, assume=assume or [], target=target)
     answer(found, json, quiet)
     found.raise_if_refused()

@@ -9,6 +9,7 @@ import typer
 
 from seamount.cli import options as o
 from seamount.cli.console import answer, progress
+from seamount.compiler.places import check_outputs
 from seamount.workflows.ranges import RangeProofs, all_ranges
 
 Longest = Annotated[int | None, typer.Option(min=1, help="Samples of at most so many steps; default: of any length.")]
@@ -28,6 +29,7 @@ def ranges(
 
     One artifact is answered register by register, several in a table with a row each.
     """
+    check_outputs(artifacts, {"--json": json})
     proofs = all_ranges(artifacts, steps=steps, witness=witness, progress=progress(quiet))
     found = proofs[0] if len(proofs) == 1 else RangeProofs(proofs)
     answer(found, json, quiet)

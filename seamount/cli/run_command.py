@@ -17,6 +17,7 @@ from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.kept_run import check_run_place
 from seamount.compiler.passes.balance_delays import OFF
+from seamount.compiler.places import check_outputs
 from seamount.workflows.artifact import load_artifact
 from seamount.workflows.data import DataSource, load_data
 from seamount.workflows.keep import RECORD
@@ -67,6 +68,7 @@ def run(
     quiet: o.Quiet = False,
 ) -> None:
     """Run an artifact on data: accuracy, spikes and synaptic operations. Without --data, check its test vectors."""
+    check_outputs([artifact, data], {"--json": json}, {"-o": output, "--keep": keep})
     loaded = load_artifact(artifact)
     for note in loaded.manifest["notes"]:
         if note.startswith(OFF):

@@ -9,6 +9,7 @@ import typer
 
 from seamount.cli import options as o
 from seamount.cli.console import answer, progress, show
+from seamount.compiler.places import check_outputs
 from seamount.models.networks.cards import CARDS
 from seamount.workflows.train import Settings
 from seamount.workflows.train import train as train_network
@@ -45,6 +46,7 @@ def train(
     quiet: o.Quiet = False,
 ) -> None:
     """Train a network by a published low-latency method (docs/methods.md) and save it for compile."""
+    check_outputs([data, start], {"--json": json, "-o": output, "--checkpoint": checkpoint})
     settings = Settings(
         seed, epochs, batch, rate, steps, crop, flip, limit, checkpoint, start, device, amp, threads, data_folder
     )  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact
+from seamount.compiler.diff import divergence_text
 from seamount.compiler.diff.divergence import Divergence, explain
 from seamount.compiler.diff.recording import read_record
 from seamount.compiler.diff.side import Compared, Side, compare
@@ -125,7 +126,10 @@ def check_recording(
     loaded = load_artifact(name) if loaded is None else loaded
     layers, divergence = compared_with(loaded, name, Path(trace), silicon)
     rungs = (_rung(layers),)
-    problems = (*inexact(rungs, "" if divergence is None else str(divergence)), *judge(required, rungs))
+    problems = (
+        *inexact(rungs, "" if divergence is None else divergence_text.text(divergence)),
+        *judge(required, rungs),
+    )
     return RecordCheck(name, os.fspath(trace), layers, divergence, tuple(map(str, required)), problems)
 
 

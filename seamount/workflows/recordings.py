@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.codes import Samples, encode
+from seamount.compiler.diff import divergence_text
 from seamount.compiler.diff.divergence import Divergence, explain
 from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.diff.recording import Record, is_record, read_record
@@ -57,14 +58,14 @@ class Diff(Shown):
     def raise_if_different(self) -> None:
         """Raise CheckFailed with the first difference."""
         if self.divergence is not None:
-            found = f"{self.divergence.headline} ({self.divergence.cause})"
+            found = f"{divergence_text.headline(self.divergence)} ({divergence_text.cause(self.divergence)})"
             raise CheckFailed(Problem("the two runs differ", found, ""))
         if self.readouts is not None:
             raise CheckFailed(self.readouts)
 
     def blocks(self) -> Iterator[Block]:
         if self.divergence is not None:
-            yield str(self.divergence).rstrip("\n")
+            yield divergence_text.text(self.divergence).rstrip("\n")
             return
         yield f"no divergence: {self.samples} samples of {self.steps} steps, {self.entries:,} entries compared"
         if self.programs:
@@ -76,7 +77,7 @@ class Diff(Shown):
             "samples": self.samples,
             "steps": self.steps,
             "equal": self.equal,
-            "divergence": None if self.divergence is None else self.divergence.as_json(),
+            "divergence": None if self.divergence is None else divergence_text.as_json(self.divergence),
             "readouts": None if self.readouts is None else str(self.readouts),
             "programs": self.programs,
         }

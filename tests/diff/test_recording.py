@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from seamount.compiler.diff.divergence import Divergence, find_divergence
+from seamount.compiler.diff.divergence_text import cause, text
 from seamount.compiler.diff.recording import Record, is_record, read_record
 from seamount.compiler.diff.side import Side
 from seamount.compiler.errors import InputError
@@ -92,9 +93,9 @@ def test_one_spike_flipped(network: str, form: str, tmp_path: Path, golden: Any)
     assert_account(found.accounts[0], net.program, net.messages, trace, place)
     was = int(trace.spikes[net.population].reshape(SAMPLES, STEPS, -1)[1, 2, 4])
     assert found.reads[1] == {"u": None, "v": None, "s": 1 - was}
-    assert found.cause == f"the program of A gives spike {was}, the record B says {1 - was}"
+    assert cause(found) == f"the program of A gives spike {was}, the record B says {1 - was}"
     if network == "conv":
-        golden(str(found).replace(str(path), "trace"), "report/recorded_spike.txt")
+        golden(text(found).replace(str(path), "trace"), "report/recorded_spike.txt")
 
 
 def test_an_event_of_v_is_compared_where_it_stands(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_silicon_reads_128_at_a_spike(tmp_path: Path) -> None:
     assert compare(record, silicon=True) is None
     found = compare(record)
     assert found is not None and found.register == "v"
-    assert found.cause.endswith("a chip's v reads 128 at a spike, which --silicon accepts")
+    assert cause(found).endswith("a chip's v reads 128 at a spike, which --silicon accepts")
     first = tuple(np.argwhere(spikes == 1)[0])
     assert found.place.at == first
     for place, value in ((first, 129), (tuple(np.argwhere(spikes == 0)[0]), 128)):
