@@ -1,4 +1,4 @@
-"""The command line: `seamount` and `compile`. A command is its options, one call of a workflow, and the result's text."""
+"""The command line: `seamount` and `compile`. A command is its options, one call, and the text of the result."""
 
 from __future__ import annotations
 
