@@ -23,8 +23,8 @@ from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
 from seamount.compiler.program.lower import lower
-from seamount.compiler.program.needs import chip_needs, restless
-from seamount.compiler.program.program import Program
+from seamount.compiler.program.needs import NEED_WORDS, chip_needs, reasons, restless
+from seamount.compiler.program.program import Need, Program
 from seamount.compiler.ranges.proven_scales import ProvenScales, overflow_notes, proven_scales
 from seamount.compiler.target.target import Target
 from seamount.compiler.version import __version__
@@ -105,24 +105,18 @@ def compile_graph(
 
 def unsupported(program: Program, target: Target) -> list[Problem]:
     """What the program needs and the target lacks, beyond numbers that quantize already respects."""
-    wants = {
-        "reset by subtraction": "reset_subtract",
-        "lower clamp of v": "lower_clamp",
-        "initial v other than 0": "initial_v",
-    }
     problems = []
     for p in program.populations:
         for need in p.needs_microcode:
-            if not target.supports(wants[need]):
-                limit = target.cite(f"features.{wants[need]}")
+            if not target.supports(need.value):
+                limit = target.cite(need.feature)
                 remedy = "compile for a target that can (see 'seamount targets'), or train without it"
-                problems.append(Problem(f"population '{p.name}'", f"needs {need}", remedy, limit))
-    if not target.supports("skip_updates"):
-        limit = target.cite("features.skip_updates")
-        for name, why in restless(program).items():
-            found = (
-                f"has {why}, and so would not rest between the steps of a network slowed down {program.slow_down} times"
-            )
+                problems.append(Problem(f"population '{p.name}'", f"needs {NEED_WORDS[need]}", remedy, limit))
+    if not target.supports(Need.SKIP_UPDATES.value):
+        limit = target.cite(Need.SKIP_UPDATES.feature)
+        for name, because in restless(program).items():
+            why, times = reasons(because), program.slow_down
+            found = f"has {why}, and so would not rest between the steps of a network slowed down {times} times"
             remedy = "use neurons without memory, leak and bias, reset to zero, or compile for a target that can"
             problems.append(Problem(f"population '{name}'", found, remedy, limit))
     return problems

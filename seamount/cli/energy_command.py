@@ -103,7 +103,7 @@ def costs(name: Annotated[str | None, typer.Argument(help="One set, in full.")] 
         return
     found = load_costs(name)
     rows = [
-        (f"{section}.{event}", text.cost(cost), text.source(cost), cost.low.conditions or cost.high.conditions)
+        (f"{section}.{event}", text.cost(cost), text.source(cost), cost.low.terms or cost.high.terms)
         for section in ("energy", "time", "power", "memory")
         for event, cost in getattr(found, section).items()
     ]

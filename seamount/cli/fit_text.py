@@ -12,6 +12,7 @@ from seamount.compiler.placement.placement import LIMITS, Placement
 from seamount.compiler.placement.plan import Plan
 from seamount.compiler.placement.remedies import Remedy, remedies_for
 from seamount.compiler.placement.resources import PopulationResources, ProjectionResources
+from seamount.compiler.program.needs import NEED_WORDS
 
 USED = ("chip.", "core.", "encoding.")
 """Sections of a target that placing reads; what is assumed in them is said."""
@@ -36,7 +37,11 @@ def show_resources(made: Plan, found: Sequence[PopulationResources]) -> None:
     table("projections", columns, [_projection(q) for p in found for q in p.projections], left=4)
     for p in found:
         if p.microcode:
-            out.print(f"microcode: '{p.name}' needs {', '.join(p.microcode)}", markup=False, soft_wrap=True)
+            out.print(
+                f"microcode: '{p.name}' needs {', '.join(NEED_WORDS[need] for need in p.microcode)}",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def _projection(q: ProjectionResources) -> tuple[object, ...]:
@@ -82,10 +87,8 @@ def show_placement(made: Plan, placement: Placement, checked: bool) -> None:
     if placement.unchecked:
         text = ", ".join(placement.unchecked)
         out.print(f"not checked, as not published: {text}", markup=False, soft_wrap=True)
-    assumed = [
-        p for p, q in made.target.quantities.items() if p.startswith(USED) and q.conditions.startswith("assumed")
-    ]
-    assumed += [p for p, q in made.system.quantities.items() if q.conditions.startswith("assumed")]
+    assumed = [p for p, q in made.target.quantities.items() if p.startswith(USED) and q.assumed]
+    assumed += [p for p, q in made.system.quantities.items() if q.assumed]
     if assumed:
         out.print(f"assumed, as not published: {', '.join(assumed)}", markup=False, soft_wrap=True)
     if checked:
@@ -134,7 +137,7 @@ def summary(
         "system": made.system.name,
         "cores": len(made.cores),
         "chips": made.chips,
-        "populations": [asdict(p) for p in found],
+        "populations": [asdict(p) | {"microcode": [NEED_WORDS[n] for n in p.microcode]} for p in found],
         "exceeded": [
             {
                 "where": e.where, "path": e.path, "what": e.what, "needed": e.needed, "limit": e.limit, "over": e.over,

@@ -33,7 +33,7 @@ def targets(
 
 
 def _show(target: Target | System) -> None:
-    rows = [(path, str(q), q.conditions) for path, q in sorted(target.quantities.items())]
+    rows = [(path, str(q), q.terms) for path, q in sorted(target.quantities.items())]
     table(
         f"{target.name}: {target.title}, as of {target.date}", ("number", "value (source)", "conditions"), rows, left=3
     )

@@ -22,7 +22,7 @@ from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.interpreter import interpret
 from seamount.compiler.ir.ops import Affine, Input, Output, freeze
 from seamount.compiler.pipelines import Options, canonical
-from seamount.compiler.program.needs import chip_needs, restless, unrest
+from seamount.compiler.program.needs import chip_needs, reasons, restless, unrest
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout
 from seamount.compiler.program.verify import check
 from seamount.compiler.ranges.proof import analyse
@@ -170,7 +170,7 @@ def test_neurons_that_rest_need_no_gate(case) -> None:
 def test_what_keeps_a_neuron_from_resting(changed, why) -> None:
     """Each cause by itself makes a difference on a chip without gates; without any there is none."""
     p = population(vth=20, **changed)
-    assert unrest(p) == ((why,) if why else ())
+    assert reasons(unrest(p)) == (why or "")
     q = Projection("x->p", "x", "p", Dense(i32([[4]])))
     program = Program((InputPort("x", (1,), True, 0, 9),), (p,), (q,), (Readout("y", "p", "v", "sum"),), 4, 2)
     x = {"x": i32([9, 1, 0, 0]).reshape(1, 4, 1)}
