@@ -144,8 +144,3 @@ def share_right(answers: NDArray[np.int64], labels: NDArray[np.int64]) -> float:
     if not known.any():
         raise InputError(Problem("data", "no step that was run has a label", "run more samples or steps"))
     return float(np.mean(answers[known] == labels[known]))
-
-
-def code_from(tree: Mapping[str, Any]) -> InputCode:
-    """An InputCode from a manifest entry."""
-    return InputCode(**{**tree, "shape": tuple(tree["shape"])})

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.analysis.activity import measure
+from seamount.compiler.analysis.activity import Activity, measure
 from seamount.compiler.analysis.distributions import distributions
-from seamount.compiler.analysis.operations import KEPT, products
+from seamount.compiler.analysis.operations import products
 from seamount.compiler.analysis.precision import LayerPrecision, precision
 from seamount.compiler.artifact import Artifact, Vectors
 from seamount.compiler.codes import InputCode, OutputCode
@@ -19,11 +19,12 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
+from seamount.compiler.manifest import About, Analysis, Chosen, Manifest, TargetName
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
 from seamount.compiler.program.lower import lower
-from seamount.compiler.program.needs import NEED_WORDS, chip_needs, reasons, restless
+from seamount.compiler.program.needs import NEED_WORDS, reasons, restless
 from seamount.compiler.program.program import Need, Program
 from seamount.compiler.ranges.proven_scales import ProvenScales, overflow_notes, proven_scales
 from seamount.compiler.target.target import Target
@@ -41,17 +42,6 @@ class Compiled:
     canonical: Graph
     quantized: Graph
     precision: tuple[LayerPrecision, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class About:
-    """What the manifest says of the model beside its numbers."""
-
-    name: str = "model"
-    conventions: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    float_accuracy: float | None = None
-    classes: tuple[str, ...] = ()
 
 
 def compile_graph(
@@ -94,11 +84,11 @@ def compile_graph(
     if not options.prove:  # else the search for scales has just shown that there are none
         quantized = quantized.noting(*overflow_notes(program))
     rows = precision(folded, quantized)
-    manifest = _manifest(program, quantized, target, options, about, ran, rows)
-    manifest["calibration_samples"] = activity.samples if activity is not None else 0
+    manifest = _manifest(quantized, target, options, about, tuple(ran), rows, activity)
     inputs = tuple(_input_code(quantized, name, encoding) for name in (i.name for i in program.inputs))
     outputs = tuple(_output_code(quantized, n.name) for n in quantized.outputs)
-    analysis = distributions(shaped[0], folded, quantized) | {KEPT: [asdict(p) for p in products(shaped[0])]}
+    weights, thresholds = distributions(shaped[0], folded, quantized)
+    analysis = Analysis(weights=weights, thresholds=thresholds, trained=products(shaped[0]))
     artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}), analysis)
     return Compiled(artifact, folded, quantized, rows)
 
@@ -162,35 +152,29 @@ def _output_code(graph: Graph, name: str) -> OutputCode:
 
 
 def _manifest(
-    program: Program,
     graph: Graph,
     target: Target,
     options: Options,
     about: About,
-    ran: list[str],
+    ran: tuple[str, ...],
     rows: tuple[LayerPrecision, ...],
-) -> dict[str, Any]:
-    return {
-        "seamount": __version__,
-        "model": {
-            "name": about.name,
-            "float_accuracy": about.float_accuracy,
-            "provenance": dict(about.provenance),
-            "conventions": list(about.conventions),
-            "classes": list(about.classes),
-        },
-        "target": {"name": target.name, "chip": target.chip, "date": target.date},
-        "options": {
-            "weight_bits": options.weight_bits,
-            "layer_bits": dict(options.layer_bits),
-            "max_delay": options.max_delay,
-            "balance_delays": options.balance_delays,
-            "slow_down": options.slow_down,
-            "prove": options.prove,
-        },
-        "steps": program.steps,
-        "passes": ran,
-        "notes": [n for n in graph.notes if n not in about.conventions],
-        "layers": [asdict(r) for r in rows],
-        "chip_needs": [{"where": n.where, "what": n.what} for n in chip_needs(program)],
-    }
+    activity: Activity | None,
+) -> Manifest:
+    return Manifest(
+        seamount=__version__,
+        model=about,
+        target=TargetName(target.name, target.chip, target.date),
+        options=Chosen(
+            weight_bits=options.weight_bits,
+            layer_bits=dict(options.layer_bits),
+            max_delay=options.max_delay,
+            balance_delays=options.balance_delays,
+            slow_down=options.slow_down,
+            prove=options.prove,
+        ),
+        steps=graph.steps,
+        passes=ran,
+        notes=tuple(n for n in graph.notes if n not in about.conventions),
+        layers=rows,
+        calibration_samples=activity.samples if activity is not None else 0,
+    )

@@ -136,16 +136,16 @@ def _summary(source: Source, artifact: Artifact, compiled: Compiled, folder: Pat
     program = artifact.program
     summary: dict[str, Any] = {
         "artifact": str(folder),
-        "target": artifact.manifest["target"],
+        "target": plain(artifact.manifest.target),
         "steps": artifact.steps,
         "answered_by": witness(program).name,
         "neurons": sum(p.size for p in program.populations),
         "populations": len(program.populations),
         "projections": len(program.projections),
-        "layers": artifact.manifest["layers"],
-        "notes": artifact.manifest["notes"],
-        "chip_needs": artifact.manifest["chip_needs"],
-        "calibration_samples": artifact.manifest["calibration_samples"],
+        "layers": plain(artifact.manifest.layers),
+        "notes": [str(note) for note in artifact.manifest.notes],
+        "chip_needs": [{"where": n.where, "what": n.what} for n in chip_needs(program)],
+        "calibration_samples": artifact.manifest.calibration_samples,
     }
     if source.file is not None:
         port, rule, golden = artifact.outputs[0].readout, artifact.outputs[0].rule, source.file.golden

@@ -62,7 +62,7 @@ def fit(
     """
     loaded = load_artifact(artifact)
     check_program(loaded.program)
-    target = load_target(chip or loaded.manifest["target"]["name"])
+    target = load_target(chip or loaded.manifest.target.name)
     traffic = load_run(run).counts if run is not None else None
     made = plan(loaded.program, target, load_system(system) if system else None, neurons_per_core)
     needed = resources(made)

@@ -143,9 +143,11 @@ def _tree(report: _Report) -> dict[str, Any]:
         "importable": not report.problems,
         "written_by": report.about,
         "nodes": _nodes(report.examined.graph),
-        "conventions": [asdict(a) for a in report.examined.assumed],
+        "conventions": [
+            {"key": a.key, "value": a.value, "nodes": a.nodes, "source": a.source} for a in report.examined.assumed
+        ],
         "without_effect": report.idle,
-        "notes": list(report.examined.notes),
+        "notes": list(map(str, report.examined.notes)),
         "hint": report.hint,
         "self_check": report.self_check,
         "target": report.target,

@@ -38,8 +38,8 @@ def inspect(
     if path.is_dir():
         artifact = load_artifact(path)
         about = artifact.manifest
-        out.print(f"artifact of {about['model']['name']} for {about['target']['name']}, seamount {about['seamount']}")
-        text = program_text(artifact.program) + _remarks(artifact.manifest["notes"])
+        out.print(f"artifact of {about.model.name} for {about.target.name}, seamount {about.seamount}")
+        text = program_text(artifact.program) + _remarks(artifact.manifest.notes)
     else:
         options = Options(max_delay=max_delay, balance_delays=not no_balance_delays, slow_down=slow_down)
         text = _stage(path, after, target, assume or [], options)
@@ -60,5 +60,5 @@ def _stage(path: Path, after: str, target: str, assume: list[str], options: Opti
     return to_text(pipeline.until(after)(source.graph))
 
 
-def _remarks(notes: Iterable[str]) -> str:
+def _remarks(notes: Iterable[Note]) -> str:
     return "".join(f"note {note}\n" for note in notes)

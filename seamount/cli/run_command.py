@@ -144,7 +144,7 @@ def _data(artifact: Artifact, batches: Batches, data: Labelled, quiet: bool) -> 
     cost = brief(artifact, counts)
     summary: dict[str, Any] = {
         "accuracy": share_right(answers, labels),
-        "float_accuracy": artifact.manifest["model"]["float_accuracy"],
+        "float_accuracy": artifact.manifest.model.float_accuracy,
         "backend": name,
         "samples": len(labels),
         "unfinished": len(data.y) - len(labels),

@@ -9,7 +9,8 @@ from seamount.cli.console import err, out, table
 from seamount.compiler.analysis.precision import LayerPrecision
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.execution import EventCounts
-from seamount.compiler.passes.balance_delays import OFF
+from seamount.compiler.ir.notes import Convention, Unbalanced
+from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Population, Program
 from seamount.workflows.load import Source
 
@@ -45,12 +46,12 @@ def _threshold(p: Population) -> str:
 def conventions(artifact: Artifact) -> None:
     """What the neurons mean, grouped by where that is known from."""
     grouped: dict[str, list[str]] = {}
-    for note in artifact.manifest["model"]["conventions"]:
-        what, _, source = note.rpartition(" (")
-        grouped.setdefault(source.rstrip(")") if what else "", []).append(what or note)
-    for source, known in grouped.items():
+    for note in artifact.manifest.model.conventions:
+        known = (note.source, note.what) if isinstance(note, Convention) else ("", str(note))
+        grouped.setdefault(known[0], []).append(known[1])
+    for source, all_known in grouped.items():
         title = f"conventions ({source})" if source else "conventions"
-        out.print(f"{title}: {', '.join(known)}", markup=False, soft_wrap=True)
+        out.print(f"{title}: {', '.join(all_known)}", markup=False, soft_wrap=True)
 
 
 def imported(source: Source) -> None:
@@ -66,17 +67,17 @@ def imported(source: Source) -> None:
 
 def notes(artifact: Artifact) -> None:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
-    for note in artifact.manifest["notes"]:
+    for note in artifact.manifest.notes:
         out.print(f"note: {note}", markup=False, soft_wrap=True)
-    for need in artifact.manifest["chip_needs"]:
-        out.print(f"on a chip: {need['where']} needs {need['what']}", markup=False, soft_wrap=True)
+    for need in chip_needs(artifact.program):
+        out.print(f"on a chip: {need.where} needs {need.what}", markup=False, soft_wrap=True)
 
 
 def caution(artifact: Artifact) -> None:
     """On stderr, what makes the artifact another network than the trained one."""
-    for note in artifact.manifest["notes"]:
-        if note.startswith(OFF):
-            warn(note)
+    for note in artifact.manifest.notes:
+        if isinstance(note, Unbalanced):
+            warn(str(note))
 
 
 def activity(program: Program, counts: EventCounts) -> None:

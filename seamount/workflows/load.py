@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.codes import OutputCode, Samples, by_input, some
-from seamount.compiler.driver import About
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.manifest import About
 from seamount.frontends.conventions import Meaning, parse_assumptions
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _from_nir_file(path: Path, meaning: Meaning) -> Source:
         remedy = "add --assume encoding=constant for (N, *shape) data, or encoding=sequence for (N, T, *shape)"
         raise ImportRefused(Problem(str(path), found, remedy))
     provenance = {"framework": "unknown", "nir": read.version}
-    return Source(graph, encoding, About(path.stem, graph.notes, provenance))
+    return Source(graph, encoding, About(name=path.stem, conventions=graph.notes, provenance=provenance))
 
 
 @dataclass(frozen=True, eq=False)

@@ -71,7 +71,7 @@ def brief(artifact: Artifact, counts: EventCounts) -> Brief:
 
 def chip_of(artifact: Artifact) -> str:
     """Name of the chip that an artifact was compiled for."""
-    return str(artifact.manifest["target"]["chip"])
+    return artifact.manifest.target.chip
 
 
 def first_of(missing: tuple[str, ...]) -> str:
