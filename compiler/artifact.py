@@ -124,9 +124,9 @@ def _faults(artifact: Artifact) -> Iterator[tuple[str, str]]:
         yield MANIFEST_FILE, "is damaged: its inputs are not those of the program"
     if sorted(c.readout for c in artifact.outputs) != sorted(r.name for r in program.readouts):
         yield MANIFEST_FILE, "is damaged: its outputs are not the readouts of the program"
-    for code in (*artifact.inputs, *artifact.outputs):
-        if not 0 < code.unit < float("inf"):
-            yield MANIFEST_FILE, f"is damaged: a unit of {code.unit:g} is not a positive number"
+    for unit in (*(c.unit for c in artifact.inputs), *(c.unit for c in artifact.outputs)):
+        if not 0 < unit < float("inf"):
+            yield MANIFEST_FILE, f"is damaged: a unit of {unit:g} is not a positive number"
     for c in artifact.inputs:
         if not float("-inf") < c.low < c.high < float("inf"):
             yield MANIFEST_FILE, f"is damaged: input '{c.port}' takes values from {c.low:g} to {c.high:g}"
@@ -143,9 +143,9 @@ def _vector_faults(program: Program, vectors: Vectors) -> Iterator[str]:
         yield f"its messages have shape {first.shape}"
         return
     shapes = program.shapes
-    firing = {p.name: (*lead, *p.shape) for p in program.populations if p.fires}
+    kept = {p.name: (*lead, *p.shape) for p in program.populations if p.fires or p.name in vectors.spikes}
     yield from _unlike("messages", vectors.messages, {p.name: (*lead, *shapes[p.name]) for p in program.inputs})
-    yield from _unlike("spikes", vectors.spikes, firing)
+    yield from _unlike("spikes", vectors.spikes, kept)
     yield from _unlike("readout", vectors.readout, {r.name: readout_shape(program, r, *lead) for r in program.readouts})
 
 

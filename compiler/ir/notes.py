@@ -16,7 +16,7 @@ class _Note(Struct, frozen=True, forbid_unknown_fields=True, tag_field="note", t
     """The class is named in the file, under "note"."""
 
 
-class Text(_Note):
+class Text(_Note, frozen=True):
     """A sentence, of an artifact of version 1."""
 
     text: str
@@ -28,7 +28,7 @@ class Text(_Note):
 # of an import
 
 
-class Convention(_Note):
+class Convention(_Note, frozen=True):
     """A convention that was used: what it is, for which nodes (none: the whole network), and who said so.
 
     exception: it holds for these nodes alone.
@@ -52,7 +52,7 @@ class Convention(_Note):
         return f"{self.what} ({self.source})"
 
 
-class AxisDropped(_Note):
+class AxisDropped(_Note, frozen=True):
     """A leading axis of length 1 was dropped. shape: before, where one is named."""
 
     where: str
@@ -64,7 +64,7 @@ class AxisDropped(_Note):
         return f"{self.where}: leading axis of length 1 dropped from its {self.of}{shape}"
 
 
-class AxisDiffers(_Note):
+class AxisDiffers(_Note, frozen=True):
     """An output declares another shape than it receives, up to a leading 1."""
 
     where: str
@@ -75,7 +75,7 @@ class AxisDiffers(_Note):
         return f"{self.where}: declares shape {self.declared}, receives {self.received}; they differ in a leading 1"
 
 
-class InputDiffers(_Note):
+class InputDiffers(_Note, frozen=True):
     """A layer declares another input than the graph gives it, and the graph is followed."""
 
     where: str
@@ -88,7 +88,7 @@ class InputDiffers(_Note):
         )
 
 
-class EdgesDelayed(_Note):
+class EdgesDelayed(_Note, frozen=True):
     """A delay node became the delay of edges (source, target)."""
 
     where: str
@@ -99,7 +99,7 @@ class EdgesDelayed(_Note):
         return f"{self.where}: {self.steps} steps on {' and '.join(f'{a} -> {b}' for a, b in self.edges)}"
 
 
-class Recurrent(_Note):
+class Recurrent(_Note, frozen=True):
     """A connection that closes a cycle; it carries the delay of one step."""
 
     source: str
@@ -109,7 +109,7 @@ class Recurrent(_Note):
         return f"recurrent connection {self.source} -> {self.target}: delay of one step"
 
 
-class ClampUnused(_Note):
+class ClampUnused(_Note, frozen=True):
     """A readout without threshold has a lower clamp, which does not apply to it."""
 
     where: str
@@ -118,7 +118,7 @@ class ClampUnused(_Note):
         return f"{self.where}: v_min acts on firing neurons only"
 
 
-class ResetUnused(_Note):
+class ResetUnused(_Note, frozen=True):
     """A neuron has a v_reset that its kind of reset does not read."""
 
     where: str
@@ -132,7 +132,7 @@ class ResetUnused(_Note):
 # of quantization
 
 
-class ScaleUnproven(_Note):
+class ScaleUnproven(_Note, frozen=True):
     """The scale of a population follows typical inputs; extreme ones may leave the register."""
 
     population: str
@@ -144,7 +144,7 @@ class ScaleUnproven(_Note):
         )
 
 
-class TimeConstantChanged(_Note):
+class TimeConstantChanged(_Note, frozen=True):
     """Twelve bits of decay change a time constant noticeably."""
 
     population: str
@@ -154,7 +154,7 @@ class TimeConstantChanged(_Note):
         return f"{self.population}: 12 bits change its {self.of} time constant by more than 1 %"
 
 
-class CompareChanged(_Note):
+class CompareChanged(_Note, frozen=True):
     """A neuron that fires at the threshold fires above it in integers."""
 
     population: str
@@ -163,7 +163,7 @@ class CompareChanged(_Note):
         return f"{self.population}: v >= threshold runs as v > threshold of integers (docs/semantics.md)"
 
 
-class WeightsVanish(_Note):
+class WeightsVanish(_Note, frozen=True):
     """Most weights round to 0. share: of those other than 0. medians: the largest weight in medians."""
 
     projection: str
@@ -175,7 +175,7 @@ class WeightsVanish(_Note):
         return f"{self.projection}: {lost}; its largest is {self.medians:.3g} medians"
 
 
-class BitsUnused(_Note):
+class BitsUnused(_Note, frozen=True):
     """Weights use fewer bits than they have, because something else in `population` is larger."""
 
     projection: str
@@ -205,7 +205,7 @@ class RelayPrice(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Delayed(_Note):
+class Delayed(_Note, frozen=True):
     """A delay in the synapses. slots: of the dendritic accumulator, per neuron. per_core: neurons that leaves a core.
 
     shorter, price: with delays of at most so many steps, what relays would take instead.
@@ -227,7 +227,7 @@ class Delayed(_Note):
         return text if self.price is None else f"{text}; with --max-delay {self.shorter} {self.price}"
 
 
-class Relayed(_Note):
+class Relayed(_Note, frozen=True):
     """Relays carry the spikes of a source on to `late`, which it would reach more than `delay_max` steps too early."""
 
     source: str
@@ -240,7 +240,7 @@ class Relayed(_Note):
         return f"{self.source}: {early}, so {self.price}"
 
 
-class SlowedDown(_Note):
+class SlowedDown(_Note, frozen=True):
     """Each step of the network takes `factor` of the chip; `enough` would do for its loops."""
 
     factor: int
@@ -252,7 +252,7 @@ class SlowedDown(_Note):
         return f"slowed down: each step takes {self.factor} of the chip, {why}"
 
 
-class Unbalanced(_Note):
+class Unbalanced(_Note, frozen=True):
     """Delays are not balanced: this is not the network that was trained. late: weights, and their steps too late."""
 
     late: tuple[tuple[str, int], ...]
@@ -265,7 +265,7 @@ class Unbalanced(_Note):
 # of the range proof
 
 
-class OverflowPossible(_Note):
+class OverflowPossible(_Note, frozen=True):
     """A register that is not proven to hold its values, in `neurons` of the population's `of`."""
 
     population: str
@@ -281,7 +281,7 @@ class OverflowPossible(_Note):
         )
 
 
-class ScaleLowered(_Note):
+class ScaleLowered(_Note, frozen=True):
     """A scale that was lowered so that nothing overflows. costs: weights into it, relative error before and after."""
 
     population: str
@@ -296,7 +296,7 @@ class ScaleLowered(_Note):
         return text + (f"; rounding of weights: {costs}" if costs else "")
 
 
-class Proven(_Note):
+class Proven(_Note, frozen=True):
     """No inputs overflow a register in samples of at most so many steps."""
 
     steps: int

@@ -39,10 +39,8 @@ def check(program: Program) -> None:
 def check_stored(program: Program, where: str) -> None:
     """Raise InputError where a program from a file is none that the compiler writes; sums are left to `check`."""
     for table in (STRUCTURE, VALUES):
-        problems = [
-            Problem(where, f"is damaged: {p.where}: {p.found}", AGAIN, p.limit) for r in table for p in r(program)
-        ]
-        raise_all(InputError, problems)
+        found = [problem for rule in table for problem in rule(program)]
+        raise_all(InputError, [Problem(where, f"is damaged: {p.where}: {p.found}", AGAIN, p.limit) for p in found])
 
 
 def _first(program: Program) -> tuple[tuple[Problem, ...], type[SeamountError]]:

@@ -53,17 +53,9 @@ def _rung(r: KeptRung) -> Rung:
     meaning = MEANINGS.get(r.name) or MEANINGS.get(r.name.rpartition(", ")[2], "")
     low, high = wilson(r.accuracy, r.samples) if r.samples and r.accuracy is not None else (None, None)
     return Rung(
-        r.name,
-        meaning,
-        r.samples,
-        r.accuracy,
-        low,
-        high,
-        r.agreement,
-        r.spikes_per_sample,
-        r.synops_per_sample,
-        r.exact,
-    )
+        r.name, meaning, r.samples, r.accuracy, low, high, r.agreement,
+        r.spikes_per_sample, r.synops_per_sample, r.exact,
+    )  # fmt: skip
 
 
 def agreement(run: Run) -> tuple[Agreement, ...]:

@@ -21,9 +21,11 @@ from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import write_json
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.text import to_text
+from seamount.compiler.manifest import plain
 from seamount.compiler.passes import PASSES
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.pipelines import Options
+from seamount.compiler.program.needs import chip_needs
 from seamount.workflows.compile import CALIBRATED, calibration, too_large, vector_messages, witness
 from seamount.workflows.load import Source, load_source
 

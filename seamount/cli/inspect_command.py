@@ -13,6 +13,7 @@ from seamount.cli import options as o
 from seamount.cli.console import out
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.ir.notes import Note
 from seamount.compiler.ir.text import to_text
 from seamount.compiler.passes import PASSES
 from seamount.compiler.pipelines import Options, quantizing

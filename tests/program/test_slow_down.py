@@ -27,6 +27,7 @@ from seamount.compiler.program.program import Dense, InputPort, Program, Project
 from seamount.compiler.program.verify import check
 from seamount.compiler.ranges.proof import analyse
 from tests.lowered import assert_lowered, messages_of
+from tests.noted import said
 from tests.passing import graph_of, li, lif
 from tests.program_samples import i32, population
 from tests.program_strategies import SLOW, STOCK, cases
@@ -61,7 +62,7 @@ def test_spikes_are_those_of_the_trained_loop(slow_down: int, steps: int, neuron
     graph = long_loop(**neuron)
     made = compiled(graph, slow_down=slow_down)
     program, x = made.artifact.program, samples_for(graph, 1, 6, steps)
-    assert ("though 3 would do" if slow_down > 3 else "which its loops need") in made.quantized.notes[0]
+    assert ("though 3 would do" if slow_down > 3 else "which its loops need") in said(made.quantized)[0]
     assert program.slow_down == slow_down and bool(restless(program)) == bool(neuron)
     trained = interpret(canonical()(graph), x)
     for simulator in (ReferenceSimulator(), VectorizedSimulator()):

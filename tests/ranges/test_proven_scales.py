@@ -20,6 +20,7 @@ from seamount.compiler.ir.ops import Affine, Input, IntLIF, Output, freeze
 from seamount.compiler.pipelines import Options
 from seamount.compiler.ranges.proof import LIMITS, analyse
 from seamount.compiler.ranges.witness import find_witness
+from tests.noted import said
 from tests.passing import graph_of, li, lif
 from tests.strategies import graphs
 
@@ -116,7 +117,7 @@ def proven_or_refused(graph: Graph) -> None:
     except CompileError:
         return
     found = analyse(plain.artifact.program, graph.steps)
-    assert any("'compile --prove' avoids it" in n for n in plain.quantized.notes) != found.proven
+    assert any("'compile --prove' avoids it" in n for n in said(plain.quantized)) != found.proven
     try:
         proven = compiled(graph, prove=True)
     except CompileError as refused:
@@ -124,7 +125,7 @@ def proven_or_refused(graph: Graph) -> None:
         return
     assert analyse(proven.artifact.program, graph.steps).proven
     before, after = scales(plain), scales(proven)
-    lowered = {name for name in after if any(n.startswith(f"{name}: scale lowered") for n in proven.quantized.notes)}
+    lowered = {name for name in after if any(n.startswith(f"{name}: scale lowered") for n in said(proven.quantized))}
     assert all(after[name] < before[name] for name in lowered) and bool(lowered) != found.proven
     if found.proven:
         assert before == after
