@@ -79,7 +79,10 @@ def test_program(tmp_path: Path, change: Change, found: str) -> None:
         (lambda m: m["inputs"][0].update(unit=0.0), "a unit of 0 is not a positive number"),
         (lambda m: m["inputs"][0].update(low=2.0), "input 'in' takes values from 2 to 1"),
         (lambda m: m.update(notes=None), "Expected `array`, got `null` - at `$.notes`"),
-        (lambda m: m.update(notes=[{"note": "Proven", "steps": "x"}]), "Expected `int`, got `str` - at `$.notes[0].steps`"),
+        (
+            lambda m: m.update(notes=[{"note": "Proven", "steps": "x"}]),
+            "Expected `int`, got `str` - at `$.notes[0].steps`",
+        ),
         (lambda m: m.update(model=None), "Expected `object`, got `null` - at `$.model`"),
         (lambda m: m.update(more=1), "Object contains unknown field `more`"),
     ],

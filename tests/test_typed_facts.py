@@ -25,7 +25,6 @@ SENTENCES = frozenset(
 ALLOWED = {
     "backends/lava/child.py": "lines of a child process, by the mark they begin with",
     "benchmarks/document.py": "tables in a document, between their marks",
-    "models/data/event_camera.py": "the header of a recording",
 }
 """Files that take apart a text under such a name which is no sentence of ours."""
 

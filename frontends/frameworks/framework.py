@@ -40,7 +40,7 @@ def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractConte
     return nullcontext()
 
 
-def _itself(module: torch.nn.Module) -> torch.nn.Module | str:
+def _itself(module: torch.nn.Module) -> torch.nn.Module | Refusal:
     return module
 
 
