@@ -17,6 +17,7 @@ from benchmarks.data import samples
 from benchmarks.runners import Integers
 from seamount.backends.registry import load_backend
 from seamount.compiler.execution import combine
+from seamount.compiler.program.needs import NEED_WORDS
 from seamount.compiler.program.program import V_MAX, VTH_SHIFT, Population, Program, shift, synapses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -108,7 +109,9 @@ def request(program: Program, messages: NDArray[np.integer[Any]]) -> dict[str, A
 def _neurons(p: Population) -> dict[str, NDArray[np.int64]]:
     """Parameters in the emulator's units; a bias with a negative exponent is rounded down before the run."""
     if p.needs_microcode:
-        raise RuntimeError(f"{p.name}: nengo-loihi's emulator has no {', '.join(p.needs_microcode)}")
+        raise RuntimeError(
+            f"{p.name}: nengo-loihi's emulator has no {', '.join(NEED_WORDS[need] for need in p.needs_microcode)}"
+        )
     bias = shift(np.asarray(p.bias_mant, np.int64).reshape(-1), p.bias_exp)
     threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64).reshape(-1) << VTH_SHIFT
     return {

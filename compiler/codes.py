@@ -149,8 +149,3 @@ def check_form(answers: int, labels: NDArray[np.int64]) -> None:
         per = {1: "sample", 2: "step"}
         found = f"there is a label per {per[labels.ndim]}, but the network answers once per {per[answers]}"
         raise InputError(Problem("data", found, "use the data the model was trained on"))
-
-
-def code_from(tree: Mapping[str, Any]) -> InputCode:
-    """An InputCode from a manifest entry."""
-    return InputCode(**{**tree, "shape": tuple(tree["shape"])})

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.analysis.activity import measure
+from seamount.compiler.analysis.activity import Activity, measure
 from seamount.compiler.analysis.distributions import distributions
-from seamount.compiler.analysis.operations import KEPT, products
+from seamount.compiler.analysis.operations import products
 from seamount.compiler.analysis.precision import LayerPrecision, precision
 from seamount.compiler.artifact import Artifact, Vectors
 from seamount.compiler.codes import InputCode, OutputCode
@@ -19,12 +19,13 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
+from seamount.compiler.manifest import About, Analysis, Chosen, Manifest, TargetName
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
 from seamount.compiler.program.lower import lower
-from seamount.compiler.program.needs import chip_needs, restless
-from seamount.compiler.program.program import Program
+from seamount.compiler.program.needs import NEED_WORDS, reasons, restless
+from seamount.compiler.program.program import Need, Program
 from seamount.compiler.ranges.proven_scales import ProvenScales, overflow_notes, proven_scales
 from seamount.compiler.target.target import Target
 from seamount.compiler.version import __version__
@@ -41,17 +42,6 @@ class Compiled:
     canonical: Graph
     quantized: Graph
     precision: tuple[LayerPrecision, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class About:
-    """What the manifest says of the model beside its numbers."""
-
-    name: str = "model"
-    conventions: tuple[str, ...] = ()
-    provenance: Mapping[str, str] = field(default_factory=dict)
-    float_accuracy: float | None = None
-    classes: tuple[str, ...] = ()
 
 
 def compile_graph(
@@ -94,35 +84,29 @@ def compile_graph(
     if not options.prove:  # else the search for scales has just shown that there are none
         quantized = quantized.noting(*overflow_notes(program))
     rows = precision(folded, quantized)
-    manifest = _manifest(program, quantized, target, options, about, ran, rows)
-    manifest["calibration_samples"] = activity.samples if activity is not None else 0
+    manifest = _manifest(quantized, target, options, about, tuple(ran), rows, activity)
     inputs = tuple(_input_code(quantized, name, encoding) for name in (i.name for i in program.inputs))
     outputs = tuple(_output_code(quantized, n.name) for n in quantized.outputs)
-    analysis = distributions(shaped[0], folded, quantized) | {KEPT: [asdict(p) for p in products(shaped[0])]}
+    weights, thresholds = distributions(shaped[0], folded, quantized)
+    analysis = Analysis(weights=weights, thresholds=thresholds, trained=products(shaped[0]))
     artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}), analysis)
     return Compiled(artifact, folded, quantized, rows)
 
 
 def unsupported(program: Program, target: Target) -> list[Problem]:
     """What the program needs and the target lacks, beyond numbers that quantize already respects."""
-    wants = {
-        "reset by subtraction": "reset_subtract",
-        "lower clamp of v": "lower_clamp",
-        "initial v other than 0": "initial_v",
-    }
     problems = []
     for p in program.populations:
         for need in p.needs_microcode:
-            if not target.supports(wants[need]):
-                limit = target.cite(f"features.{wants[need]}")
+            if not target.supports(need.value):
+                limit = target.cite(need.feature)
                 remedy = "compile for a target that can (see 'seamount targets'), or train without it"
-                problems.append(Problem(f"population '{p.name}'", f"needs {need}", remedy, limit))
-    if not target.supports("skip_updates"):
-        limit = target.cite("features.skip_updates")
-        for name, why in restless(program).items():
-            found = (
-                f"has {why}, and so would not rest between the steps of a network slowed down {program.slow_down} times"
-            )
+                problems.append(Problem(f"population '{p.name}'", f"needs {NEED_WORDS[need]}", remedy, limit))
+    if not target.supports(Need.SKIP_UPDATES.value):
+        limit = target.cite(Need.SKIP_UPDATES.feature)
+        for name, because in restless(program).items():
+            why, times = reasons(because), program.slow_down
+            found = f"has {why}, and so would not rest between the steps of a network slowed down {times} times"
             remedy = "use neurons without memory, leak and bias, reset to zero, or compile for a target that can"
             problems.append(Problem(f"population '{name}'", found, remedy, limit))
     return problems
@@ -168,35 +152,29 @@ def _output_code(graph: Graph, name: str) -> OutputCode:
 
 
 def _manifest(
-    program: Program,
     graph: Graph,
     target: Target,
     options: Options,
     about: About,
-    ran: list[str],
+    ran: tuple[str, ...],
     rows: tuple[LayerPrecision, ...],
-) -> dict[str, Any]:
-    return {
-        "seamount": __version__,
-        "model": {
-            "name": about.name,
-            "float_accuracy": about.float_accuracy,
-            "provenance": dict(about.provenance),
-            "conventions": list(about.conventions),
-            "classes": list(about.classes),
-        },
-        "target": {"name": target.name, "chip": target.chip, "date": target.date},
-        "options": {
-            "weight_bits": options.weight_bits,
-            "layer_bits": dict(options.layer_bits),
-            "max_delay": options.max_delay,
-            "balance_delays": options.balance_delays,
-            "slow_down": options.slow_down,
-            "prove": options.prove,
-        },
-        "steps": program.steps,
-        "passes": ran,
-        "notes": [n for n in graph.notes if n not in about.conventions],
-        "layers": [asdict(r) for r in rows],
-        "chip_needs": [{"where": n.where, "what": n.what} for n in chip_needs(program)],
-    }
+    activity: Activity | None,
+) -> Manifest:
+    return Manifest(
+        seamount=__version__,
+        model=about,
+        target=TargetName(target.name, target.chip, target.date),
+        options=Chosen(
+            weight_bits=options.weight_bits,
+            layer_bits=dict(options.layer_bits),
+            max_delay=options.max_delay,
+            balance_delays=options.balance_delays,
+            slow_down=options.slow_down,
+            prove=options.prove,
+        ),
+        steps=graph.steps,
+        passes=ran,
+        notes=tuple(n for n in graph.notes if n not in about.conventions),
+        layers=rows,
+        calibration_samples=activity.samples if activity is not None else 0,
+    )

@@ -16,18 +16,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import FOLDER as ARTIFACT
-from seamount.compiler.artifact import MANIFEST_FILE, Artifact, load_artifact, write_parts
+from seamount.compiler.artifact import Artifact, load_artifact, write_parts
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import ARRAYS, EventCounts, readout_shape
 from seamount.compiler.files import write_folder
+from seamount.compiler.manifest import decode, plain
 from seamount.compiler.places import FolderKind, check_place
 from seamount.compiler.program.codec import load_arrays, read_json, save_arrays
+from seamount.compiler.program.folder import MANIFEST_FILE
 from seamount.compiler.program.program import Program, Shape
 
 FORMAT, VERSION = "seamount-run", 1
@@ -42,6 +45,78 @@ FOLDER = FolderKind(
 )
 _RECORDED = ("messages", "spikes", "v")
 AGAIN = "write it again with 'seamount run ARTIFACT --data DATA -o RUN'"
+
+
+class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which samples were run: the name of a data set or file, without its folder, and a digest of what was used."""
+
+    name: str
+    split: str = ""
+    limit: int | None = None
+    seed: int | None = None
+    digest: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of samples, which has no splits."""
+        return self.name.endswith(".npz")
+
+
+class Summary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ran, on what. unfinished: samples that did not run. clipped_inputs: values outside the stated range."""
+
+    backend: str
+    data: Data
+    unfinished: int = 0
+    clipped_inputs: int = 0
+
+
+class KeptRung(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One form of the network, as seamount/workflows/rungs.py has it."""
+
+    name: str
+    samples: int = 0
+    accuracy: float | None = None
+    agreement: float | None = None
+    spikes_per_sample: float | None = None
+    synops_per_sample: float | None = None
+    seconds: float | None = None
+    exact_with: str = ""
+    differing: int | None = None
+    compared: int = 0
+    remark: str = ""
+
+    @property
+    def exact(self) -> str:
+        """What was compared entry by entry, in words; empty where no exactness is promised."""
+        if self.differing is None:
+            return ""
+        return f"{self.differing:,} of {self.compared:,} entries differ from the {self.exact_with}"
+
+
+class KeptLayer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One firing layer, float against integers."""
+
+    layer: str
+    float_spikes: float
+    integer_spikes: float
+    correlation: float | None
+    same: float
+
+
+class _Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """run.json."""
+
+    format: Literal["seamount-run"]
+    version: Literal[1]
+    samples: int
+    steps: int
+    accuracy: float
+    summary: Summary
+    rungs: tuple[KeptRung, ...] = ()
+    layers: tuple[KeptLayer, ...] = ()
+    updates: dict[str, int]
+    digests: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +140,8 @@ class Run:
     """An artifact, and what it did on labelled samples.
 
     labels, predictions: (N,), or (N, T) with an answer per step. readout: readout name -> integers as in Trace.
-    summary: backend, data (name, split, digest), samples not finished, input values clipped. rungs, layers: what
-    `seamount check` found, as plain dictionaries (seamount/workflows/rungs.py); empty after `seamount run`. digests:
-    file -> sha256, filled by load_run.
+    rungs, layers: what `seamount check` found (seamount/workflows/rungs.py); empty after `seamount run`.
+    digests: file -> sha256, filled by load_run.
     """
 
     artifact: Artifact
@@ -76,9 +150,9 @@ class Run:
     predictions: NDArray[np.int64]
     readout: Mapping[str, NDArray[np.int64]]
     recording: Recording
-    summary: Mapping[str, Any]
-    rungs: tuple[Mapping[str, Any], ...] = ()
-    layers: tuple[Mapping[str, Any], ...] = ()
+    summary: Summary
+    rungs: tuple[KeptRung, ...] = ()
+    layers: tuple[KeptLayer, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -115,9 +189,9 @@ def _write(run: Run, folder: Path) -> None:
         "samples": run.counts.samples,
         "steps": run.counts.steps,
         "accuracy": run.accuracy,
-        "summary": dict(run.summary),
-        "rungs": list(run.rungs),
-        "layers": list(run.layers),
+        "summary": plain(run.summary),
+        "rungs": plain(run.rungs),
+        "layers": plain(run.layers),
         "updates": dict(run.counts.updates),
     }
     digests = {name: _digest((folder / name).read_bytes()) for name in _DIGESTED}
@@ -147,10 +221,10 @@ def load_run(folder: str | Path) -> Run:
         digests = _digests(folder, body)
         artifact = load_artifact(folder / ARTIFACT_FOLDER)
         counted, kept = load_arrays(folder / COUNTS_FILE), load_arrays(folder / RECORDING_FILE)
-        try:
-            run = _assembled(artifact, body, _grouped(counted), _grouped(kept), digests)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(Problem(str(path), f"is damaged: {error}", AGAIN)) from None
+        missing = [name for name in ("labels", "predictions") if name not in counted]
+        if missing:
+            raise InputError(Problem(str(folder / COUNTS_FILE), f"has no {' and no '.join(missing)}", AGAIN))
+        run = _assembled(artifact, decode(path, _Body), _grouped(counted), _grouped(kept), digests)
         problems = [Problem(str(folder), fault, AGAIN) for fault in _faults(run)]
         if problems:
             raise InputError(problems)
@@ -196,18 +270,18 @@ def _grouped(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, NDArray[
 
 def _assembled(
     artifact: Artifact,
-    body: Mapping[str, Any],
+    body: _Body,
     counted: Mapping[str, Any],
     kept: Mapping[str, Any],
     digests: Mapping[str, str],
 ) -> Run:
     counts = EventCounts(
-        int(body["samples"]),
-        int(body["steps"]),
+        body.samples,
+        body.steps,
         counted.get("spikes", {}),
         counted.get("synops", {}),
         counted.get("sent", {}),
-        {str(name): int(n) for name, n in body["updates"].items()},
+        body.updates,
     )
     return Run(
         artifact,
@@ -216,9 +290,9 @@ def _assembled(
         counted["predictions"][""],
         counted.get("readout", {}),
         Recording(*(kept.get(part, {}) for part in _RECORDED)),
-        dict(body["summary"]),
-        tuple(body["rungs"]),
-        tuple(body["layers"]),
+        body.summary,
+        body.rungs,
+        body.layers,
         digests,
     )
 

@@ -17,6 +17,7 @@ from seamount.compiler.artifact import Artifact, Vectors, load_artifact, save_ar
 from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.driver import with_vectors
 from seamount.compiler.errors import InputError
+from seamount.compiler.manifest import About, Manifest
 from seamount.compiler.program.codec import read_program, write_program
 from seamount.compiler.program.program import Dense, InputPort, Population, Program, Projection, Readout
 from tests.program_strategies import programs
@@ -44,7 +45,7 @@ def small_program(steps: int = 3) -> Program:
 
 def small_artifact() -> Artifact:
     code = InputCode("in", (4,), "graded", 1 / 15, 0.0, 1.0, "constant")
-    about = {"model": {"name": "small", "float_accuracy": None}, "notes": [], "chip_needs": []}
+    about = Manifest(model=About(name="small"))
     bare = Artifact(small_program(), (code,), (OutputCode("out", 0.5, "last"),), about, Vectors({}, {}, {}))
     messages = np.random.default_rng(0).integers(0, 16, (2, 3, 4)).astype(I32)
     return with_vectors(bare, ReferenceSimulator(), {"in": messages})

@@ -16,10 +16,10 @@ from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import save_artifact
 from seamount.compiler.codes import predictions
 from seamount.compiler.errors import InputError
-from seamount.compiler.kept_run import AGAIN, Recording, Run, load_run, save_run
+from seamount.compiler.kept_run import AGAIN, Data, KeptRung, Recording, Run, Summary, load_run, save_run
 from tests.test_artifact import small_artifact
 
-SUMMARY = {"backend": "reference", "data": {"name": "random", "split": "test", "digest": "sha256:0"}, "unfinished": 0}
+SUMMARY = Summary(backend="reference", data=Data(name="random", split="test", digest="sha256:0"))
 
 
 def small_run(samples: int = 5, recorded: int = 2) -> Run:
@@ -29,7 +29,7 @@ def small_run(samples: int = 5, recorded: int = 2) -> Run:
     few = [{k: x[:recorded] for k, x in part.items()} for part in ({"in": sent}, trace.spikes, trace.v)]
     recording = Recording(*few) if recorded else Recording({}, {}, {})
     labels, answers = np.arange(samples) % 2, predictions(trace.readout["out"], "last")
-    return Run(artifact, trace.counts, labels, answers, trace.readout, recording, SUMMARY, ({"name": "integers"},))
+    return Run(artifact, trace.counts, labels, answers, trace.readout, recording, SUMMARY, (KeptRung(name="integers"),))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -79,7 +79,7 @@ def _flip(folder: Path) -> None:
 
 def _flatter(folder: Path) -> None:
     text = (folder / "run.json").read_text()
-    (folder / "run.json").write_text(text.replace('"accuracy": ', '"accuracy": 1'))
+    (folder / "run.json").write_text(text.replace('"accuracy": ', '"accuracy": 1', 1))
 
 
 def _other_artifact(folder: Path) -> None:
@@ -172,7 +172,7 @@ def test_places_that_are_taken(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_run_that_could_not_be_written(tmp_path: Path) -> None:
     made = small_run()
     with pytest.raises(TypeError):
-        save_run(replace(made, summary={"backend": object()}), tmp_path / "run")
+        save_run(replace(made, summary=Summary(backend=object(), data=SUMMARY.data)), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -67,7 +67,7 @@ def readme(artifact: Artifact, folder: str) -> str:
     lead = "N" if first.encoding == "constant" else "N, T"
     each = artifact.outputs[0].rule == "each"
     return template.substitute(
-        name=artifact.manifest.get("model", {}).get("name", "network"),
+        name=artifact.manifest.model.name,
         folder=folder,
         samples=len(next(iter(artifact.vectors.messages.values()))),
         ports=_ports(program),

@@ -32,10 +32,9 @@ if "seamount" not in sys.modules:
 
 from seamount.backends.lava.environment import HOW
 from seamount.backends.lava.results import load_messages, save_trace
-from seamount.compiler.artifact import MANIFEST_FILE, load_artifact
 from seamount.compiler.errors import InputError, Problem, SeamountError
 from seamount.compiler.execution import Trace
-from seamount.compiler.program.codec import read_program
+from seamount.compiler.program.folder import program_of
 
 Job = dict[str, Any]
 REPORT_S = 0.2
@@ -155,8 +154,7 @@ def leave_after(index: int, job: Job) -> NoReturn:
 
 def execute(index: int, job: Job) -> Trace:
     """The trace of a job."""
-    folder = Path(job["program"])
-    program = load_artifact(folder).program if (folder / MANIFEST_FILE).exists() else read_program(folder)
+    program = program_of(Path(job["program"]))
     messages = load_messages(Path(job["messages"]))
     record = frozenset(job.get("record", ()))
     if job["on"] == BOARD:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from seamount.compiler.errors import Problem
-from seamount.compiler.program.needs import chip_needs, convolves
+from seamount.compiler.program.needs import FullDecay, Microcode, ShiftOfSum, chip_needs, convolves
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, synapses
 
 DENSE_DELAYS = 2**24
@@ -37,8 +37,8 @@ def board_faults(program: Program) -> list[Problem]:
     window, which a bias above 0 can make them do: the gate would drop those spikes.
     """
     remedy = "train without it, or run it on the CPU with --backend lava"
-    refused = ("microcode", "a shift of the sum")
-    faults = [Problem(n.where, f"needs {n.what}", remedy) for n in chip_needs(program) if n.what.startswith(refused)]
+    refused = [n for n in chip_needs(program) if isinstance(n, (Microcode, FullDecay, ShiftOfSum))]
+    faults = [Problem(n.where, f"needs {n.what}", remedy) for n in refused]
     gated = [q.name for q in program.projections if q.lag > 0]
     for p in program.populations:
         if gated and p.fires and int(p.bias_mant.max()) > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seamount.compiler.analysis.delays import Path
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.notes import Delayed, RelayPrice
 from seamount.compiler.ir.ops import Input
 from seamount.compiler.ir.shapes import size
 
@@ -31,25 +32,15 @@ def carries_payload(graph: Graph, source: str) -> bool:
     return isinstance(op, Input) and op.coding == "graded"
 
 
-def price_of_delay(graph: Graph, p: Path, delay: int, accumulators: int | None) -> str:
-    """A remark on one delay: its slots, and the relays that would do instead of more than the default slots.
+def price_of_delay(graph: Graph, p: Path, delay: int, accumulators: int | None) -> Delayed:
+    """One delay: its slots, and the relays that would do instead of more than the default slots.
 
     accumulators: neurons times slots on a core, None where that is not published.
     """
     slots = delay_slots(delay)
-    text = f"{p.weights}: delay {delay} from {p.source} to {p.target}, {slots} delay slots per neuron of {p.target}"
-    if accumulators is not None:
-        text += f" ({accumulators // slots} neurons to a core)"
+    per_core = None if accumulators is None else accumulators // slots
     relays = relays_for(delay, FREE_DELAY)
-    if relays and not carries_payload(graph, p.source):
-        text += f"; with --max-delay {FREE_DELAY} {price_of_relays(relays, size(graph[p.source].shape or ()))}"
-    return text
-
-
-def price_of_relays(relays: int, neurons: int) -> str:
-    """What a chain of relays behind a source of so many neurons adds."""
-    total = relays * neurons
-    return (
-        f"{relays} relay{'s' * (relays > 1)}: {total} neuron{'s' * (total > 1)}, as many axons and synapses, "
-        f"{relays} SynOp{'s' * (relays > 1)} per spike"
-    )
+    if not relays or carries_payload(graph, p.source):
+        return Delayed(p.weights, delay, p.source, p.target, slots, per_core)
+    price = RelayPrice(relays, size(graph[p.source].shape or ()))
+    return Delayed(p.weights, delay, p.source, p.target, slots, per_core, FREE_DELAY, price)

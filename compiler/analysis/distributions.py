@@ -5,10 +5,11 @@ Only the compiler sees both sides; the artifact keeps these for the report.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from seamount.compiler.ir.graph import Graph
@@ -26,7 +27,7 @@ class Histogram:
 
     low: float
     width: float
-    counts: tuple[int, ...]
+    counts: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=1)]
     smallest: float
     largest: float
 
@@ -55,13 +56,14 @@ class Thresholds:
     after: Histogram
 
 
-def distributions(imported: Graph, folded: Graph, quantized: Graph) -> dict[str, Any]:
-    """Weights and thresholds of every layer, as plain data for the artifact.
+def distributions(
+    imported: Graph, folded: Graph, quantized: Graph
+) -> tuple[tuple[Weights, ...], tuple[Thresholds, ...]]:
+    """Weights and thresholds of every layer, for the artifact.
 
     imported: with shapes, before anything was folded; its thresholds are those the network was trained with.
     """
-    weights = [asdict(w) for w in _weights(folded, quantized)]
-    return {"weights": weights, "thresholds": [asdict(t) for t in _thresholds(imported, quantized)]}
+    return tuple(_weights(folded, quantized)), tuple(_thresholds(imported, quantized))
 
 
 def _weights(folded: Graph, quantized: Graph) -> list[Weights]:

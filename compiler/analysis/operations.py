@@ -6,20 +6,15 @@ four times the synapses; a spiking chip works through all of them, an artificial
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.ops import Affine, BatchNorm, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, fires
 from seamount.compiler.ir.shapes import output_shape, size
-
-KEPT = "trained"
-"""Under this name in what an artifact keeps of the compiler's analyses."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +35,6 @@ class Products:
     outputs: int
     sources: tuple[str, ...]
     analog: bool
-
-
-def products_from(analysis: Mapping[str, Any]) -> tuple[Products, ...]:
-    """What an artifact keeps of them; none where it was not made by the compiler. Raises InputError when damaged."""
-    try:
-        return tuple(Products(**{**row, "sources": tuple(row["sources"])}) for row in analysis.get(KEPT, ()))
-    except (KeyError, TypeError) as error:
-        raise InputError(Problem("artifact", f"its layers as trained are damaged: {error}", "compile again")) from None
 
 
 def products(graph: Graph) -> tuple[Products, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seamount.compiler.analysis.operations import products_from
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.energy import text as text
 from seamount.compiler.energy.ann import FORMATS, Comparison, Format, Twin, compare, twin
@@ -48,7 +47,7 @@ def assess(
     if remark and costs.model == "events":
         run = replace(run, notes=(remark, *run.notes))
     sequence = any(code.encoding == "sequence" for code in artifact.inputs)
-    trained = products_from(artifact.analysis)
+    trained = artifact.analysis.trained
     twins = {form: twin(program, counts.steps, costs, form, sequence, trained) for form in FORMATS}
     rate = mean_rate(program, counts)
     return Assessment(run, twins, {form: compare(run, t.energy, rate) for form, t in twins.items()})
@@ -107,8 +106,8 @@ def line_tree(line: Line) -> Tree:
             "high": _end(cost.high.value),
             "low_source": cost.low.source,
             "high_source": cost.high.source,
-            "low_conditions": cost.low.conditions,
-            "high_conditions": cost.high.conditions,
+            "low_conditions": cost.low.terms,
+            "high_conditions": cost.high.terms,
             "text": text.cost(cost),
         },
         "energy_pj": estimate_tree(line.energy),

@@ -61,15 +61,20 @@ def source(value: Coefficient) -> str:
 
 def verdict(found: Comparison, ann: str) -> str:
     """One sentence on a spiking network and its ANN."""
+    return f"beside the {ann} ANN: {outcome(found)}"
+
+
+def outcome(found: Comparison) -> str:
+    """Which of the two is cheaper, and by how much at least."""
     if found.verdict == "unknown":
-        return f"beside the {ann} ANN: unknown ({found.why})"
+        return f"unknown ({found.why})"
     if found.verdict == "cannot tell":
-        return f"beside the {ann} ANN: cannot tell, the intervals overlap"
-    cheaper = found.verdict.split()[0]
+        return "cannot tell, the intervals overlap"
+    cheaper = "SNN" if found.verdict == "SNN cheaper" else "ANN"
     if found.ratio is None or found.ratio.high == 0:
-        return f"beside the {ann} ANN: the {cheaper} is cheaper, it costs nothing by this set"
+        return f"the {cheaper} is cheaper, it costs nothing by this set"
     least = 1 / found.ratio.high if cheaper == "SNN" else found.ratio.low
-    return f"beside the {ann} ANN: the {cheaper} is cheaper, at least {least:.3g} times"
+    return f"the {cheaper} is cheaper, at least {least:.3g} times"
 
 
 def crossing(found: Comparison) -> str:

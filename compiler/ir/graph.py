@@ -9,6 +9,7 @@ from functools import cached_property
 import networkx as nx
 
 from seamount.compiler.errors import ContractError, Problem
+from seamount.compiler.ir.notes import Note
 from seamount.compiler.ir.ops import Input, Op, Output, Shape
 
 
@@ -48,7 +49,7 @@ class Graph:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     steps: int = 1
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=())
     """Remarks of frontends and passes for the report, in order."""
 
     @cached_property
@@ -130,7 +131,7 @@ class Graph:
         rest = tuple(e for e in self.edges if name not in (e.source, e.target))
         return replace(self, nodes=tuple(n for n in self.nodes if n.name != name), edges=rest + joined)
 
-    def noting(self, *notes: str) -> Graph:
+    def noting(self, *notes: Note) -> Graph:
         """The same graph with remarks added."""
         return replace(self, notes=self.notes + tuple(n for n in notes if n not in self.notes))
 

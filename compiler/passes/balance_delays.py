@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from seamount.compiler.analysis.delay_costs import carries_payload, price_of_delay, price_of_relays, relays_for
+from seamount.compiler.analysis.delay_costs import carries_payload, price_of_delay, relays_for
 from seamount.compiler.analysis.delays import Path, Timing, layers_of, paths, smallest_offsets, timing
 from seamount.compiler.analysis.transport import bare_lags
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Edge, Graph
+from seamount.compiler.ir.notes import Note, Relayed, RelayPrice, SlowedDown, Unbalanced
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN
 from seamount.compiler.ir.shapes import size
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.passes.relays import insert_relays
-
-OFF = "delays are not balanced"
-"""How the remark begins that this is not the network that was trained."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class BalanceDelays(Pass):
     def __call__(self, graph: Graph) -> Graph:
         when = self._timing(graph)
         if not self.balance:
-            return graph if any(n.startswith(OFF) for n in graph.notes) else _unbalanced(graph)
+            return graph if any(isinstance(n, Unbalanced) for n in graph.notes) else _unbalanced(graph)
         late = [p for p in paths(graph) if when.delays[p.weights] > self.delay_max]
         raise_all(CompileError, [self._graded(graph, p, when) for p in late if carries_payload(graph, p.source)])
         hops: dict[str, dict[str, int]] = {}
@@ -61,13 +59,12 @@ class BalanceDelays(Pass):
         notes = [price_of_delay(graph, p, delay, self.accumulators) for p, delay in costly]
         return graph.noting(*self._slowness(graph), *notes)
 
-    def _slowness(self, graph: Graph) -> list[str]:
+    def _slowness(self, graph: Graph) -> list[Note]:
         """A remark on slowing down, and on less of it where that would do."""
         if self.slow_down == 1:
             return []
         least = next(k for k in range(1, self.slow_down + 1) if smallest_offsets(layers_of(graph), paths(graph), k))
-        enough = "which its loops need" if least == self.slow_down else f"though {least} would do for its loops"
-        return [f"slowed down: each step takes {self.slow_down} of the chip, {enough}"]
+        return [SlowedDown(self.slow_down, least)]
 
     def _timing(self, graph: Graph) -> Timing:
         return timing(graph, self.slow_down, self.delay_max)
@@ -85,15 +82,13 @@ class BalanceDelays(Pass):
             replace(e, source=chain[hops[e.target]]) if e.source == source and e.target in hops else e
             for e in graph.edges
         )
-        cost = price_of_relays(len(relays), size(graph[source].shape or ()))
-        note = f"{source}: too early for {', '.join(sorted(hops))} by more than {self.delay_max} steps, so {cost}"
-        return replace(graph, edges=edges).noting(note)
+        cost = RelayPrice(len(relays), size(graph[source].shape or ()))
+        return replace(graph, edges=edges).noting(Relayed(source, tuple(sorted(hops)), self.delay_max, cost))
 
 
 def _unbalanced(graph: Graph) -> Graph:
     """The graph in which every path has the lag that transport alone gives it."""
     lags, trained = bare_lags(graph), {p.weights: p.lag for p in paths(graph)}
-    late = {name: lag - trained[name] for name, lag in lags.items() if lag > trained[name]}
+    late = tuple((name, lag - trained[name]) for name, lag in lags.items() if lag > trained[name])
     edges = tuple(Edge(e.source, e.target, lags.get(e.target, 0 if e.source in lags else e.delay)) for e in graph.edges)
-    shown = ", ".join(f"{name} by {by}" for name, by in late.items()) or "none, in this network"
-    return replace(graph, edges=edges).noting(f"{OFF}, so this is not the trained network; steps late: {shown}")
+    return replace(graph, edges=edges).noting(Unbalanced(late))

@@ -28,7 +28,12 @@ def tree(placement: Placement) -> dict[str, Any]:
         "lower_bound": placement.lower_bound,
         "unchecked": list(placement.unchecked),
         "slices": [
-            {"population": s.population, "core": s.core, "neurons": s.neurons.tolist(), "encodings": dict(s.encodings)}
+            {
+                "population": s.population,
+                "core": s.core,
+                "neurons": s.neurons.tolist(),
+                "encodings": {q: str(encoding) for q, encoding in s.encodings.items()},
+            }
             for s in placement.slices
         ],
         "loads": [asdict(load) for load in placement.loads],

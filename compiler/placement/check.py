@@ -17,6 +17,7 @@ from seamount.compiler.errors import Problem
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.placement.check_routes import Message, route_faults
 from seamount.compiler.placement.placement import LIMITS, CoreSlice, Load, Placement
+from seamount.compiler.placement.synapse_memory import Encoding, Layout
 from seamount.compiler.program.program import Conv, Population, Program, Projection, synapses
 from seamount.compiler.target.system import System
 from seamount.compiler.target.target import Target
@@ -148,10 +149,10 @@ class _Recount:
         delay = 0 if q.delay == 0 else next((d for d in range(low, high) if 2**d >= q.delay + 2), high)
         low, high = self.target.bounds("encoding.index")
         index = next((i for i in range(low, high) if 2**i >= s.size), high)
-        explicit = index if encoding in ("indexed", "shared indexed") else 0
+        explicit = index if encoding.indexed else 0
         count.formats.add((encoding, width, delay, explicit, q.weight_exp, q.sign_mode))
-        if encoding.startswith("shared"):
-            made = self._shared(p, q, lists, encoding == "shared runs")
+        if encoding.shared:
+            made = self._shared(p, q, lists, not encoding.indexed)
             count.groups += 1
             inner = int(np.prod(self.program.shapes[q.source][1:]))
             channels = Counter(pre % inner for pre in lists)
@@ -165,13 +166,13 @@ class _Recount:
             count.words += words
             count.list_words = max(count.list_words, words)
 
-    def _own(self, encoding: str, size: int, members: list[tuple[int, int]]) -> tuple[list[int], int]:
+    def _own(self, encoding: Encoding, size: int, members: list[tuple[int, int]]) -> tuple[list[int], int]:
         """Runs of a list that belongs to one source, and the weights in it."""
-        if encoding == "dense":
+        if encoding.layout is Layout.DENSE:
             return [size], size
-        if encoding == "indexed":
+        if encoding.layout is Layout.INDEXED:
             return [len(members)], len(members)
-        reach, length, before = 2 ** int(encoding.split()[1]), 0, members[0][0] - 1
+        reach, length, before = 2**encoding.gap_bits, 0, members[0][0] - 1
         for place, _ in members:
             skipped = place - before - 1
             while skipped >= reach:
@@ -196,18 +197,17 @@ class _Recount:
             made.append((lengths, len(places)))
         return made
 
-    def _words(self, runs: list[int], width: int, index: int, encoding: str) -> int:
+    def _words(self, runs: list[int], width: int, index: int, encoding: Encoding) -> int:
         """Whole words of a list: every entry has a header and names its first target, unless all synapses do."""
         limit = self.target.value("core.synapses_per_entry")
-        explicit = encoding in ("indexed", "shared indexed")
-        gap = int(encoding.split()[1]) if encoding.startswith("run-length") else 0
+        explicit = encoding.indexed
         bits = 0
         for run in runs:
             left = run
             while left > 0:
                 entry = left if limit is None else min(left, self.number("core.synapses_per_entry"))
                 bits += self.number("encoding.entry_header") + (0 if explicit else index)
-                bits += entry * (width + gap + (index if explicit else 0))
+                bits += entry * (width + encoding.gap_bits + (index if explicit else 0))
                 left -= entry
         return ceil(bits / self.number("encoding.word"))
 
@@ -215,7 +215,7 @@ class _Recount:
         """Output slots of the sources, and the messages they send to the slice."""
         if q.source not in self.slices:
             return
-        kind = "shared" if s.encodings[q.name].startswith("shared") else "discrete"
+        kind = "shared" if s.encodings[q.name].shared else "discrete"
         chip = self.placement.mesh.chip_cores
         for pre in lists:
             home = self.home[q.source, pre]

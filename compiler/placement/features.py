@@ -6,16 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seamount.compiler.placement.limits import Excess
+from seamount.compiler.placement.limits import Excess, Kind, Measure
+from seamount.compiler.program.needs import NEED_WORDS
 from seamount.compiler.program.program import InputPort, Population, Program, Projection
 from seamount.compiler.target.target import Target
 
-NEEDS = {
-    "reset by subtraction": "features.reset_subtract",
-    "lower clamp of v": "features.lower_clamp",
-    "initial v other than 0": "features.initial_v",
-}
-"""What `Population.needs_microcode` names -> the feature."""
+POPULATION = Kind.POPULATION
 
 
 def unrepresentable(program: Program, target: Target) -> list[Excess]:
@@ -37,43 +33,50 @@ def _port(port: InputPort, target: Target) -> Iterator[Excess]:
         limit = target.value(path)
         if isinstance(limit, int) and bits > limit:
             cite = target.cite(path)
-            yield Excess(f"input '{port.name}'", port.name, path, "bits of payload in a message", bits, limit, cite)
+            yield Excess(Kind.INPUT, port.name, path, "bits of payload in a message", bits, limit, cite)
 
 
 def _population(p: Population, target: Target) -> Iterator[Excess]:
-    where = f"population '{p.name}'"
     for need in p.needs_microcode:
-        if not target.supports(NEEDS[need].partition(".")[2]):
-            yield Excess(where, p.name, NEEDS[need], need, 1, 0, target.cite(NEEDS[need]))
+        if not target.supports(need.value):
+            words = NEED_WORDS[need]
+            yield Excess(POPULATION, p.name, need.feature, words, 1, 0, target.cite(need.feature), Measure.FEATURE)
     decay = max(int(np.max(p.du)), int(np.max(p.dv)))
     if decay > target.decay_max:
         cite = target.cite("registers.decay_bits")
-        yield Excess(where, p.name, "registers.decay_bits", "as a decay", decay, target.decay_max, cite)
+        most = target.decay_max
+        yield Excess(POPULATION, p.name, "registers.decay_bits", "as a decay", decay, most, cite, Measure.VALUE)
     if p.vth is not None and int(np.max(p.vth)) > target.vth_max:
         cite = target.cite("registers.threshold")
-        yield Excess(where, p.name, "registers.threshold", "as a threshold", int(np.max(p.vth)), target.vth_max, cite)
+        vth, most, path = int(np.max(p.vth)), target.vth_max, "registers.threshold"
+        yield Excess(POPULATION, p.name, path, "as a threshold", vth, most, cite, Measure.VALUE)
     low, high = target.bias_mant
     for mantissa, limit in ((int(np.min(p.bias_mant)), low), (int(np.max(p.bias_mant)), high)):
         if not low <= mantissa <= high and abs(mantissa) >= abs(limit):
             path = "registers.bias_mantissa_bits"
-            yield Excess(where, p.name, path, "as a bias mantissa", mantissa, limit, target.cite(path))
+            cite, what = target.cite(path), "as a bias mantissa"
+            yield Excess(POPULATION, p.name, path, what, mantissa, limit, cite, Measure.VALUE)
     if np.any(p.bias_mant):
-        yield from _outside(where, p.name, "registers.bias_exponent", "as a bias exponent", p.bias_exp, target)
+        yield from _outside(POPULATION, p.name, "registers.bias_exponent", "as a bias exponent", p.bias_exp, target)
 
 
 def _projection(q: Projection, target: Target) -> Iterator[Excess]:
-    where = f"projection '{q.name}'"
-    yield from _outside(where, q.name, "synapse.weight_exponent", "as a weight exponent", q.weight_exp, target)
+    yield from _outside(
+        Kind.PROJECTION, q.name, "synapse.weight_exponent", "as a weight exponent", q.weight_exp, target
+    )
     if q.bits > target.weight_widths[-1]:
         cite = target.cite("synapse.weight_widths")
-        yield Excess(where, q.name, "synapse.weight_widths", "bits per weight", q.bits, target.weight_widths[-1], cite)
+        widest, path = target.weight_widths[-1], "synapse.weight_widths"
+        yield Excess(Kind.PROJECTION, q.name, path, "bits per weight", q.bits, widest, cite)
     longest = target.value("core.delay")
     if isinstance(longest, int) and q.delay > longest:
-        yield Excess(where, q.name, "core.delay", "steps of delay", q.delay, longest, target.cite("core.delay"))
+        cite = target.cite("core.delay")
+        yield Excess(Kind.PROJECTION, q.name, "core.delay", "steps of delay", q.delay, longest, cite)
 
 
-def _outside(where: str, name: str, path: str, what: str, value: int, target: Target) -> Iterator[Excess]:
+def _outside(kind: Kind, name: str, path: str, what: str, value: int, target: Target) -> Iterator[Excess]:
     """A number outside a range with two ends; the end that is nearer counts as the limit."""
     low, high = target.bounds(path)
     if not low <= value <= high:
-        yield Excess(where, name, path, what, value, low if value < low else high, target.cite(path))
+        nearer, cite = low if value < low else high, target.cite(path)
+        yield Excess(kind, name, path, what, value, nearer, cite, Measure.VALUE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from seamount.compiler.errors import Problem
 from seamount.compiler.placement.placement import LIMITS
@@ -29,20 +30,42 @@ WORDS = {
 """Number of a Load -> what it counts, as messages say it."""
 
 
+class Kind(Enum):
+    """What exceeds a limit."""
+
+    SYSTEM = "system"
+    POPULATION = "population"
+    PROJECTION = "projection"
+    INPUT = "input"
+
+
+class Measure(Enum):
+    """How a limit is exceeded: too much of something, a value beyond a register, or a feature that is not there."""
+
+    AMOUNT = "amount"
+    VALUE = "value"
+    FEATURE = "feature"
+
+
 @dataclass(frozen=True)
 class Excess:
-    """One limit exceeded: where (a population, projection, port or the system), needed against limit, and the source.
+    """One limit exceeded: by the population, projection, port or system `name`, needed against limit, and the source.
 
-    name: of what exceeds it. path: of the limit in the target or system. A feature that is missing needs 1 of 0.
+    path: of the limit in the target or system. what: how messages name it. A feature that is missing needs 1 of 0.
     """
 
-    where: str
+    kind: Kind
     name: str
     path: str
     what: str
     needed: int
     limit: int
     cite: str
+    measure: Measure = Measure.AMOUNT
+
+    @property
+    def where(self) -> str:
+        return f"{self.kind.value} '{self.name}'"
 
     @property
     def over(self) -> int:
@@ -50,9 +73,9 @@ class Excess:
 
     @property
     def found(self) -> str:
-        if self.path.startswith("features."):
+        if self.measure is Measure.FEATURE:
             return f"needs {self.what}"
-        if self.what.startswith("as a "):
+        if self.measure is Measure.VALUE:
             return f"has {self.needed} {self.what}, {self.over:,} beyond {self.limit}"
         return f"needs {self.needed:,} {self.what}, {self.over:,} over the limit of {self.limit:,}"
 
@@ -106,4 +129,4 @@ class CoreLimits:
         path = PATHS[name]
         what = f"{WORDS[name]} for a single neuron"
         cite = self.target.cite(path)
-        return Excess(f"population '{population}'", population, path, what, needed, self.known[name], cite)
+        return Excess(Kind.POPULATION, population, path, what, needed, self.known[name], cite)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.placement.limits import CoreLimits
 from seamount.compiler.placement.partition import Partition, Slices, codes
-from seamount.compiler.placement.synapse_memory import INDEXED, SHARED_INDEXED, Coding
+from seamount.compiler.placement.synapse_memory import Coding, Encoding
 from seamount.compiler.program.program import Program, Projection
 
 WINDOW = 8
@@ -113,9 +113,9 @@ def _place_by_place(slices: Slices) -> list[int]:
     return [int(k) for k in np.moveaxis(numbers, 0, -1).reshape(-1)]
 
 
-def format_of(q: Projection, encoding: str, neurons: int, coding: Coding) -> Key:
+def format_of(q: Projection, encoding: Encoding, neurons: int, coding: Coding) -> Key:
     """What tells a synapse format from another: encoding, widths, exponent and signs."""
-    index = int(coding.index_width(neurons)) if encoding in (INDEXED, SHARED_INDEXED) else 0
+    index = int(coding.index_width(neurons)) if encoding.indexed else 0
     return encoding, coding.weight_width(q), coding.delay_width(q), index, q.weight_exp, q.sign_mode
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.placement.blocks import Blocks, Box, Ints, box_of
 from seamount.compiler.placement.limits import CoreLimits, Excess
-from seamount.compiler.placement.synapse_memory import SHARED_INDEXED, SHARED_RUNS, Coding, delay_slots
+from seamount.compiler.placement.synapse_memory import Coding, delay_slots
 from seamount.compiler.placement.wiring import Memory, Reached, Wiring
 from seamount.compiler.placement.wirings import wire
 from seamount.compiler.program.program import Population, Program, Projection
@@ -239,7 +239,7 @@ def steps(size: int) -> list[int]:
 
 def is_shared(memory: Memory) -> bool:
     """Whether any slice keeps the projection as shared kernels."""
-    return bool(np.isin(memory.encoding, (SHARED_RUNS, SHARED_INDEXED)).any())
+    return any(encoding.shared for encoding in memory.encoding)
 
 
 def codes(*parameters: NDArray[np.int32] | None) -> Ints | None:

@@ -74,7 +74,7 @@ def _slices(made: Plan, core: Ints) -> list[CoreSlice]:
     found = []
     for name, slices in made.partition.slices.items():
         for k in range(slices.blocks.count):
-            encodings = {q: str(memory.encoding[k]) for q, memory in slices.memory.items()}
+            encodings = {q: memory.encoding[k] for q, memory in slices.memory.items()}
             found.append(CoreSlice(name, slices.blocks.ranges(k), home[name, k], encodings))
     return found
 

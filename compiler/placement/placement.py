@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.placement.synapse_memory import Encoding
+
 LIMITS: Mapping[str, str] = {
     "neurons": "core.neurons",
     "synaptic_bytes": "core.synaptic_memory",
@@ -39,7 +41,7 @@ class CoreSlice:
     population: str
     neurons: NDArray[np.int64]
     core: int
-    encodings: Mapping[str, str]
+    encodings: Mapping[str, Encoding]
 
     @property
     def size(self) -> int:

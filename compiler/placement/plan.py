@@ -10,7 +10,7 @@ import numpy as np
 from seamount.compiler.errors import CheckFailed, CompileError, Problem
 from seamount.compiler.placement.chips import Capacity, in_order
 from seamount.compiler.placement.features import unrepresentable
-from seamount.compiler.placement.limits import CoreLimits, Excess
+from seamount.compiler.placement.limits import CoreLimits, Excess, Kind
 from seamount.compiler.placement.pack import CoreLoad, pack
 from seamount.compiler.placement.partition import Network, Partition, partition
 from seamount.compiler.placement.placement import Mesh
@@ -96,7 +96,7 @@ def _capacity(cores: list[CoreLoad], mesh: Mesh, target: Target) -> Capacity:
 def _beyond(capacity: Capacity, chips: int, target: Target, system: System) -> Iterator[Excess]:
     """Limits of the system as a whole: cores, neurons and synapses on all of its chips, and what it states itself."""
     available = system.limit("system.chips")
-    where, found = f"system '{system.name}'", False
+    found = False
     needs = dict(zip(capacity.kinds, capacity.amounts.sum(axis=0).tolist(), strict=True))
     room = dict(zip(capacity.kinds, capacity.room.tolist(), strict=True))
     for what, needed in needs.items():
@@ -106,10 +106,10 @@ def _beyond(capacity: Capacity, chips: int, target: Target, system: System) -> I
         if needed > available * room[what]:
             found = True
             cite += f", times {available} chips" if available > 1 else ""
-            yield Excess(where, system.name, path, what, needed, available * room[what], cite)
+            yield Excess(Kind.SYSTEM, system.name, path, what, needed, available * room[what], cite)
         elif available > 1 and stated and isinstance(stated.value, int) and needed > stated.value:
             found = True
             path = f"system.{what}"
-            yield Excess(where, system.name, path, what, needed, stated.value, system.cite(path))
+            yield Excess(Kind.SYSTEM, system.name, path, what, needed, stated.value, system.cite(path))
     if chips > available and not found:
-        yield Excess(where, system.name, "system.chips", "chips", chips, available, system.cite("system.chips"))
+        yield Excess(Kind.SYSTEM, system.name, "system.chips", "chips", chips, available, system.cite("system.chips"))

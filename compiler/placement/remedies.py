@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.placement.limits import Excess
+from seamount.compiler.placement.limits import Excess, Kind
 from seamount.compiler.placement.plan import Plan, plan
 from seamount.compiler.program.program import Dense, Population, Program, Sparse
 from seamount.compiler.target.system import System
 from seamount.compiler.target.target import Target
 
 Progress = Callable[[int, int], None]
-SYSTEM = "--system "
 SHOWN = 3
 """Remedies given for each limit."""
 
 
+class Change(Enum):
+    """What a remedy changes."""
+
+    SPREAD = "neurons per core"
+    SYSTEM = "system"
+    NETWORK = "network"
+    CHIP = "chip"
+
+
 @dataclass(frozen=True)
 class Remedy:
-    """A change, and what the plan became. network: whether the change needs another network or compilation.
-
-    cores, chips: in use after it. left: limits still exceeded.
-    """
+    """A change, and what the plan became. cores, chips: in use after it. left: limits still exceeded."""
 
     text: str
-    network: bool
+    change: Change
     cores: int
     chips: int
     left: tuple[Excess, ...]
+
+    @property
+    def network(self) -> bool:
+        """Whether the change needs another network or compilation."""
+        return self.change in (Change.NETWORK, Change.CHIP)
 
     @property
     def price(self) -> str:
@@ -43,15 +54,14 @@ class Remedy:
 
     def mends(self, excess: Excess) -> bool:
         """Whether the limit holds after the change; that of a system, whichever system it is then."""
-        kind = excess.where.split()[0]
-        same = [e for e in self.left if e.path == excess.path and e.where.split()[0] == kind]
-        return not any(kind == "system" or e.where == excess.where for e in same)
+        same = [e for e in self.left if (e.path, e.kind) == (excess.path, excess.kind)]
+        return not any(excess.kind is Kind.SYSTEM or e.name == excess.name for e in same)
 
 
 @dataclass(frozen=True)
 class _Trial:
     text: str
-    network: bool
+    change: Change
     program: Program
     target: Target
     system: System | None
@@ -73,7 +83,7 @@ def remedies(
     found = []
     for k, t in enumerate(trials):
         after = plan(t.program, t.target, t.system, t.neurons_per_core)
-        found.append(Remedy(t.text, t.network, len(after.cores), after.chips, after.excesses))
+        found.append(Remedy(t.text, t.change, len(after.cores), after.chips, after.excesses))
         if progress is not None:
             progress(k + 1, len(trials))
     return tuple(sorted(found, key=lambda r: (r.network, len(r.left), r.cores)))
@@ -82,7 +92,7 @@ def remedies(
 def remedies_for(excess: Excess, tried: Sequence[Remedy]) -> tuple[Remedy, ...]:
     """The cheapest changes after which this limit holds; of larger systems the smallest."""
     mends = [r for r in tried if r.mends(excess)]
-    larger = [r for r in mends if r.text.startswith(SYSTEM)]
+    larger = [r for r in mends if r.change is Change.SYSTEM]
     return tuple(r for r in mends if r not in larger[1:])[:SHOWN]
 
 
@@ -90,19 +100,19 @@ def _trials(
     made: Plan, systems: Sequence[System], targets: Sequence[Target], neurons_per_core: int | None
 ) -> Iterator[_Trial]:
     program, target, system = made.program, made.target, made.system
-    of_system = any(e.where.startswith("system") for e in made.excesses)
+    of_system = any(e.kind is Kind.SYSTEM for e in made.excesses)
     if of_system and neurons_per_core is not None:
-        yield _Trial("no --neurons-per-core", False, program, target, system)
+        yield _Trial("no --neurons-per-core", Change.SPREAD, program, target, system)
     chips = system.limit("system.chips")
     if of_system:
         for other in sorted(systems, key=lambda s: (s.limit("system.chips"), s.name)):
             if other.chip == target.chip and other.limit("system.chips") > chips:
-                yield _Trial(f"{SYSTEM}{other.name}", False, program, target, other, neurons_per_core)
+                yield _Trial(f"--system {other.name}", Change.SYSTEM, program, target, other, neurons_per_core)
     for text, changed in _changes(made, of_system):
-        yield _Trial(text, True, changed, target, system, neurons_per_core)
+        yield _Trial(text, Change.NETWORK, changed, target, system, neurons_per_core)
     for chip in targets:
         if chip.chip != target.chip:
-            yield _Trial(f"--chip {chip.name}", True, program, chip, None, neurons_per_core)
+            yield _Trial(f"--chip {chip.name}", Change.CHIP, program, chip, None, neurons_per_core)
 
 
 MEMORY = frozenset({"core.memory", "core.synaptic_memory", "core.synapse_words_per_axon", "core.axons_out"})

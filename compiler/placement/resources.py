@@ -13,11 +13,12 @@ import numpy as np
 
 from seamount.compiler.placement.partition import Slices, codes
 from seamount.compiler.placement.plan import Plan
+from seamount.compiler.program.program import Need
 
 
 @dataclass(frozen=True)
 class ProjectionResources:
-    """encodings: name -> slices that keep the projection so. alternatives: bytes under every encoding that fits its
+    """encodings: its name -> slices that keep the projection so. alternatives: bytes under every encoding that fits its
     kind, as if on one core; the cheapest is taken slice by slice."""
 
     name: str
@@ -54,7 +55,7 @@ class PopulationResources:
     parts: tuple[int, int, int]
     slices: int
     cores: int
-    microcode: tuple[str, ...]
+    microcode: tuple[Need, ...]
     projections: tuple[ProjectionResources, ...]
 
 
@@ -80,11 +81,11 @@ def _population(made: Plan, slices: Slices, cores: int) -> PopulationResources:
 def _projection(made: Plan, slices: Slices, name: str) -> ProjectionResources:
     q = next(q for q in made.program.projections if q.name == name)
     memory, word = slices.memory[name], made.limits.word_bytes
-    alternatives = {k: words * word for k, words in made.network.wirings[name].alternatives().items()}
+    alternatives = {str(k): words * word for k, words in made.network.wirings[name].alternatives().items()}
     return ProjectionResources(
         name, q.source, q.target, type(q.connection).__name__.lower(), q.bits, q.delay,
         int(memory.synapses.sum()), int(memory.stored.sum()), int(memory.words.sum()) * word,
-        int(memory.axons_in.sum()), dict(sorted(Counter(memory.encoding.tolist()).items())), alternatives,
+        int(memory.axons_in.sum()), dict(sorted(Counter(map(str, memory.encoding)).items())), alternatives,
     )  # fmt: skip
 
 

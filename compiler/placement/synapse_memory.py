@@ -20,6 +20,7 @@ the entries of a list and rounds the list up to whole words; so does this file.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,45 @@ from seamount.compiler.target.target import Target
 
 Ints = NDArray[np.int64]
 
-DENSE, INDEXED, SHARED_RUNS, SHARED_INDEXED = "dense", "indexed", "shared runs", "shared indexed"
+
+class Layout(Enum):
+    """How the synapses of a list name their targets."""
+
+    DENSE = "dense"
+    RUN_LENGTH = "run-length"
+    INDEXED = "indexed"
+    SHARED_RUNS = "shared runs"
+    SHARED_INDEXED = "shared indexed"
 
 
-def run_length(bits: int) -> str:
-    """Name of the run-length encoding with gaps of `bits` bits."""
-    return f"run-length {bits}"
+@dataclass(frozen=True)
+class Encoding:
+    """How a slice keeps a projection. gap_bits: of a run-length encoding, 0 for every other layout."""
+
+    layout: Layout
+    gap_bits: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.layout.value} {self.gap_bits}" if self.layout is Layout.RUN_LENGTH else self.layout.value
+
+    @property
+    def shared(self) -> bool:
+        """Whether sources that lie alike share a list."""
+        return self.layout in (Layout.SHARED_RUNS, Layout.SHARED_INDEXED)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether every synapse names its target."""
+        return self.layout in (Layout.INDEXED, Layout.SHARED_INDEXED)
+
+
+DENSE, INDEXED = Encoding(Layout.DENSE), Encoding(Layout.INDEXED)
+SHARED_RUNS, SHARED_INDEXED = Encoding(Layout.SHARED_RUNS), Encoding(Layout.SHARED_INDEXED)
+
+
+def run_length(bits: int) -> Encoding:
+    """The run-length encoding with gaps of `bits` bits."""
+    return Encoding(Layout.RUN_LENGTH, bits)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.placement.blocks import Blocks, Ints
+from seamount.compiler.placement.synapse_memory import Encoding
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
     """Synapses of a projection in each slice of its target, arrays of one number per slice.
 
-    encoding: names from compiler/placement/synapse_memory.py. words: of all lists. list_words: of the longest.
+    encoding: of compiler/placement/synapse_memory.py. words: of all lists. list_words: of the longest.
     """
 
     encoding: NDArray[np.object_]
@@ -79,7 +80,7 @@ class Wiring(Protocol):
         """The cheapest encoding of each slice, by words; if one has no list above `most_words`, the cheapest such."""
         ...
 
-    def alternatives(self) -> Mapping[str, int]:
+    def alternatives(self) -> Mapping[Encoding, int]:
         """Words of the whole projection under every encoding that fits its kind, as if on one core."""
         ...
 
@@ -92,7 +93,7 @@ class Wiring(Protocol):
         ...
 
 
-def cheapest(names: list[str], words: list[Ints], longest: list[Ints], most_words: int | None) -> tuple[Ints, Ints]:
+def cheapest(words: list[Ints], longest: list[Ints], most_words: int | None) -> tuple[Ints, Ints]:
     """(index of the best encoding of each slice, its words): fewest words among those without too long a list.
 
     A slice that no encoding fits takes the one with the shortest longest list.

@@ -9,7 +9,7 @@ import numpy as np
 
 from seamount.compiler.placement.axis import Axis, Cover
 from seamount.compiler.placement.blocks import Blocks, Ints
-from seamount.compiler.placement.synapse_memory import INDEXED, SHARED_INDEXED, SHARED_RUNS, Coding
+from seamount.compiler.placement.synapse_memory import INDEXED, SHARED_INDEXED, SHARED_RUNS, Coding, Encoding
 from seamount.compiler.placement.wiring import Edges, Memory, Reached
 
 Piece = tuple[int, int]
@@ -48,7 +48,7 @@ class ConvWiring:
         synapses, stored, words, longest, axons = (n[grid].reshape(-1) for n in numbers)
         return Memory(names[grid].reshape(-1), synapses, stored, words, longest, axons, np.ones(blocks.count, np.int64))
 
-    def alternatives(self) -> Mapping[str, int]:
+    def alternatives(self) -> Mapping[Encoding, int]:
         rows, columns = self.rows.cover(0, self.rows.size_out), self.columns.cover(0, self.columns.size_out)
         pieces = self._pieces(0, self.groups * self.per_out)
         index = int(self.coding.index_width(int(np.prod(self.box_out, dtype=np.int64))))
@@ -93,7 +93,7 @@ class ConvWiring:
 
     def _block(
         self, channels: tuple[int, object], rows: tuple[int, object], columns: tuple[int, object], most: int | None
-    ) -> tuple[str, tuple[int, int, int, int, int]]:
+    ) -> tuple[Encoding, tuple[int, int, int, int, int]]:
         """Encoding of a block, and (synapses, stored, words, longest list, axons in)."""
         pieces, seen_rows, seen_columns = channels[1], rows[1], columns[1]
         assert isinstance(pieces, tuple) and isinstance(seen_rows, Cover) and isinstance(seen_columns, Cover)
@@ -109,7 +109,7 @@ class ConvWiring:
 
     def _words(
         self, rows: Cover, columns: Cover, pieces: tuple[Piece, ...], index: int, shared: bool
-    ) -> dict[str, tuple[int, int]]:
+    ) -> dict[Encoding, tuple[int, int]]:
         """Encoding -> words of all lists, and of the longest; unshared lists are there once per source."""
         totals = {SHARED_RUNS: 0, SHARED_INDEXED: 0}
         longest = dict(totals)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seamount.compiler.placement.blocks import Blocks, Ints
-from seamount.compiler.placement.synapse_memory import DENSE, INDEXED, Coding, run_length
+from seamount.compiler.placement.synapse_memory import DENSE, INDEXED, Coding, Encoding, run_length
 from seamount.compiler.placement.wiring import Edges, Memory, Reached
 
 
@@ -28,7 +28,7 @@ class DenseWiring:
         names = np.full(blocks.count, DENSE, np.object_)
         return Memory(names, sizes * self.n_in, sizes * self.n_in, longest * self.n_in, longest, every, 0 * every)
 
-    def alternatives(self) -> Mapping[str, int]:
+    def alternatives(self) -> Mapping[Encoding, int]:
         coding, index = self.coding, int(self.coding.index_width(self.n_out))
         gap = coding.run_lengths[0]
         bits = {DENSE: (0, index), run_length(gap): (gap, index), INDEXED: (index, 0)}

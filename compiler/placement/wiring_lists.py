@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from seamount.compiler.placement.blocks import Blocks, Ints
-from seamount.compiler.placement.synapse_memory import DENSE, INDEXED, Coding, run_length
+from seamount.compiler.placement.synapse_memory import DENSE, INDEXED, Coding, Encoding, run_length
 from seamount.compiler.placement.wiring import Edges, Memory, Reached, cheapest
 
 
@@ -27,7 +27,7 @@ class ListWiring:
     def memory(self, blocks: Blocks, most_words: int | None) -> Memory:
         lists = self._lists(blocks)
         names, words, longest = self._encodings(lists, blocks)
-        best, total = cheapest(names, words, longest, most_words)
+        best, total = cheapest(words, longest, most_words)
         per_slice = np.bincount(lists.slice, minlength=blocks.count).astype(np.int64)
         weights = np.bincount(lists.slice, lists.synapses, blocks.count).astype(np.int64)
         chosen = np.array(names, np.object_)[best]
@@ -41,7 +41,7 @@ class ListWiring:
             0 * per_slice,
         )
 
-    def alternatives(self) -> Mapping[str, int]:
+    def alternatives(self) -> Mapping[Encoding, int]:
         whole = Blocks.cut((self.pairs.size, 1, 1), (1, 1, 1))
         names, words, _ = self._encodings(self._lists(whole), whole)
         return {name: int(w[0]) for name, w in zip(names, words, strict=True)}
@@ -83,8 +83,8 @@ class ListWiring:
         counts = np.diff(np.append(starts, key.size))
         return _Lists(blocks, key[starts] // self.n_in, key[starts] % self.n_in, counts.astype(np.int64), starts, gaps)
 
-    def _encodings(self, lists: _Lists, blocks: Blocks) -> tuple[list[str], list[Ints], list[Ints]]:
-        """Name, words and longest list of each slice, encoding by encoding."""
+    def _encodings(self, lists: _Lists, blocks: Blocks) -> tuple[list[Encoding], list[Ints], list[Ints]]:
+        """Encoding, words and longest list of each slice, encoding by encoding."""
         sizes = blocks.sizes[lists.slice]
         index = self.coding.index_width(sizes)
         ways = {DENSE: (sizes, self.width + 0 * index, index)}

@@ -9,8 +9,10 @@ import json
 import zipfile
 import zlib
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -31,6 +33,10 @@ FORMAT, VERSION = "seamount-program", 1
 MAX_ARRAY_BYTES = 4 * 2**30
 """Arrays of one program may declare at most this many bytes."""
 
+Arrays = dict[str, "np.ndarray[Any, Any]"]
+_MOST = 2**63 - 1
+_NAMES = {int: "a whole number", str: "text", bool: "true or false"}
+NoneType = type(None)
 _KINDS = {c.__name__: c for c in (Conv, Dense, InputPort, Population, Program, Projection, Readout, Sparse)}
 
 
@@ -54,11 +60,10 @@ def read_program(folder: Path) -> Program:
         raise InputError(Problem(str(path), found, "compile the model again with this Seamount", f"{FORMAT} {VERSION}"))
     arrays = load_arrays(folder / ARRAYS_FILE)
     try:
-        program = _decode(tree["program"], arrays)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(Problem(str(path), f"is damaged: {error}", "compile the model again")) from None
-    if not isinstance(program, Program):
-        raise InputError(Problem(str(path), "holds no program", "compile the model again"))
+        program: Program = _decode(tree.get("program"), Program, "program", arrays)
+    except _Wrong as wrong:
+        field, found = wrong.args
+        raise InputError(Problem(str(path), f"is damaged: {field} {found}", "compile the model again")) from None
     return program
 
 
@@ -114,15 +119,86 @@ def _encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     return value
 
 
-def _decode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
-    if isinstance(value, list):
-        return tuple(_decode(v, arrays) for v in value)
-    if not isinstance(value, dict):
+class _Wrong(Exception):
+    """(field, what is wrong with it), on the way to the file's Problem."""
+
+
+def _decode(value: Any, kind: Any, at: str, arrays: Arrays) -> Any:
+    """A value as the type `kind`, which annotates a field of the program; `at` is its path in the file."""
+    if kind in _KINDS.values():
+        return _object(value, kind, at, arrays)
+    if get_origin(kind) in (Union, UnionType):
+        return _either(value, get_args(kind), at, arrays)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind) or isinstance(value, bool):
+            raise _Wrong(at, f"is {_short(value)}, expected {' or '.join(map(repr, get_args(kind)))}")
         return value
-    if set(value) == {"array"}:
-        array = arrays[value["array"]]
-        if array.dtype != np.int32:
-            raise ValueError(f"array {value['array']} is {array.dtype}, not int32")
-        return array
-    members = {k: _decode(v, arrays) for k, v in value.items() if k != "kind"}
-    return _KINDS[value["kind"]](**members)
+    if get_origin(kind) is tuple:
+        return _tuple(value, get_args(kind), at, arrays)
+    if get_origin(kind) is np.ndarray:
+        return _array(value, at, arrays)
+    if type(value) is not kind:
+        raise _Wrong(at, f"is {_short(value)}, expected {_NAMES.get(kind, kind.__name__)}")
+    if kind is str and any("\ud800" <= c <= "\udfff" for c in value):
+        raise _Wrong(at, f"is {_short(value)}, which is no Unicode text")
+    if kind is int and not -_MOST <= value <= _MOST:
+        raise _Wrong(at, f"is {_short(value)}, expected at most 64 bits")
+    return value
+
+
+def _object(value: Any, kind: Any, at: str, arrays: Arrays) -> Any:
+    if not isinstance(value, dict) or value.get("kind") != kind.__name__:
+        raise _Wrong(at, f"is {_short(value)}, expected an object of the kind {kind.__name__}")
+    types = _types(kind)
+    members = {k: v for k, v in value.items() if k != "kind"}
+    for name in sorted(set(members) ^ set(types)):
+        found = "is not a field of the format" if name in members else "is missing"
+        raise _Wrong(f"{at}.{name}", found)
+    return kind(**{name: _decode(v, types[name], f"{at}.{name}", arrays) for name, v in members.items()})
+
+
+def _either(value: Any, kinds: tuple[Any, ...], at: str, arrays: Arrays) -> Any:
+    """One of several types, told apart by what the value is."""
+    if value is None and NoneType in kinds:
+        return None
+    stated = value.get("kind") if isinstance(value, dict) else None
+    for kind in kinds:
+        if kind in _KINDS.values():
+            fits = stated == kind.__name__
+        elif get_origin(kind) is np.ndarray:
+            fits = isinstance(value, dict) and "array" in value
+        else:
+            fits = type(value) is kind
+        if fits:
+            return _decode(value, kind, at, arrays)
+    raise _Wrong(at, f"is {_short(value)}, which is none of the kinds that may stand there")
+
+
+def _tuple(value: Any, kinds: tuple[Any, ...], at: str, arrays: Arrays) -> Any:
+    if not isinstance(value, list):
+        raise _Wrong(at, f"is {_short(value)}, expected a list")
+    if kinds[-1] is Ellipsis:
+        return tuple(_decode(v, kinds[0], f"{at}[{i}]", arrays) for i, v in enumerate(value))
+    if len(value) != len(kinds):
+        raise _Wrong(at, f"has {len(value)} entries, expected {len(kinds)}")
+    return tuple(_decode(v, k, f"{at}[{i}]", arrays) for i, (v, k) in enumerate(zip(value, kinds, strict=True)))
+
+
+def _array(value: Any, at: str, arrays: Arrays) -> Any:
+    name = value.get("array") if isinstance(value, dict) and set(value) == {"array"} else None
+    if not isinstance(name, str) or name not in arrays:
+        raise _Wrong(at, f"is {_short(value)}, expected an array of {ARRAYS_FILE}")
+    if arrays[name].dtype != np.int32:
+        raise _Wrong(at, f"array {name} is {arrays[name].dtype}, not int32")
+    return arrays[name]
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    """Field -> type of a class of the program."""
+    return get_type_hints(kind)
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -5,60 +5,162 @@ For the manifest, so that nobody finds out at the board. What each need means is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
 
 import numpy as np
 
 from seamount.compiler.program.bounds import sum_bound
-from seamount.compiler.program.program import DECAY_ONE, Conv, Population, Program, Projection
+from seamount.compiler.program.program import DECAY_ONE, Conv, Need, Population, Program, Projection
 
 CONV_LIMIT = 2**23
 """Lava's Conv wraps its sums at 24 bits; below this bound no sum gets there."""
 GEOMETRY_LIMIT = 127
 """Kernel, stride, padding, dilation and groups of Lava's Conv are int8."""
 
+NEED_WORDS = {
+    Need.RESET_SUBTRACT: "reset by subtraction",
+    Need.LOWER_CLAMP: "lower clamp of v",
+    Need.INITIAL_V: "initial v other than 0",
+    Need.SKIP_UPDATES: "steps without an update",
+}
+"""Need of a population -> how messages name it."""
+
+
+class Unrest(Enum):
+    """Why a stock neuron would not rest in a step without input; the value is how messages name it."""
+
+    SYNAPTIC_MEMORY = "synaptic memory"
+    LEAK = "a leak"
+    BIAS = "a bias"
+    RESET_SUBTRACT = "reset by subtraction"
+
 
 @dataclass(frozen=True)
-class Need:
-    """What `where`, a population or projection, needs on a chip."""
+class Microcode:
+    """A population whose neurons need microcode. because, slow_down: of Need.SKIP_UPDATES alone."""
 
-    where: str
-    what: str
+    population: str
+    need: Need
+    because: tuple[Unrest, ...] = ()
+    slow_down: int = 1
+
+    @property
+    def where(self) -> str:
+        return f"population '{self.population}'"
+
+    @property
+    def what(self) -> str:
+        if self.need is Need.SKIP_UPDATES:
+            why = reasons(self.because)
+            return f"microcode: updates in one of {self.slow_down} steps only, because of {why}"
+        return f"microcode: {NEED_WORDS[self.need]}"
 
 
-def unrest(p: Population) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class FullDecay:
+    """A population whose decay of 4096 no register holds."""
+
+    population: str
+    register: Literal["du", "dv"]
+
+    @property
+    def where(self) -> str:
+        return f"population '{self.population}'"
+
+    @property
+    def what(self) -> str:
+        return f"microcode: {self.register} = 4096, registers hold 0 to 4095"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A projection whose messages of the last `lag` steps of a sample must not reach the next one."""
+
+    projection: str
+    lag: int
+
+    @property
+    def where(self) -> str:
+        return f"projection '{self.projection}'"
+
+    @property
+    def what(self) -> str:
+        return f"gate: messages of the last {self.lag} steps of a sample must not reach the next one"
+
+
+@dataclass(frozen=True)
+class PlainWeights:
+    """A convolution with an exponent above 0, which Lava's CPU model ignores and a chip does not."""
+
+    projection: str
+    weight_exp: int
+
+    @property
+    def where(self) -> str:
+        return f"projection '{self.projection}'"
+
+    @property
+    def what(self) -> str:
+        return f"plain weights with weight_exp = {self.weight_exp}: Lava's CPU model of Conv ignores the exponent"
+
+
+@dataclass(frozen=True)
+class ShiftOfSum:
+    """A projection with an exponent below 0: the chip shifts each weight, Lava's CPU model the sum."""
+
+    projection: str
+
+    @property
+    def where(self) -> str:
+        return f"projection '{self.projection}'"
+
+    @property
+    def what(self) -> str:
+        return "a shift of the sum: the chip shifts each weight, Lava's CPU model the sum"
+
+
+ChipNeed = Microcode | FullDecay | Gate | PlainWeights | ShiftOfSum
+
+
+def unrest(p: Population) -> tuple[Unrest, ...]:
     """Why a stock neuron would not rest in a step without input: what would change v, or make it fire again.
 
     Empty for du = 4095, dv = 0, no bias and a hard reset: then u is 0, v stays, and v <= 64 vth (docs/semantics.md).
     """
     found = {
-        "synaptic memory": np.any(p.du != DECAY_ONE - 1),
-        "a leak": np.any(p.dv != 0),
-        "a bias": np.any(p.bias_mant != 0),
-        "reset by subtraction": p.fires and p.reset == "subtract",
+        Unrest.SYNAPTIC_MEMORY: np.any(p.du != DECAY_ONE - 1),
+        Unrest.LEAK: np.any(p.dv != 0),
+        Unrest.BIAS: np.any(p.bias_mant != 0),
+        Unrest.RESET_SUBTRACT: p.fires and p.reset == "subtract",
     }
     return tuple(what for what, is_so in found.items() if is_so)
 
 
-def restless(program: Program) -> dict[str, str]:
+def reasons(because: tuple[Unrest, ...]) -> str:
+    """How messages name them."""
+    return ", ".join(u.value for u in because)
+
+
+def restless(program: Program) -> dict[str, tuple[Unrest, ...]]:
     """Population -> why it must be kept from updating between the steps of a network that is slowed down."""
     if program.slow_down == 1:
         return {}
-    return {p.name: ", ".join(unrest(p)) for p in program.populations if unrest(p)}
+    return {p.name: unrest(p) for p in program.populations if unrest(p)}
 
 
-def chip_needs(program: Program) -> tuple[Need, ...]:
+def chip_needs(program: Program) -> tuple[ChipNeed, ...]:
     """Everything in the program that stock Loihi microcode, or stock Lava's process, does not do on a chip."""
-    needs = [Need(f"population '{p.name}'", f"microcode: {n}") for p in program.populations for n in p.needs_microcode]
-    for name, why in restless(program).items():
-        what = f"microcode: updates in one of {program.slow_down} steps only, because of {why}"
-        needs.append(Need(f"population '{name}'", what))
+    needs: list[ChipNeed] = [Microcode(p.name, need) for p in program.populations for need in p.needs_microcode]
+    for name, because in restless(program).items():
+        needs.append(Microcode(name, Need.SKIP_UPDATES, because, program.slow_down))
     for p in program.populations:
-        for name in ("du", "dv"):
-            if (getattr(p, name) > 4095).any():
-                needs.append(Need(f"population '{p.name}'", f"microcode: {name} = 4096, registers hold 0 to 4095"))
+        needs += [FullDecay(p.name, "du")] if (p.du > 4095).any() else []
+        needs += [FullDecay(p.name, "dv")] if (p.dv > 4095).any() else []
     for q in program.projections:
-        needs += [Need(f"projection '{q.name}'", what) for what in _projection_needs(program, q)]
+        needs += _projection_needs(program, q)
     return tuple(needs)
 
 
@@ -71,12 +173,10 @@ def convolves(program: Program, q: Projection) -> bool:
     return max(numbers) <= GEOMETRY_LIMIT and int(sum_bound(program, q).shifted.max(initial=0)) < CONV_LIMIT
 
 
-def _projection_needs(program: Program, q: Projection) -> list[str]:
-    needs = []
+def _projection_needs(program: Program, q: Projection) -> Iterator[ChipNeed]:
     if q.lag > 0:
-        needs.append(f"gate: messages of the last {q.lag} steps of a sample must not reach the next one")
+        yield Gate(q.name, q.lag)
     if convolves(program, q) and q.weight_exp > 0:
-        needs.append(f"plain weights with weight_exp = {q.weight_exp}: Lava's CPU model of Conv ignores the exponent")
+        yield PlainWeights(q.name, q.weight_exp)
     if q.weight_exp < 0:
-        needs.append("a shift of the sum: the chip shifts each weight, Lava's CPU model the sum")
-    return needs
+        yield ShiftOfSum(q.name)

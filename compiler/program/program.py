@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
 from typing import Literal
 
@@ -27,6 +28,20 @@ VTH_SHIFT = 6
 """Thresholds and dendritic sums are scaled by 2**6; the bias is not."""
 DECAY_ONE = 4096
 """Decays are in units of 1/4096."""
+
+
+class Need(Enum):
+    """What a stock Loihi LIF cannot do; the value is the feature of a target file (section features)."""
+
+    RESET_SUBTRACT = "reset_subtract"
+    LOWER_CLAMP = "lower_clamp"
+    INITIAL_V = "initial_v"
+    SKIP_UPDATES = "skip_updates"
+
+    @property
+    def feature(self) -> str:
+        """Path of the feature in a target."""
+        return f"features.{self.value}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +90,15 @@ class Population:
         return self.vth is not None
 
     @property
-    def needs_microcode(self) -> tuple[str, ...]:
+    def needs_microcode(self) -> tuple[Need, ...]:
         """What a stock Loihi LIF cannot do; empty when it can do everything."""
         needs = []
         if self.reset == "subtract":
-            needs.append("reset by subtraction")
+            needs.append(Need.RESET_SUBTRACT)
         if self.v_min > -V_MAX:
-            needs.append("lower clamp of v")
+            needs.append(Need.LOWER_CLAMP)
         if np.any(np.asarray(self.v_init) != 0):
-            needs.append("initial v other than 0")
+            needs.append(Need.INITIAL_V)
         return tuple(needs)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seamount.compiler.errors import CompileError, ContractError, Problem, SeamountError, raise_all
+from seamount.compiler.errors import CompileError, ContractError, InputError, Problem, SeamountError, raise_all
 from seamount.compiler.program import bounds
 from seamount.compiler.program.geometry import connection_faults, index_faults
 from seamount.compiler.program.program import V_MAX, Program, Projection
@@ -20,6 +20,7 @@ from seamount.compiler.program.program import V_MAX, Program, Projection
 Rule = Callable[[Program], Iterator[Problem]]
 
 INT32 = 2**31 - 1
+AGAIN = "compile the model again"
 BUG = "report this as a bug in the pass that built the program"
 REGISTERS = "docs/semantics.md, registers"
 
@@ -33,6 +34,13 @@ def check(program: Program) -> None:
     """Raise what `verify` finds: CompileError where sums can grow too large, ContractError for anything else."""
     problems, kind = _first(program)
     raise_all(kind, problems)
+
+
+def check_stored(program: Program, where: str) -> None:
+    """Raise InputError where a program from a file is none that the compiler writes; sums are left to `check`."""
+    for table in (STRUCTURE, VALUES):
+        found = [problem for rule in table for problem in rule(program)]
+        raise_all(InputError, [Problem(where, f"is damaged: {p.where}: {p.found}", AGAIN, p.limit) for p in found])
 
 
 def _first(program: Program) -> tuple[tuple[Problem, ...], type[SeamountError]]:

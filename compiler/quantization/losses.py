@@ -6,6 +6,14 @@ import numpy as np
 
 from seamount.compiler.errors import Problem
 from seamount.compiler.ir.graph import Node
+from seamount.compiler.ir.notes import (
+    BitsUnused,
+    CompareChanged,
+    Note,
+    ScaleUnproven,
+    TimeConstantChanged,
+    WeightsVanish,
+)
 from seamount.compiler.ir.ops import LI, LIF, Array, Input, IntLIF
 from seamount.compiler.ir.weights import grid, sign_mode, values_of
 from seamount.compiler.quantization.registers import ONE, current_decay, membrane_decay, moves_in_64
@@ -79,19 +87,18 @@ def weight_problems(node: Node, bits: int) -> list[Problem]:
     return []
 
 
-def losses(node: Node, op: LIF | LI, neuron: IntLIF, incoming: tuple[Incoming, ...], choice: Choice) -> list[str]:
+def losses(node: Node, op: LIF | LI, neuron: IntLIF, incoming: tuple[Incoming, ...], choice: Choice) -> list[Note]:
     """Remarks for the report on one population."""
-    notes = [remark for q, r in zip(incoming, choice.rounded, strict=True) for remark in _weights(node, q, r)]
+    notes = [note for q, r in zip(incoming, choice.rounded, strict=True) for note in _weights(node, q, r)]
     if not choice.proven and incoming:
-        register = "u" if isinstance(op, LIF) else "v"
-        notes.append(f"{node.name}: {register} may leave 24 bits for extreme inputs; the scale follows typical ones")
+        notes.append(ScaleUnproven(node.name, "u" if isinstance(op, LIF) else "v"))
     kept = (4095 - current_decay(op.alpha)) / ONE
     if _differs(1 - kept, 1 - op.alpha):
-        notes.append(f"{node.name}: 12 bits change its synaptic time constant by more than 1 %")
+        notes.append(TimeConstantChanged(node.name, "synaptic"))
     if _differs(membrane_decay(op.beta) / ONE, 1 - op.beta):
-        notes.append(f"{node.name}: 12 bits change its membrane time constant by more than 1 %")
+        notes.append(TimeConstantChanged(node.name, "membrane"))
     if isinstance(op, LIF) and op.compare == "ge" and not _exact(neuron):
-        notes.append(f"{node.name}: v >= threshold runs as v > threshold of integers (docs/semantics.md)")
+        notes.append(CompareChanged(node.name))
     return notes
 
 
@@ -104,21 +111,20 @@ def _differs(stored: Array, wanted: Array) -> bool:
     return bool(np.any(np.abs(stored - wanted) > NOTICEABLE * wanted + 1e-12))
 
 
-def _weights(node: Node, q: Incoming, r: Rounded) -> list[str]:
+def _weights(node: Node, q: Incoming, r: Rounded) -> list[Note]:
     g = grid(q.bits, q.mode)
     size = np.abs(values_of(q.op))
     there = size > 0
     if not np.any(there):
         return []
-    notes = []
+    notes: list[Note] = []
     lost = np.abs(r.codes[there]) == 0
     if np.mean(lost) > 0.5:
         ratio = float(np.max(size) / np.median(size[there]))
-        notes.append(f"{q.name}: {np.mean(lost):.0%} of its weights round to 0; its largest is {ratio:.3g} medians")
+        notes.append(WeightsVanish(q.name, float(np.mean(lost)), ratio))
     used = int(np.max(np.abs(r.codes))) // g.step
     full = max(-g.low, g.high) // g.step
     if used * 4 <= full:
         bits = max(used, 1).bit_length() + (q.mode == "mixed")
-        why = f"its weights are small beside the threshold, bias or largest sum of {node.name}"
-        notes.append(f"{q.name}: uses {bits} of {q.bits} bits; {why}")
+        notes.append(BitsUnused(q.name, bits, q.bits, node.name))
     return notes

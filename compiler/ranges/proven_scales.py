@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from seamount.compiler.analysis.activity import Activity
 from seamount.compiler.analysis.precision import precision
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.notes import Note, OverflowPossible, Proven, ScaleLowered
 from seamount.compiler.ir.ops import IntLIF
 from seamount.compiler.pipelines import Options, quantizing
 from seamount.compiler.program.lower import lower
@@ -19,6 +21,7 @@ from seamount.compiler.target.target import Target
 
 LESS = 63 / 64
 """Taken off a scale that should have done, but did not once its weights were rounded."""
+REGISTERS: tuple[Literal["u", "v"], ...] = ("u", "v")
 ROUNDS = 32
 """Far more than are needed: 2 or 3."""
 
@@ -28,7 +31,7 @@ class ProvenScales:
     """largest: population -> largest scale it may have. notes: what was lowered and what that costs."""
 
     largest: Mapping[str, float]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def proven_scales(folded: Graph, target: Target, options: Options, activity: Activity | None) -> ProvenScales:
@@ -45,7 +48,7 @@ def proven_scales(folded: Graph, target: Target, options: Options, activity: Act
         ranges = analyse(program, program.steps)
         if ranges.proven:
             lowered = tuple(_lowered(folded, first, graph, largest))
-            return ProvenScales(largest, (*lowered, _conclusion(program.steps)))
+            return ProvenScales(largest, (*lowered, Proven(program.steps)))
         left = [p for p in ranges.populations.values() if not p.proven]
         wanted = {p.name: _scale(graph, p.name) * _share(program, p) for p in left}
         hopeless = [p for p in left if not _possible(graph, p.name, wanted[p.name])]
@@ -54,17 +57,13 @@ def proven_scales(folded: Graph, target: Target, options: Options, activity: Act
     raise CompileError(Problem("scales", f"{ROUNDS} rounds did not suffice", "compile without --prove"))
 
 
-def overflow_notes(program: Program) -> tuple[str, ...]:
+def overflow_notes(program: Program) -> tuple[Note, ...]:
     """A remark for each register that is not proven in samples of the program's own length."""
     if analyse(program).proven:  # quicker than step by step, and seldom not enough
         return ()
     found = analyse(program, program.steps).populations.values()
-    open_ = [(p, register) for p in found for register in "uv" if p.verdict(register) != PROVEN]
-    return tuple(
-        f"{p.name}: {r} may {'wrap' if r == 'u' else 'saturate'} in {int(p.overflows(r).sum())} of {p.fires.size} "
-        "neurons; 'seamount ranges' says when, 'compile --prove' avoids it"
-        for p, r in open_
-    )
+    open_ = [(p, register) for p in found for register in REGISTERS if p.verdict(register) != PROVEN]
+    return tuple(OverflowPossible(p.name, r, int(p.overflows(r).sum()), int(p.fires.size)) for p, r in open_)
 
 
 def _share(program: Program, found: PopulationRange) -> float:
@@ -96,15 +95,9 @@ def _problem(graph: Graph, program: Program, ranges: Ranges, found: PopulationRa
     return Problem(graph[found.name].where, text, remedy, limit)
 
 
-def _lowered(folded: Graph, before: Graph, after: Graph, names: Iterable[str]) -> Iterable[str]:
+def _lowered(folded: Graph, before: Graph, after: Graph, names: Iterable[str]) -> Iterator[ScaleLowered]:
     """What each lowered scale costs: the rounding of the weights into the population, relative, root mean square."""
     rows = list(zip(precision(folded, before), precision(folded, after), strict=True))
     for name in names:
-        scales = f"{_scale(before, name):.4g} to {_scale(after, name):.4g}"
-        costs = [f"{a.layer} {a.error:.2%} to {b.error:.2%}" for a, b in rows if a.target == name]
-        text = f"{name}: scale lowered from {scales} so that it cannot overflow"
-        yield text + (f"; rounding of weights: {', '.join(costs)}" if costs else "")
-
-
-def _conclusion(steps: int) -> str:
-    return f"proven: no inputs overflow a register in samples of at most {steps} step{'s' * (steps > 1)}"
+        costs = tuple((a.layer, a.error, b.error) for a, b in rows if a.target == name)
+        yield ScaleLowered(name, _scale(before, name), _scale(after, name), costs)

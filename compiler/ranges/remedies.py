@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from seamount.compiler.program.program import DECAY_ONE, V_MAX, IntArray, Population, Program, Wide
+from seamount.compiler.program.program import DECAY_ONE, V_MAX, IntArray, Need, Population, Program, Wide
 from seamount.compiler.ranges.intervals import Interval
 from seamount.compiler.ranges.proof import PopulationRange, Ranges, analyse, population_range
 from seamount.compiler.ranges.reach import NEVER, STEPS, Neurons, reach, steps_of
@@ -70,7 +70,7 @@ def scaled_down(program: Program, name: str, halvings: int) -> Program:
         bias_exp=exponent if np.any(bias) else p.bias_exp,
         reset_by=int(part(p.reset_by)),
         v_init=part(p.v_init),
-        v_min=p.v_min if "lower clamp of v" not in p.needs_microcode else int(part(p.v_min)),
+        v_min=p.v_min if Need.LOWER_CLAMP not in p.needs_microcode else int(part(p.v_min)),
     )
     projections = tuple(
         replace(q, weight_exp=q.weight_exp - halvings) if q.target == name else q for q in program.projections

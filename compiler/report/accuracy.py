@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
-from seamount.compiler.kept_run import Run
+from seamount.compiler.kept_run import KeptRung, Run
 from seamount.compiler.report.contents import Agreement, Confusion, Rung
 
 Z95 = 1.959964
@@ -40,8 +38,8 @@ def wilson(right: float, of: int) -> tuple[float, float]:
 def rungs(run: Run) -> tuple[Rung, ...]:
     """What `seamount check` found; after `seamount run`, the stored accuracy and that of the integers."""
     if run.rungs:
-        return tuple(_rung(tree) for tree in run.rungs)
-    stored = run.artifact.manifest["model"].get("float_accuracy")
+        return tuple(_rung(r) for r in run.rungs)
+    stored = run.artifact.manifest.model.float_accuracy
     first = [] if stored is None else [Rung(FRAMEWORK, MEANINGS[FRAMEWORK], 0, stored, None, None, None, None, None)]
     n = run.counts.samples
     firing = {p.name for p in run.artifact.program.populations if p.fires}
@@ -51,28 +49,24 @@ def rungs(run: Run) -> tuple[Rung, ...]:
     return (*first, Rung(INTEGERS, MEANINGS[INTEGERS], n, run.accuracy, low, high, None, spikes, synops))
 
 
-def _rung(tree: Mapping[str, Any]) -> Rung:
-    name, samples, accuracy = tree["name"], tree["samples"], tree["accuracy"]
-    meaning = MEANINGS.get(name) or MEANINGS.get(name.rpartition(", ")[2], "")
-    low, high = wilson(accuracy, samples) if samples and accuracy is not None else (None, None)
-    exact = ""
-    if tree["differing"] is not None:
-        exact = f"{tree['differing']:,} of {tree['compared']:,} entries differ from the {tree['exact_with']}"
+def _rung(r: KeptRung) -> Rung:
+    meaning = MEANINGS.get(r.name) or MEANINGS.get(r.name.rpartition(", ")[2], "")
+    low, high = wilson(r.accuracy, r.samples) if r.samples and r.accuracy is not None else (None, None)
     return Rung(
-        name, meaning, samples, accuracy, low, high, tree["agreement"],
-        tree["spikes_per_sample"], tree["synops_per_sample"], exact,
+        r.name, meaning, r.samples, r.accuracy, low, high, r.agreement,
+        r.spikes_per_sample, r.synops_per_sample, r.exact,
     )  # fmt: skip
 
 
 def agreement(run: Run) -> tuple[Agreement, ...]:
-    return tuple(Agreement(**tree) for tree in run.layers)
+    return tuple(Agreement(x.layer, x.float_spikes, x.integer_spikes, x.correlation, x.same) for x in run.layers)
 
 
 def class_names(run: Run) -> tuple[str, ...]:
     """Names of the classes, or their numbers."""
     outputs = int(np.prod(next(iter(run.readout.values())).shape[run.labels.ndim :]))
-    named = [str(name) for name in run.artifact.manifest["model"].get("classes", ())]
-    return tuple(named) if len(named) == outputs else tuple(map(str, range(outputs)))
+    named = run.artifact.manifest.model.classes
+    return named if len(named) == outputs else tuple(map(str, range(outputs)))
 
 
 def confusion(run: Run) -> Confusion | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seamount.compiler.kept_run import Run
+from seamount.compiler.manifest import Chosen, plain
 from seamount.compiler.ranges.certain import prove
 from seamount.compiler.ranges.proof import Ranges
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
@@ -38,7 +39,7 @@ def gather(
     remedy = "'seamount fit ARTIFACT' names every limit with remedies; --system places it on several chips"
     unplaced = [Remark("warning", "cores", placing, remedy)] if mapping is None and placing else []
     return Report(
-        title=str(run.artifact.manifest["model"]["name"]),
+        title=run.artifact.manifest.model.name,
         subtitle=_subtitle(run),
         sentences=_sentences(run, forms, populations),
         headlines=(*_headlines(run, forms, populations), *_cost_headlines(energy, mapping)),
@@ -50,10 +51,10 @@ def gather(
         populations=populations,
         projections=projections,
         recorded=recorded_samples(run, chosen),
-        distributions=dict(run.artifact.analysis),
+        distributions=plain(run.artifact.analysis),
         energy=energy,
         mapping=mapping,
-        remarks=(*unplaced, *remarks(run, forms, populations, projections)),
+        remarks=(*unplaced, *remarks(run, populations, projections)),
         facts=_facts(run),
         digests=_digests(run),
     )
@@ -68,9 +69,9 @@ def stated_accuracy(run: Run, forms: tuple[Rung, ...]) -> float | None:
 
 
 def _subtitle(run: Run) -> str:
-    target = run.artifact.manifest.get("target", {}).get("name", "unknown target")
+    chip = run.artifact.manifest.target.name or "unknown target"
     samples = plural(run.counts.samples, "sample")
-    return f"compiled for {target}, run on {samples} of {run.summary['data']['name']}, {run.counts.steps} steps each"
+    return f"compiled for {chip}, run on {samples} of {run.summary.data.name}, {run.counts.steps} steps each"
 
 
 def _sentences(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationRow, ...]) -> tuple[str, ...]:
@@ -137,36 +138,34 @@ def _cost_headlines(energy: dict[str, Any] | None, mapping: dict[str, Any] | Non
 
 
 def _facts(run: Run) -> tuple[tuple[str, str], ...]:
-    manifest, data = run.artifact.manifest, run.summary["data"]
-    model, target, options = manifest["model"], manifest.get("target", {}), manifest.get("options", {})
-    chosen = f"{data['split']} split" if not data["name"].endswith(".npz") else "one file"
-    if data.get("limit"):
-        chosen += f", {data['limit']:,} samples at most"
-        chosen += f", drawn with seed {data['seed']}" if data.get("seed") is not None else ", the first ones"
+    manifest, data = run.artifact.manifest, run.summary.data
+    model, target, samples = manifest.model, manifest.target, manifest.calibration_samples
+    chosen = "one file" if data.is_file else f"{data.split} split"
+    if data.limit:
+        chosen += f", {data.limit:,} samples at most"
+        chosen += f", drawn with seed {data.seed}" if data.seed is not None else ", the first ones"
     rows: list[tuple[str, Any]] = [
-        ("model", model["name"]),
-        *(
-            (f"trained with: {k}" if k != "framework" else "framework", v)
-            for k, v in model.get("provenance", {}).items()
-        ),
-        ("target", f"{target.get('name', 'not stated')}, description of {target.get('date', 'unknown date')}"),
-        ("weight bits", _bits(options)),
-        ("calibration samples", manifest.get("calibration_samples", "not stated")),
-        ("passes", " → ".join(map(str, manifest.get("passes", ())))),
-        ("conventions", "; ".join(map(str, model.get("conventions", ())))),
-        ("data", f"{data['name']}, {chosen}"),
-        ("backend of the run", run.summary["backend"]),
-        ("seamount", manifest.get("seamount", "not stated")),
+        ("model", model.name),
+        *((f"trained with: {k}" if k != "framework" else "framework", v) for k, v in model.provenance.items()),
+        ("target", f"{target.name or 'not stated'}, description of {target.date or 'unknown date'}"),
+        ("weight bits", _bits(manifest.options)),
+        ("calibration samples", "not stated" if samples is None else samples),
+        ("passes", " → ".join(manifest.passes)),
+        ("conventions", "; ".join(map(str, model.conventions))),
+        ("data", f"{data.name}, {chosen}"),
+        ("backend of the run", run.summary.backend),
+        ("seamount", manifest.seamount or "not stated"),
     ]
     return tuple((name, str(value)) for name, value in rows if value not in ("", None))
 
 
-def _bits(options: Any) -> str:
-    layers = "".join(f", {name} {bits}" for name, bits in options.get("layer_bits", {}).items())
-    return f"{options.get('weight_bits', 'not stated')}{layers}"
+def _bits(options: Chosen | None) -> str:
+    if options is None:
+        return "not stated"
+    return f"{options.weight_bits}{''.join(f', {name} {bits}' for name, bits in options.layer_bits.items())}"
 
 
 def _digests(run: Run) -> tuple[tuple[str, str], ...]:
-    artifact = {f"artifact/{name}": digest for name, digest in run.artifact.manifest.get("digests", {}).items()}
-    data = {"data as used": str(run.summary["data"]["digest"])}
+    artifact = {f"artifact/{name}": digest for name, digest in run.artifact.manifest.digests.items()}
+    data = {"data as used": run.summary.data.digest}
     return tuple(sorted({**run.digests, **artifact, **data}.items()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -69,13 +67,13 @@ def _span(value: NDArray[np.int32]) -> str:
 def projection_rows(run: Run) -> tuple[ProjectionRow, ...]:
     """In the order of the program."""
     program, n = run.artifact.program, run.counts.samples
-    stated: dict[str, Any] = {row["layer"]: row for row in run.artifact.manifest.get("layers", ())}
+    stated = {row.layer: row for row in run.artifact.manifest.layers}
     return tuple(
         ProjectionRow(
             q.name, q.source, q.target, _kind(q.connection), int(q.connection.weight.size),
             synapse_count(q.connection, program.shapes[q.source], program.shapes[q.target]),
             q.bits, q.sign_mode, q.weight_exp, q.delay + q.lag,
-            stated.get(q.name, {}).get("error"), stated.get(q.name, {}).get("clipped"),
+            stated[q.name].error if q.name in stated else None, stated[q.name].clipped if q.name in stated else None,
             run.counts.synop_totals[q.name] / n, tuple(float(k) / n for k in run.counts.synops[q.name]),
         )
         for q in program.projections

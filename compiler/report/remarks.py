@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seamount.compiler.kept_run import Run
-from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Remark, Rung
+from seamount.compiler.program.needs import chip_needs
+from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Remark
 
 FEW_SAMPLES = 200
 """Fewer leave an interval of several points."""
@@ -15,44 +16,41 @@ SILENT = 0.5
 
 def remarks(
     run: Run,
-    rungs: tuple[Rung, ...],
     populations: tuple[PopulationRow, ...],
     projections: tuple[ProjectionRow, ...],
 ) -> Iterator[Remark]:
     """Warnings first, then notes, each in the order of the network."""
-    found = _all(run, rungs, populations, projections)
+    found = _all(run, populations, projections)
     yield from sorted(found, key=lambda r: r.kind != "warning")
 
 
 def _all(
     run: Run,
-    rungs: tuple[Rung, ...],
     populations: tuple[PopulationRow, ...],
     projections: tuple[ProjectionRow, ...],
 ) -> Iterator[Remark]:
     yield from _of_the_run(run)
-    yield from _of_accuracy(rungs)
+    yield from _of_accuracy(run)
     for p in populations:
         yield from _of_population(p)
     for q in projections:
         if q.clipped:
             text = f"{q.clipped:,} of {q.weights:,} weights lie beyond the integer grid and take its largest value"
             yield Remark("warning", q.name, text, "calibrate on more data, or give the layer more bits")
-    for need in run.artifact.manifest.get("chip_needs", ()):
-        yield Remark("warning", str(need["where"]), f"on a chip it needs {need['what']}")
-    for note in run.artifact.manifest.get("notes", ()):
+    for need in chip_needs(run.artifact.program):
+        yield Remark("warning", need.where, f"on a chip it needs {need.what}")
+    for note in run.artifact.manifest.notes:
         yield Remark("note", "compiler", str(note))
 
 
 def _of_the_run(run: Run) -> Iterator[Remark]:
     summary, n = run.summary, run.counts.samples
-    if summary.get("unfinished"):
-        text = f"the run stopped early: {summary['unfinished']:,} samples are missing from every number"
+    if summary.unfinished:
+        text = f"the run stopped early: {summary.unfinished:,} samples are missing from every number"
         yield Remark("warning", "run", text, "run again to the end")
-    if summary.get("clipped_inputs"):
-        text = (
-            f"{summary['clipped_inputs']:,} input values lay outside the range the model was saved with; were clipped"
-        )
+    if summary.clipped_inputs:
+        clipped = summary.clipped_inputs
+        text = f"{clipped:,} input values lay outside the range the model was saved with; were clipped"
         yield Remark("warning", "data", text, "scale the data as in training")
     if n < FEW_SAMPLES:
         text = f"{n} samples: the accuracy is known only within the interval given"
@@ -62,9 +60,9 @@ def _of_the_run(run: Run) -> Iterator[Remark]:
         yield Remark("warning", "run", text)
 
 
-def _of_accuracy(rungs: tuple[Rung, ...]) -> Iterator[Remark]:
-    for r in rungs:
-        if r.exact and not r.exact.startswith("0 of"):
+def _of_accuracy(run: Run) -> Iterator[Remark]:
+    for r in run.rungs:
+        if r.differing:
             yield Remark("warning", r.name, f"must be exact, but {r.exact}", "report it with the model file")
 
 

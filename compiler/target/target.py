@@ -24,19 +24,25 @@ class Quantity:
     """`value` in `unit`, or None where nothing is published.
 
     source: key of the target's list of sources and the place in it; why it is unknown, where it is.
-    conditions: what the number holds for (voltage, build, assumption).
+    conditions: what the number holds for (voltage, build). assumed: it is not published, and taken from elsewhere.
     """
 
     value: Value | None
     unit: str
     source: str
     conditions: str = ""
+    assumed: bool = False
 
     def __str__(self) -> str:
         text = _in_words(self.value)
         if self.unit not in ("1", "flag") and self.value is not None:
             text += f" {self.unit}"
         return f"{text} ({self.source})"
+
+    @property
+    def terms(self) -> str:
+        """The conditions as tables show them."""
+        return f"assumed: {self.conditions}" if self.assumed else self.conditions
 
 
 def _in_words(value: Value | None) -> str:

@@ -83,6 +83,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     unit: str = ""
     source: str = ""
     conditions: str = ""
+    assumed: bool = False
 
 
 class _Head(msgspec.Struct, kw_only=True):
@@ -213,14 +214,14 @@ def read_quantity(
     if entry.unknown:
         if entry.value is not None:
             faults.append(("has a value and is marked unknown", "keep one of the two"))
-        return Quantity(None, unit, entry.source, entry.conditions), faults
+        return Quantity(None, unit, entry.source, entry.conditions, entry.assumed), faults
     keys = [part.split(",")[0].strip() for part in entry.source.split(";")]
     for key in keys if entry.source else []:
         if key not in sources:
             faults.append((f"cites '{key}', which [sources] does not list", "add it, or correct the key"))
     value = tuple(entry.value) if isinstance(entry.value, list) else entry.value
     faults += _value_faults(value, kind)
-    return Quantity(value, unit, entry.source, entry.conditions), faults
+    return Quantity(value, unit, entry.source, entry.conditions, entry.assumed), faults
 
 
 def _value_faults(value: bool | int | float | tuple[int, ...] | None, kind: Kind) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from seamount.compiler.ir.ops import Shape
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.traced import Lead
 
 NeuronWriter = Callable[[str, torch.nn.Module, Shape], Part]
@@ -39,7 +40,7 @@ def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractConte
     return nullcontext()
 
 
-def _itself(module: torch.nn.Module) -> torch.nn.Module | str:
+def _itself(module: torch.nn.Module) -> torch.nn.Module | Refusal:
     return module
 
 
@@ -79,7 +80,7 @@ class Framework:
     name: str
     neurons: Mapping[type, NeuronWriter]
     loop_classes: frozenset[type]
-    refused: Mapping[str, str]
+    refused: Mapping[str, Refusal]
     containers: frozenset[str]
     defaults: Conventions
     versions: Callable[[], dict[str, str]]
@@ -92,7 +93,7 @@ class Framework:
     leads: Mapping[type, Lead] = field(default_factory=dict)
     networks: tuple[str, ...] = ()
     sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
-    plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
+    plain: Callable[[torch.nn.Module], torch.nn.Module | Refusal] = _itself
 
     def is_neuron(self, module: torch.nn.Module) -> bool:
         """Whether the module is a neuron layer that can be written."""
@@ -149,17 +150,15 @@ class Framework:
                 problems += self.neuron_objections(name or type(module).__name__.lower(), module)
             elif type(module) in self.layers:
                 plain = self.plain(module)
-                if isinstance(plain, str):
-                    found, _, remedy = plain.partition("; ")
-                    problems.append(Problem(where, found, remedy))
+                if isinstance(plain, Refusal):
+                    problems.append(Problem(where, plain.found, plain.remedy))
                 else:
                     problems += layers.objections(where, plain, self.layers[type(module)])
             elif self.owns(module):
                 kind = type(module).__name__
                 supported = ", ".join(sorted(c.__name__ for c in self.neurons))
-                why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
-                found, _, remedy = why.partition("; ")
-                problems.append(Problem(where, found, remedy or f"use one of {supported}"))
+                why = self.refused.get(kind) or Refusal(f"{self.name}'s {kind} has no counterpart in NIR")
+                problems.append(Problem(where, why.found, why.remedy or f"use one of {supported}"))
             else:
                 problems += layers.objections(where, module, layers.kind_of(module))
         return problems

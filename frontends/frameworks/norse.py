@@ -12,6 +12,7 @@ import norse.torch as norse
 from seamount.frontends.conventions import PRESETS
 from seamount.frontends.frameworks import norse_neurons
 from seamount.frontends.frameworks.framework import Framework, NeuronWriter
+from seamount.frontends.frameworks.refusal import Refusal
 
 NEURONS: dict[type, NeuronWriter] = {
     norse.LIFBoxCell: norse_neurons.lif_box,
@@ -32,8 +33,8 @@ LOOPS = frozenset({norse.LIF, norse.LIFRecurrent, norse.IAF, norse.LI})
 
 CONTAINERS = frozenset({"SequentialState", "Lift", "RecurrentSequential", "ConvNet", "ConvNet4", "RegularizationCell"})
 
-_REFRACTORY = "a refractory period has no counterpart in NIR"
-_ADAPTIVE = "an adaptive threshold or current has no counterpart in NIR"
+_REFRACTORY = Refusal("a refractory period has no counterpart in NIR")
+_ADAPTIVE = Refusal("an adaptive threshold or current has no counterpart in NIR")
 _ENCODER = "an encoder draws or times spikes on the host and is no part of the network"
 REFUSED = {
     **dict.fromkeys(("LIFRefracCell", "LIFRefracRecurrentCell", "LIFRefracRecurrent"), _REFRACTORY),
@@ -47,11 +48,11 @@ REFUSED = {
     ),
     **dict.fromkeys(
         ("IzhikevichCell", "Izhikevich", "IzhikevichRecurrentCell", "IzhikevichRecurrent"),
-        "a quadratic membrane has no counterpart in NIR",
+        Refusal("a quadratic membrane has no counterpart in NIR"),
     ),
     **dict.fromkeys(
         ("LIFExCell", "LIFEx", "LIFExRecurrentCell", "LIFExRecurrent"),
-        "an exponential membrane has no counterpart in NIR",
+        Refusal("an exponential membrane has no counterpart in NIR"),
     ),
     **dict.fromkeys(
         (
@@ -60,19 +61,19 @@ REFUSED = {
         ),
         f"{_ENCODER}; encode before save()",
     ),
-    "CobaLIFCell": "conductance-based synapses have no counterpart in NIR",
-    "LIFMCRecurrentCell": "several compartments have no counterpart in NIR",
-    "LIFCorrelation": "it learns while it runs",
-    "ExpFilter": "a filter of spikes without a neuron has no counterpart in NIR; use an LICell",
-    "LConv2d": "a convolution over time has no counterpart in NIR; use Lift(torch.nn.Conv2d(...))",
+    "CobaLIFCell": Refusal("conductance-based synapses have no counterpart in NIR"),
+    "LIFMCRecurrentCell": Refusal("several compartments have no counterpart in NIR"),
+    "LIFCorrelation": Refusal("it learns while it runs"),
+    "ExpFilter": Refusal("a filter of spikes without a neuron has no counterpart in NIR", "use an LICell"),
+    "LConv2d": Refusal("a convolution over time has no counterpart in NIR", "use Lift(torch.nn.Conv2d(...))"),
     **dict.fromkeys(
         (
             "SpatialReceptiveField2d", "SampledSpatialReceptiveField2d", "ParameterizedSpatialReceptiveField2d",
             "TemporalReceptiveField",
         ),
-        "it makes its weights while it runs; copy them into a torch.nn.Conv2d",
+        Refusal("it makes its weights while it runs", "copy them into a torch.nn.Conv2d"),
     ),
-    "SpikesToTimesDecoder": "it decodes spike times on the host; leave it out of the saved module",
+    "SpikesToTimesDecoder": Refusal("it decodes spike times on the host", "leave it out of the saved module"),
 }  # fmt: skip
 """Class -> why it is refused."""
 

@@ -19,6 +19,7 @@ from seamount.compiler.errors import ImportRefused, Problem, raise_all
 from seamount.frontends.conventions import PRESETS
 from seamount.frontends.frameworks import sinabs_neurons
 from seamount.frontends.frameworks.framework import Framework, NeuronWriter
+from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.traced import Lead
 
 NEURONS: dict[type, NeuronWriter] = {
@@ -34,17 +35,21 @@ LAYERS: dict[type, type] = {layers.SumPool2d: nn.LPPool2d, layers.FlattenTime: n
 
 CONTAINERS = frozenset({"Repeat", "UnflattenTime", "Merge"})
 
-_ADAPTIVE = "an adaptive threshold has no counterpart in NIR"
-_ENCODER = "an encoder draws spikes on the host and is no part of the network; encode before save()"
+_ADAPTIVE = Refusal("an adaptive threshold has no counterpart in NIR")
+_ENCODER = Refusal("an encoder draws spikes on the host and is no part of the network", "encode before save()")
 REFUSED = {
     **dict.fromkeys(("ALIF", "ALIFRecurrent"), _ADAPTIVE),
     **dict.fromkeys(("Img2SpikeLayer", "Sig2SpikeLayer"), _ENCODER),
-    "SpikingMaxPooling2dLayer": "a maximum is not linear; use SumPool2d or a strided convolution, and train again",
-    "NeuromorphicReLU": "a rectifier has no counterpart among spiking layers; convert it with sinabs.from_torch",
-    "QuantizeLayer": "rounding activations has no counterpart among spiking layers",
-    "ChannelShift": "moving channels has no counterpart in NIR",
-    "Cropping2dLayer": "cutting a part out has no counterpart in NIR; crop the samples before save()",
-    "Network": "it holds the analog network as well; save its spiking_model",
+    "SpikingMaxPooling2dLayer": Refusal(
+        "a maximum is not linear", "use SumPool2d or a strided convolution, and train again"
+    ),
+    "NeuromorphicReLU": Refusal(
+        "a rectifier has no counterpart among spiking layers", "convert it with sinabs.from_torch"
+    ),
+    "QuantizeLayer": Refusal("rounding activations has no counterpart among spiking layers"),
+    "ChannelShift": Refusal("moving channels has no counterpart in NIR"),
+    "Cropping2dLayer": Refusal("cutting a part out has no counterpart in NIR", "crop the samples before save()"),
+    "Network": Refusal("it holds the analog network as well", "save its spiking_model"),
 }
 """Class -> why it is refused."""
 

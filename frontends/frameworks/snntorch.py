@@ -13,6 +13,7 @@ import torch
 from seamount.frontends.conventions import PRESETS
 from seamount.frontends.frameworks import snntorch_neurons
 from seamount.frontends.frameworks.framework import Framework, Membrane, NeuronWriter
+from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.frameworks.snntorch_neurons import needs_spikes
 
 NEURONS: dict[type, NeuronWriter] = {
@@ -31,16 +32,16 @@ MEMBRANES = {
 """Layers whose membrane, the last of their outputs, can be read."""
 
 REFUSED = {
-    "Alpha": "the difference of two currents with a gain of their own has no counterpart in NIR",
-    "LeakyParallel": "a whole sequence at once in one torch.nn.RNN has no counterpart in NIR",
-    "LinearLeaky": "weights inside a layer that takes a whole sequence at once have no counterpart in NIR",
-    "AssociativeLeaky": "a matrix-valued state has no counterpart in NIR",
-    "StateLeaky": "a membrane without spikes that takes a whole sequence at once has no counterpart in NIR",
-    "LeakyKernel": "a fused kernel over a whole sequence has no counterpart in NIR",
-    "DeltaLeaky": "sending changes of the membrane has no counterpart in NIR",
-    "SLSTM": "gates have no counterpart in NIR",
-    "SConv2dLSTM": "gates have no counterpart in NIR",
-    "GradedSpikes": "scaling each spike by a weight of its own has no counterpart among spiking layers",
+    "Alpha": Refusal("the difference of two currents with a gain of their own has no counterpart in NIR"),
+    "LeakyParallel": Refusal("a whole sequence at once in one torch.nn.RNN has no counterpart in NIR"),
+    "LinearLeaky": Refusal("weights inside a layer that takes a whole sequence at once have no counterpart in NIR"),
+    "AssociativeLeaky": Refusal("a matrix-valued state has no counterpart in NIR"),
+    "StateLeaky": Refusal("a membrane without spikes that takes a whole sequence at once has no counterpart in NIR"),
+    "LeakyKernel": Refusal("a fused kernel over a whole sequence has no counterpart in NIR"),
+    "DeltaLeaky": Refusal("sending changes of the membrane has no counterpart in NIR"),
+    "SLSTM": Refusal("gates have no counterpart in NIR"),
+    "SConv2dLSTM": Refusal("gates have no counterpart in NIR"),
+    "GradedSpikes": Refusal("scaling each spike by a weight of its own has no counterpart among spiking layers"),
 }
 """Class -> why it is refused."""
 

@@ -13,6 +13,7 @@ from spikingjelly.activation_based import functional, neuron
 from seamount.frontends.conventions import PRESETS
 from seamount.frontends.frameworks import spikingjelly_layers, spikingjelly_neurons
 from seamount.frontends.frameworks.framework import Framework, NeuronWriter
+from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.frameworks.spikingjelly_layers import LAYERS, MULTI_STEP_ALONE
 
 NEURONS: dict[type, NeuronWriter] = {
@@ -24,26 +25,26 @@ NEURONS: dict[type, NeuronWriter] = {
 
 CONTAINERS = frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"})
 
-_ANALOG = "it sends real values"
-_TERNARY = "negative spikes have no counterpart in NIR"
-_NOISE = "noise has no counterpart in NIR"
-_PARALLEL = "each step sees several steps of input at once, which no neuron of NIR does"
-_INNER = "connections inside the layer that follow a rule of their own have no counterpart in NIR"
-_ONLINE = "a copy for online learning; its trained weights belong to the plain class"
-_MAX = "a maximum is not linear; use an average pool or a strided convolution, and train again"
-_GATE = "a product of activations has no counterpart in NIR"
-_THREE = "NIR has layers of one and two dimensions"
-_COUNT = "counts of spikes over several steps have no counterpart in NIR"
+_ANALOG = Refusal("it sends real values")
+_TERNARY = Refusal("negative spikes have no counterpart in NIR")
+_NOISE = Refusal("noise has no counterpart in NIR")
+_PARALLEL = Refusal("each step sees several steps of input at once, which no neuron of NIR does")
+_INNER = Refusal("connections inside the layer that follow a rule of their own have no counterpart in NIR")
+_ONLINE = Refusal("a copy for online learning", "its trained weights belong to the plain class")
+_MAX = Refusal("a maximum is not linear", "use an average pool or a strided convolution, and train again")
+_GATE = Refusal("a product of activations has no counterpart in NIR")
+_THREE = Refusal("NIR has layers of one and two dimensions")
+_COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
 REFUSED = {
-    "KLIFNode": "scaling and rectifying the membrane before it is compared has no counterpart in NIR",
-    "QIFNode": "a quadratic membrane has no counterpart in NIR",
-    "EIFNode": "an exponential membrane has no counterpart in NIR",
-    "IzhikevichNode": "a quadratic membrane with a recovery variable has no counterpart in NIR",
-    "GatedLIFNode": "gates have no counterpart in NIR",
-    "ComplementaryLIFNode": "the complementary potential has no counterpart in NIR",
-    "RAFNode": "a resonating membrane has no counterpart in NIR",
-    "ILIFNode": "sending several spikes in one step has no counterpart on a chip of single spikes",
-    "HalfThresholdIFNode": "starting at half the threshold has no counterpart among the start conventions",
+    "KLIFNode": Refusal("scaling and rectifying the membrane before it is compared has no counterpart in NIR"),
+    "QIFNode": Refusal("a quadratic membrane has no counterpart in NIR"),
+    "EIFNode": Refusal("an exponential membrane has no counterpart in NIR"),
+    "IzhikevichNode": Refusal("a quadratic membrane with a recovery variable has no counterpart in NIR"),
+    "GatedLIFNode": Refusal("gates have no counterpart in NIR"),
+    "ComplementaryLIFNode": Refusal("the complementary potential has no counterpart in NIR"),
+    "RAFNode": Refusal("a resonating membrane has no counterpart in NIR"),
+    "ILIFNode": Refusal("sending several spikes in one step has no counterpart on a chip of single spikes"),
+    "HalfThresholdIFNode": Refusal("starting at half the threshold has no counterpart among the start conventions"),
     "LIAFNode": _ANALOG,
     "NonSpikingIFNode": _ANALOG,
     "NonSpikingLIFNode": _ANALOG,
@@ -69,27 +70,33 @@ REFUSED = {
     ),
     **dict.fromkeys(
         ("ConvTranspose1d", "ConvTranspose2d", "Upsample", "MaxUnpool1d", "MaxUnpool2d"),
-        "a transposed convolution has no counterpart in NIR",
+        Refusal("a transposed convolution has no counterpart in NIR"),
     ),
-    **dict.fromkeys(("SimpleIFNode", "SimpleLIFNode"), "a plain copy for teaching; use IFNode or LIFNode"),
+    **dict.fromkeys(("SimpleIFNode", "SimpleLIFNode"), Refusal("a plain copy for teaching", "use IFNode or LIFNode")),
     **dict.fromkeys(("TemporalBinSum", "SpikeCountToBinary"), _COUNT),
-    **dict.fromkeys(("TLastSeqToANNContainer", "TLastMultiStepContainer"), "time is its last axis; put time first"),
+    **dict.fromkeys(
+        ("TLastSeqToANNContainer", "TLastMultiStepContainer"), Refusal("time is its last axis", "put time first")
+    ),
     **dict.fromkeys(("GradwithTrace", "SpikeTraceOp", "OTTTSequential"), _ONLINE),
-    "FewSpikeNode": "thresholds and weights that differ between steps have no counterpart in NIR",
-    "MPBNLIFNode": "a batch norm of the membrane has no counterpart in NIR",
+    "FewSpikeNode": Refusal("thresholds and weights that differ between steps have no counterpart in NIR"),
+    "MPBNLIFNode": Refusal("a batch norm of the membrane has no counterpart in NIR"),
     "HGNode": _ANALOG,
-    "FlexSN": "a neuron of your own making cannot be looked into",
-    "ActivationAwareIFNode": "a threshold that follows the input has no counterpart in NIR",
-    "OutlierAwareThresholdNode": "a threshold that follows the input has no counterpart in NIR",
-    "Delay": "a layer that delays is not traced; keep the spikes of the step before in forward",
-    "DropConnectLinear": "weights drawn at random have no counterpart; use a Linear with its trained weights",
-    "NeuNorm": "a scale that follows the activity has no counterpart in NIR; use a batch norm",
-    "PrintShapeModule": "it prints while it runs; leave it out",
-    "SynapseFilter": "a filtered synapse without neuron has no counterpart in NIR; use a CUBALIFNode",
-    "VotingLayer": "it averages neurons of one class; leave it out, or use a Linear of equal weights",
-    "ElementWiseRecurrentContainer": "it feeds a function of its own back; write the recurrence in forward",
-    "LinearRecurrentContainer": "it feeds back through a concatenation; write it in forward, with two Linear",
-    "GroupNorm": "its scale follows each input; use a batch norm",
+    "FlexSN": Refusal("a neuron of your own making cannot be looked into"),
+    "ActivationAwareIFNode": Refusal("a threshold that follows the input has no counterpart in NIR"),
+    "OutlierAwareThresholdNode": Refusal("a threshold that follows the input has no counterpart in NIR"),
+    "Delay": Refusal("a layer that delays is not traced", "keep the spikes of the step before in forward"),
+    "DropConnectLinear": Refusal(
+        "weights drawn at random have no counterpart", "use a Linear with its trained weights"
+    ),
+    "NeuNorm": Refusal("a scale that follows the activity has no counterpart in NIR", "use a batch norm"),
+    "PrintShapeModule": Refusal("it prints while it runs", "leave it out"),
+    "SynapseFilter": Refusal("a filtered synapse without neuron has no counterpart in NIR", "use a CUBALIFNode"),
+    "VotingLayer": Refusal("it averages neurons of one class", "leave it out, or use a Linear of equal weights"),
+    "ElementWiseRecurrentContainer": Refusal("it feeds a function of its own back", "write the recurrence in forward"),
+    "LinearRecurrentContainer": Refusal(
+        "it feeds back through a concatenation", "write it in forward, with two Linear"
+    ),
+    "GroupNorm": Refusal("its scale follows each input", "use a batch norm"),
 }  # fmt: skip
 """Class -> why it is refused."""
 

@@ -14,6 +14,8 @@ import torch
 from spikingjelly.activation_based import layer
 from torch import nn
 
+from seamount.frontends.frameworks.refusal import Refusal
+
 LAYERS: dict[type, type] = {
     layer.Linear: nn.Linear,
     layer.Conv1d: nn.Conv1d,
@@ -44,11 +46,13 @@ MULTI_STEP_ALONE = ("ThresholdDependentBatchNorm", "TemporalEffectiveBatchNorm")
 
 _EFFECTIVE = (layer.TemporalEffectiveBatchNorm1d, layer.TemporalEffectiveBatchNorm2d)
 _THROUGH = (layer.BatchNormThroughTime1d, layer.BatchNormThroughTime2d)
-_PER_STEP = "its scale differs between steps, which has no counterpart in NIR; use a batch norm for all steps"
+_PER_STEP = Refusal(
+    "its scale differs between steps, which has no counterpart in NIR", "use a batch norm for all steps"
+)
 
 
-def plain(module: Any) -> nn.Module | str:
-    """The layer as one that torch.nn has; "cause; remedy" where there is none."""
+def plain(module: Any) -> nn.Module | Refusal:
+    """The layer as one that torch.nn has; why not, where there is none."""
     if isinstance(module, (layer.WSConv2d, layer.WSLinear)):
         return _with_weight(module, module.get_weight())
     if isinstance(module, _EFFECTIVE):
@@ -64,7 +68,7 @@ def _with_weight(module: Any, weight: torch.Tensor) -> nn.Module:
     return fixed  # type: ignore[no-any-return]
 
 
-def _one_scale(module: Any) -> nn.Module | str:
+def _one_scale(module: Any) -> nn.Module | Refusal:
     scale = module.scale.detach()
     if bool((scale != scale[0]).any()):
         return _PER_STEP
@@ -75,7 +79,7 @@ def _one_scale(module: Any) -> nn.Module | str:
     return fixed
 
 
-def _one_of_all(norms: list[Any]) -> nn.Module | str:
+def _one_of_all(norms: list[Any]) -> nn.Module | Refusal:
     first = norms[0]
     for other in norms[1:]:
         for name in ("weight", "bias", "running_mean", "running_var"):

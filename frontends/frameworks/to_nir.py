@@ -14,6 +14,7 @@ from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.frameworks.parts import Part, single
+from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.traced import Ref, Traced, TracedNode
 
 SPIKING = (nir.LIF, nir.CubaLIF, nir.IF, nir.Threshold)
@@ -91,7 +92,7 @@ class _Writer:
             return self.framework.membranes[type(node.module)].writer(name, node.module, node.in_shape)
         kind, loops = self.framework.kind(node.module), self.framework.loops(node.module)
         plain = self.framework.plain(node.module)
-        assert not isinstance(plain, str), "objected to before tracing"
+        assert not isinstance(plain, Refusal), "objected to before tracing"
         return layers.write_layer(name, plain, node.in_shape, node.lead, kind, loops)
 
     def _analog_maximum(self, node: TracedNode) -> list[Problem]:

@@ -15,12 +15,13 @@ import numpy as np
 
 from seamount.compiler.errors import CompileError, ImportRefused, Problem
 from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.ir.notes import AxisDiffers, AxisDropped, Convention, EdgesDelayed, Note
 from seamount.compiler.ir.ops import Input, Op, Output, Shape
 from seamount.compiler.ir.shapes import output_shape
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir.flatten import Net, bypass, cut_off, flatten
 from seamount.frontends.nir.linear import LINEAR, WEIGHTS, rank_taken
-from seamount.frontends.nir.log import Assumed, Log, Site
+from seamount.frontends.nir.log import Log, Site
 from seamount.frontends.nir.neurons import NEURONS
 from seamount.frontends.nir.parameters import fitted
 from seamount.frontends.nir.recurrence import close_cycles
@@ -48,8 +49,8 @@ class Examined:
 
     graph: Graph | None
     problems: tuple[Problem, ...]
-    assumed: tuple[Assumed, ...]
-    notes: tuple[str, ...]
+    assumed: tuple[Convention, ...]
+    notes: tuple[Note, ...]
 
 
 def examine(graph: nir.NIRGraph, meaning: Meaning) -> Examined:
@@ -128,13 +129,13 @@ def _remove_delays(net: Net, fields: dict[str, Fields], meaning: Meaning, log: L
             )
             whole = 1
         else:
-            log.note(f"{site.where}: {whole} steps on {' and '.join(_pairs(net, name))}")
+            log.note(EdgesDelayed(site.where, whole, _pairs(net, name)))
         bypass(net, name, whole)
         del fields[name]
 
 
-def _pairs(net: Net, name: str) -> list[str]:
-    return [f"{a.source} -> {b.target}" for a in net.into(name) for b in net.out_of(name)][:4]
+def _pairs(net: Net, name: str) -> tuple[tuple[str, str], ...]:
+    return tuple((a.source, b.target) for a in net.into(name) for b in net.out_of(name))[:4]
 
 
 class _Walk:
@@ -222,7 +223,7 @@ def _input(site: Site, log: Log) -> Op | None:
     """x[t] from the host. A leading batch axis of 1 is dropped when all consumers take one axis less."""
     shape: Shape = site.fields["shape"]
     if len(shape) > 1 and shape[0] == 1 and site.ranks == {len(shape) - 1}:
-        log.note(f"{site.where}: leading axis of length 1 dropped from its shape {shape}")
+        log.note(AxisDropped(site.where, "shape", shape))
         shape = shape[1:]
     coding = log.value(site, "coding")
     if math.prod(shape) > _LAYER_LIMIT:
@@ -242,7 +243,7 @@ def _output(site: Site, log: Log) -> Op | None:
             found = f"declares shape {declared} but receives {site.shape}"
             log.refuse(site.where, found, "check that no layer was lost in the export, or correct the shape")
         else:
-            log.note(f"{site.where}: declares shape {declared}, receives {site.shape}; they differ in a leading 1")
+            log.note(AxisDiffers(site.where, declared, site.shape))
     rule = log.value(site, "readout")
     return Output() if rule is None else Output(rule)
 

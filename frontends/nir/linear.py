@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from seamount.compiler.ir.notes import AxisDropped, InputDiffers
 from seamount.compiler.ir.ops import Affine, Array, BatchNorm, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, freeze
 from seamount.compiler.ir.shapes import size
 from seamount.frontends.nir.log import Log, Site
@@ -21,9 +22,9 @@ def affine(site: Site, log: Log) -> Op | None:
     bias = None if bias is None or not np.any(bias) else bias
     lead, expected = weight.shape[:-2], (*weight.shape[:-2], weight.shape[-1])
     if site.shape == (1, *expected):
-        log.note(f"{site.where}: leading axis of length 1 dropped from its input {site.shape}")
+        log.note(AxisDropped(site.where, "input", site.shape))
     elif (1, *site.shape) == expected:
-        log.note(f"{site.where}: leading axis of length 1 dropped from its weight {weight.shape}")
+        log.note(AxisDropped(site.where, "weight", weight.shape))
         weight, lead = weight[0], lead[1:]
         bias = None if bias is None else bias[0]
     elif site.shape != expected:
@@ -132,7 +133,7 @@ def flatten(site: Site, log: Log) -> Op | None:
 
 def _note_declared(site: Site, log: Log, declared: Shape | None, actual: Shape) -> None:
     if declared is not None and tuple(declared) != tuple(actual):
-        log.note(f"{site.where}: the file declares an input of {declared}; the graph gives {actual}, which is used")
+        log.note(InputDiffers(site.where, tuple(declared), tuple(actual)))
 
 
 LINEAR: dict[str, Importer] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seamount.compiler.errors import ImportRefused, Problem, raise_all
+from seamount.compiler.ir.notes import Convention, Note
 from seamount.compiler.ir.ops import Shape
 from seamount.frontends.conventions import Conventions, Meaning
 from seamount.frontends.nir.schema import Fields
@@ -64,23 +65,6 @@ GIVEN = "given for the node"
 """Source of a convention that is an exception for single nodes, stored in a model file."""
 
 
-@dataclass(frozen=True)
-class Assumed:
-    """A convention that the import used: what it is, for which nodes (none: the whole network), and who said so."""
-
-    key: str
-    value: str
-    nodes: tuple[str, ...]
-    source: str
-
-    def __str__(self) -> str:
-        """For the report, without the nodes where it holds for all."""
-        if self.source != GIVEN:
-            return f"{self.key}={self.value} ({self.source})"
-        more = " ..." if len(self.nodes) > 4 else ""
-        return f"{self.key}={self.value} at {', '.join(self.nodes[:4])}{more} ({self.source})"
-
-
 @dataclass(frozen=True, eq=False)
 class Site:
     """A node being imported.
@@ -112,13 +96,13 @@ class Log:
         self._meaning = meaning
         self._asked: dict[str, list[str]] = {}
         self._used: dict[str, dict[Any, list[str]]] = {}
-        self._notes: list[str] = []
+        self._notes: list[Note] = []
 
     def refuse(self, where: str, found: str, remedy: str, limit: str = "") -> None:
         self.problems.append(Problem(where, found, remedy, limit))
 
-    def note(self, text: str) -> None:
-        self._notes.append(text)
+    def note(self, note: Note) -> None:
+        self._notes.append(note)
 
     def value(self, site: Site, key: str) -> Any:
         """The convention `key` for a node, noted as used; None after asking for it."""
@@ -145,23 +129,24 @@ class Log:
             if key in self._asked
         ]
 
-    def assumed(self) -> tuple[Assumed, ...]:
+    def assumed(self) -> tuple[Convention, ...]:
         """Every convention that was used, with its source, in the order of use."""
         return tuple(
-            Assumed(key, _plain(value), tuple(nodes), self._source(key, value))
+            Convention(key, _plain(value), tuple(nodes), source, source == GIVEN)
             for key, values in self._used.items()
             for value, nodes in values.items()
+            for source in (self._source(key, value),)
         )
 
-    def remarks(self) -> tuple[str, ...]:
-        """One line per convention used, then the other remarks."""
-        return tuple(dict.fromkeys([*map(str, self.assumed()), *self._notes]))
+    def remarks(self) -> tuple[Note, ...]:
+        """Every convention used, then the other remarks."""
+        return tuple(dict.fromkeys([*self.assumed(), *self._notes]))
 
-    def notes(self) -> tuple[str, ...]:
+    def notes(self) -> tuple[Note, ...]:
         """What the import did beyond conventions: axes dropped, recurrent connections found, ..."""
         return tuple(dict.fromkeys(self._notes))
 
-    def finish(self) -> tuple[str, ...]:
+    def finish(self) -> tuple[Note, ...]:
         """The remarks. Raises ImportRefused with every problem and question."""
         raise_all(ImportRefused, [*self.problems, *self.questions()])
         return self.remarks()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from seamount.compiler.ir.notes import ClampUnused, Convention, ResetUnused
 from seamount.compiler.ir.ops import LI, LIF, Array, freeze
 from seamount.frontends.nir.log import Log, Site
 from seamount.frontends.nir.membrane import ZERO, Membrane, current_based, integrating, leaky
@@ -73,7 +74,7 @@ def _readout(site: Site, log: Log, m: Membrane | None) -> LI | None:
     start = _start(site, log)
     v_min = site.conventions.v_min
     if v_min is not None and np.isfinite(v_min):
-        log.note(f"{site.where}: v_min acts on firing neurons only")
+        log.note(ClampUnused(site.where))
     if m is None or start is None:
         return None
     return LI(compact(m.alpha), compact(m.beta), compact(m.gain), compact(m.bias), compact(start))
@@ -149,8 +150,7 @@ def _v_reset(site: Site, log: Log, reset: str) -> Array:
     if reset == "zero":
         return value
     if np.any(value):
-        what = "subtracts the threshold" if reset == "subtract" else "leaves the membrane as it is"
-        log.note(f"{site.where}: its v_reset has no effect, since a spike {what}")
+        log.note(ResetUnused(site.where, reset == "subtract"))
     return ZERO
 
 
@@ -183,7 +183,7 @@ def _reset_by(site: Site, log: Log, m: Membrane, reset: str) -> Array | None:
 
 def _v_min(site: Site, log: Log, highest: float, reset: str) -> float | None:
     if site.conventions.v_min is None:
-        log.note("v_min=-inf (NIR has no lower clamp)")
+        log.note(Convention("v_min", "-inf", (), "NIR has no lower clamp"))
         return float("-inf")
     v_min = float(log.value(site, "v_min"))
     if not v_min <= highest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from seamount.compiler.ir.notes import AxisDropped
 from seamount.compiler.ir.ops import Array, Shape, freeze
 from seamount.frontends.nir.log import Log
 from seamount.frontends.nir.schema import Fields
@@ -22,7 +23,7 @@ def fitted(where: str, fields: Fields, shape: Shape, log: Log) -> Fields | None:
         if value.size == 1:
             result[name] = value.reshape(())
         elif value.shape == (1, *shape):
-            log.note(f"{where}: leading axis of length 1 dropped from its parameters")
+            log.note(AxisDropped(where, "parameters"))
             result[name] = value[0]
         elif value.ndim == len(shape) and all(n in (1, m) for n, m in zip(value.shape, shape, strict=True)):
             result[name] = value

@@ -15,6 +15,7 @@ import networkx as nx
 import nir
 
 from seamount.compiler.ir.graph import Edge
+from seamount.compiler.ir.notes import Recurrent
 from seamount.frontends.nir.flatten import Net
 from seamount.frontends.nir.log import Log
 from seamount.frontends.nir.schema import STATEFUL
@@ -92,7 +93,7 @@ class _Feedback:
             return
         if back == ends:
             self.net.edges[self.net.edges.index(edge)] = replace(edge, delay=1)
-            self.log.note(f"recurrent connection {edge.source} -> {edge.target}: delay of one step")
+            self.log.note(Recurrent(edge.source, edge.target))
         elif isinstance(self.net.nodes[edge.target], _BIAS_FREE) and len(self.net.into(edge.target)) == 1:
             for further in self.net.out_of(edge.target):
                 self.delay(neuron, further)

@@ -11,7 +11,7 @@ import typer
 from seamount.backends.registry import load_target
 from seamount.cli import options as o
 from seamount.cli.console import answer, progress, raw, warn
-from seamount.compiler.passes.balance_delays import OFF
+from seamount.compiler.ir.notes import Unbalanced
 from seamount.compiler.pipelines import Options
 from seamount.compiler.places import check_outputs
 from seamount.workflows.compile import CALIBRATED, compilation, layer_bits
@@ -65,7 +65,7 @@ def compile_model(
     made = compilation(source, target, options, calibrate=data, progress=progress(quiet))
     folder = output or Path(f"{model.stem}.seamount")
     made.artifact.save(folder, overwrite=force)
-    for note in made.artifact.manifest["notes"]:
-        if note.startswith(OFF):
-            warn(note)
+    for note in made.artifact.manifest.notes:
+        if isinstance(note, Unbalanced):
+            warn(str(note))
     answer(replace(made, folder=folder), json, quiet)

@@ -15,8 +15,8 @@ from seamount.cli import options as o
 from seamount.cli.console import answer, progress, show, warn
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
+from seamount.compiler.ir.notes import Unbalanced
 from seamount.compiler.kept_run import check_run_place
-from seamount.compiler.passes.balance_delays import OFF
 from seamount.compiler.places import check_outputs
 from seamount.workflows.artifact import load_artifact
 from seamount.workflows.data import DataSource, load_data
@@ -70,9 +70,9 @@ def run(
     """Run an artifact on data: accuracy, spikes and synaptic operations. Without --data, check its test vectors."""
     check_outputs([artifact, data], {"--json": json}, {"-o": output, "--keep": keep})
     loaded = load_artifact(artifact)
-    for note in loaded.manifest["notes"]:
-        if note.startswith(OFF):
-            warn(note)
+    for note in loaded.manifest.notes:
+        if isinstance(note, Unbalanced):
+            warn(str(note))
     options = {"processes": processes, "time_limit_s": time_limit, "keep": keep, "interpreter": lava_python}
     engine = _with_options(load_backend(backend or "vectorized"), options)
     if data is None:
@@ -88,8 +88,8 @@ def run(
         loaded, samples.x, samples.y, steps=steps, batch_size=batch_size, source=samples.source,
         backend="auto" if backend is None else engine, progress=progress(quiet),
     )  # fmt: skip
-    for note in ran.notes:
-        warn(note)
+    for remark in ran.notes:
+        warn(remark)
     kept = None if output is None else ran.kept(output, record=record, overwrite=force, note=warn)
     answer(ran, json, quiet)
     if ran.unfinished:

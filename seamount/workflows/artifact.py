@@ -78,14 +78,15 @@ class Artifact(artifacts.Artifact):
         return made
 
     def __repr__(self) -> str:
-        about, program = self.manifest["model"], self.program
+        about, program = self.manifest, self.program
         layers = ", ".join(f"{p.name} {'x'.join(map(str, p.shape))}" for p in program.populations[:6])
         more = f" and {len(program.populations) - 6} more" if len(program.populations) > 6 else ""
+        bits = "" if about.options is None else f" of {about.options.weight_bits} bits"
         weights = sum(int(q.connection.weight.size) for q in program.projections)
         return (
-            f"Artifact '{about['name']}' for {self.manifest['target']['name']}, T = {self.steps}\n"
+            f"Artifact '{about.model.name}' for {about.target.name}, T = {self.steps}\n"
             f"  {sum(p.size for p in program.populations):,} neurons: {layers}{more}\n"
-            f"  {weights:,} weights of {self.manifest['options']['weight_bits']} bits in "
+            f"  {weights:,} weights{bits} in "
             f"{len(program.projections)} projections"
         )
 

@@ -34,7 +34,7 @@ class Brief:
             yield f"energy per inference on {self.chip}: {text.energy(dynamic)}{missing}"
         form = FORMATS[0]
         snn, ann = text.energy(self.compared.run.dynamic), text.energy(self.compared.twins[form].energy)
-        beside = text.verdict(self.compared.comparisons[form], form).partition(": ")[2]
+        beside = text.outcome(self.compared.comparisons[form])
         yield f"in {COMPARED}: SNN {snn}, {form} ANN {ann}: {beside}"
 
     def tree(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def brief(artifact: Artifact, counts: EventCounts) -> Brief:
 
 def chip_of(artifact: Artifact) -> str:
     """Name of the chip that an artifact was compiled for."""
-    return str(artifact.manifest["target"]["chip"])
+    return artifact.manifest.target.chip
 
 
 def first_of(missing: tuple[str, ...]) -> str:

@@ -19,9 +19,12 @@ from seamount.compiler.driver import Compiled, compile_graph, with_vectors
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.notes import Convention
+from seamount.compiler.manifest import plain
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
 from seamount.compiler.program.fan_out import synapse_count
+from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Population, Program
 from seamount.compiler.target.target import Target
 from seamount.progress import Progress, watched
@@ -67,16 +70,16 @@ class Compilation(Shown):
         artifact, program = self.artifact, self.artifact.program
         tree: dict[str, Any] = {
             "artifact": str(self.folder),
-            "target": artifact.manifest["target"],
+            "target": plain(artifact.manifest.target),
             "steps": artifact.steps,
             "answered_by": witness(program).name,
             "neurons": sum(p.size for p in program.populations),
             "populations": len(program.populations),
             "projections": len(program.projections),
-            "layers": artifact.manifest["layers"],
-            "notes": artifact.manifest["notes"],
-            "chip_needs": artifact.manifest["chip_needs"],
-            "calibration_samples": artifact.manifest["calibration_samples"],
+            "layers": plain(artifact.manifest.layers),
+            "notes": [str(note) for note in artifact.manifest.notes],
+            "chip_needs": [{"where": n.where, "what": n.what} for n in chip_needs(program)],
+            "calibration_samples": artifact.manifest.calibration_samples,
         }
         if self.golden_agreement is not None:
             tree["golden_agreement"] = list(self.golden_agreement)
@@ -264,12 +267,9 @@ def layer_bits(words: Sequence[str]) -> dict[str, int]:
 def layers(artifact: Artifact) -> Block:
     """Projections after quantization."""
     shown = [
-        (
-            r["layer"], r["target"], r["weights"], r["bits"], r["sign_mode"], f"2^{r['exponent']}",
-            f"{100 * r['error']:.2f} %", r["clipped"],
-        )
-        for r in artifact.manifest["layers"]
-    ]  # fmt: skip
+        (r.layer, r.target, r.weights, r.bits, r.sign_mode, f"2^{r.exponent}", f"{100 * r.error:.2f} %", r.clipped)
+        for r in artifact.manifest.layers
+    ]
     columns = ("projection", "into", "weights", "bits", "signs", "exponent", "rms error", "clipped")
     return table("weights", columns, shown, left=2)
 
@@ -296,9 +296,9 @@ def _threshold(p: Population) -> str:
 def conventions(artifact: Artifact) -> Iterator[str]:
     """What the neurons mean, grouped by where that is known from."""
     grouped: dict[str, list[str]] = {}
-    for note in artifact.manifest["model"]["conventions"]:
-        what, _, source = note.rpartition(" (")
-        grouped.setdefault(source.rstrip(")") if what else "", []).append(what or note)
+    for note in artifact.manifest.model.conventions:
+        source, what = (note.source, note.what) if isinstance(note, Convention) else ("", str(note))
+        grouped.setdefault(source, []).append(what)
     for source, known in grouped.items():
         title = f"conventions ({source})" if source else "conventions"
         yield f"{title}: {', '.join(known)}"
@@ -316,7 +316,7 @@ def imported(model: Model) -> Iterator[str]:
 
 def notes(artifact: Artifact) -> Iterator[str]:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
-    for note in artifact.manifest["notes"]:
+    for note in artifact.manifest.notes:
         yield f"note: {note}"
-    for need in artifact.manifest["chip_needs"]:
-        yield f"on a chip: {need['where']} needs {need['what']}"
+    for need in chip_needs(artifact.program):
+        yield f"on a chip: {need.where} needs {need.what}"

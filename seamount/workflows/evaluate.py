@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend, load_costs
-from seamount.compiler.analysis.operations import products_from
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.codes import Samples, clipped, count, predictions, share_right, some
 from seamount.compiler.energy import text as text
@@ -239,7 +238,7 @@ def _energy(artifact: Artifact, ran: Run, plan: Plan) -> Tree:
     found = assessed(artifact, ran.counts, names, None)
     passes = found[0].twins["float32"].passes
     constant = all(code.encoding == "constant" for code in artifact.inputs)
-    papers = convention(ran.counts, products_from(artifact.analysis), load_costs(SET), passes, constant)
+    papers = convention(ran.counts, artifact.analysis.trained, load_costs(SET), passes, constant)
     return {
         "rate": mean_rate(artifact.program, ran.counts),
         "sets": {one.run.costs.name: _priced(one) for one in found},

@@ -63,9 +63,11 @@ class Examination(Shown):
             "importable": not self.problems,
             "written_by": dict(self.about),
             "nodes": _nodes(self.examined.graph),
-            "conventions": [asdict(a) for a in self.examined.assumed],
+            "conventions": [
+                {"key": a.key, "value": a.value, "nodes": a.nodes, "source": a.source} for a in self.examined.assumed
+            ],
             "without_effect": self.idle,
-            "notes": list(self.examined.notes),
+            "notes": list(map(str, self.examined.notes)),
             "hint": self.hint,
             "self_check": {} if checked is None else _counts(checked),
             "target": self.target,

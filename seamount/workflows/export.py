@@ -10,7 +10,7 @@ from typing import Any
 
 from seamount.backends.lava.export import export_lava as export
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.program.needs import Need, chip_needs
+from seamount.compiler.program.needs import ChipNeed, chip_needs
 from seamount.compiler.program.verify import check as check_program
 from seamount.results.blocks import Block, Shown
 from seamount.workflows.artifact import load_artifact
@@ -21,7 +21,7 @@ class Exported(Shown):
     """A folder that runs in Lava without Seamount. needs: what a chip needs beyond a stock neuron."""
 
     folder: Path
-    needs: tuple[Need, ...]
+    needs: tuple[ChipNeed, ...]
 
     def blocks(self) -> Iterator[Block]:
         for need in self.needs:

@@ -20,6 +20,7 @@ from seamount.compiler.placement.placement import LIMITS, Placement
 from seamount.compiler.placement.plan import DoesNotFit, Plan, plan
 from seamount.compiler.placement.remedies import Remedy, remedies, remedies_for
 from seamount.compiler.placement.resources import PopulationResources, ProjectionResources, resources
+from seamount.compiler.program.needs import NEED_WORDS
 from seamount.compiler.program.verify import check as check_program
 from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, table
@@ -130,7 +131,7 @@ def fit(
     """
     loaded = load_artifact(artifact) if isinstance(artifact, str | os.PathLike) else artifact
     check_program(loaded.program)
-    target = load_target(chip or loaded.manifest["target"]["name"])
+    target = load_target(chip or loaded.manifest.target.name)
     traffic = _counts(run)
     made = plan(loaded.program, target, load_system(system) if system else None, neurons_per_core)
     needed = tuple(resources(made))
@@ -187,7 +188,7 @@ def resource_tables(made: Plan, found: Sequence[PopulationResources]) -> Iterato
     yield table("projections", columns, [_projection(q) for p in found for q in p.projections], left=4)
     for p in found:
         if p.microcode:
-            yield f"microcode: '{p.name}' needs {', '.join(p.microcode)}"
+            yield f"microcode: '{p.name}' needs {', '.join(NEED_WORDS[need] for need in p.microcode)}"
 
 
 def _projection(q: ProjectionResources) -> tuple[object, ...]:
@@ -221,10 +222,8 @@ def placement_blocks(made: Plan, placement: Placement, checked: bool) -> Iterato
     if placement.unchecked:
         text = ", ".join(placement.unchecked)
         yield f"not checked, as not published: {text}"
-    assumed = [
-        p for p, q in made.target.quantities.items() if p.startswith(USED) and q.conditions.startswith("assumed")
-    ]
-    assumed += [p for p, q in made.system.quantities.items() if q.conditions.startswith("assumed")]
+    assumed = [p for p, q in made.target.quantities.items() if p.startswith(USED) and q.assumed]
+    assumed += [p for p, q in made.system.quantities.items() if q.assumed]
     if assumed:
         yield f"assumed, as not published: {', '.join(assumed)}"
     if checked:
@@ -273,7 +272,7 @@ def summary(
         "system": made.system.name,
         "cores": len(made.cores),
         "chips": made.chips,
-        "populations": [asdict(p) for p in found],
+        "populations": [asdict(p) | {"microcode": [NEED_WORDS[n] for n in p.microcode]} for p in found],
         "exceeded": [
             {
                 "where": e.where, "path": e.path, "what": e.what, "needed": e.needed, "limit": e.limit, "over": e.over,

@@ -10,6 +10,7 @@ from typing import Any
 from seamount.backends.registry import load_target
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.notes import Note
 from seamount.compiler.ir.text import to_text
 from seamount.compiler.passes import PASSES
 from seamount.compiler.passes.base import Pass
@@ -44,8 +45,8 @@ def inspect(
         source = load_artifact(source)
     if isinstance(source, Artifact):
         about = source.manifest
-        head = f"artifact of {about['model']['name']} for {about['target']['name']}, seamount {about['seamount']}\n"
-        return head + program_text(source.program) + _remarks(about["notes"])
+        head = f"artifact of {about.model.name} for {about.target.name}, seamount {about.seamount}\n"
+        return head + program_text(source.program) + _remarks(about.notes)
     if after not in STAGES:
         raise InputError(Problem(f"--after {after}", "there is no such stage", f"one of {', '.join(STAGES)}"))
     model, options = model_of(source, assume=assume), options or Options()
@@ -59,7 +60,7 @@ def inspect(
     return to_text(pipeline.until(after)(model.graph))
 
 
-def _remarks(notes: Iterable[str]) -> str:
+def _remarks(notes: Iterable[Note]) -> str:
     return "".join(f"note {note}\n" for note in notes)
 
 

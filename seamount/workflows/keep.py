@@ -16,7 +16,7 @@ from seamount.compiler.codes import Samples, encode, predictions, some
 from seamount.compiler.codes import count as samples_of
 from seamount.compiler.errors import CheckFailed, Problem
 from seamount.compiler.execution import EventCounts
-from seamount.compiler.kept_run import Recording, Run, save_run
+from seamount.compiler.kept_run import Data, KeptLayer, KeptRung, Recording, Run, Summary, save_run
 
 RECORDER = "vectorized"
 """What records; whichever backend ran, it must give the same readouts."""
@@ -55,7 +55,9 @@ def keep_run(
     output = artifact.outputs[0]
     answers = predictions(readout[output.readout], output.rule)
     given = np.asarray(labels if answers.ndim == 1 else labels[:, : counts.steps], np.int64)
-    run = Run(artifact, counts, given, answers, readout, recording, summary, tuple(rungs), tuple(layers))
+    about = Summary(**{**summary, "data": Data(**summary["data"])})
+    kept = tuple(KeptRung(**rung) for rung in rungs), tuple(KeptLayer(**layer) for layer in layers)
+    run = Run(artifact, counts, given, answers, readout, recording, about, *kept)
     save_run(run, Path(folder), overwrite)
     return run
 

@@ -176,7 +176,7 @@ def check(
         source = load_artifact(name)
     if isinstance(source, artifacts.Artifact):
         ladder = _of_artifact(source, data, steps, progress)
-        name = name or str(source.manifest["model"]["name"])
+        name = name or source.manifest.model.name
     else:
         model = load(name, assume=assume) if name else model_of(source, assume=assume, **tracing)
         name = name or model.about.name

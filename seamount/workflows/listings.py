@@ -56,7 +56,7 @@ class TargetNumbers(Shown):
 
     def blocks(self) -> Iterator[Block]:
         target = self.target
-        rows = [(path, str(q), q.conditions) for path, q in sorted(target.quantities.items())]
+        rows = [(path, str(q), q.terms) for path, q in sorted(target.quantities.items())]
         title = f"{target.name}: {target.title}, as of {target.date}"
         yield table(title, ("number", "value (source)", "conditions"), rows, left=3)
         for key, text in sorted(target.sources.items()):

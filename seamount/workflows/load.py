@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.codes import Samples, by_input
-from seamount.compiler.driver import About
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.manifest import About
 from seamount.frontends.conventions import Meaning, parse_assumptions
 from seamount.results.blocks import Block, Shown, table
 
@@ -165,7 +165,7 @@ def _from_nir_file(path: Path, meaning: Meaning) -> Model:
     if encoding is None:
         raise ImportRefused(unsaid_encoding(str(path)))
     provenance = {"framework": "unknown", "nir": read.version}
-    return Model(graph, encoding, About(path.stem, graph.notes, provenance))
+    return Model(graph, encoding, About(name=path.stem, conventions=graph.notes, provenance=provenance))
 
 
 def unsaid_encoding(where: str) -> Problem:

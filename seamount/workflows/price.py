@@ -122,7 +122,7 @@ def _counted(
         if data is not None:
             found = f"{name or 'the source'} is a run and has its counts already"
             raise InputError(Problem("--data", found, "omit it"))
-        return name or str(source.artifact.manifest["model"]["name"]), source.artifact, source.counts
+        return name or source.artifact.manifest.model.name, source.artifact, source.counts
     artifact = load_artifact(name) if name else source
     if not isinstance(artifact, Artifact):
         raise InputError(
@@ -135,7 +135,7 @@ def _counted(
     ran = run(artifact, samples.x, samples.y, steps=steps, progress=progress)
     if ran.stopped is not None:
         raise ran.stopped
-    return name or str(artifact.manifest["model"]["name"]), artifact, ran.counts
+    return name or artifact.manifest.model.name, artifact, ran.counts
 
 
 def ann_format(name: str) -> Format | None:
@@ -262,7 +262,7 @@ class CostNumbers(Shown):
 
     def blocks(self) -> Iterator[Block]:
         rows = [
-            (f"{section}.{event}", text.cost(cost), text.source(cost), cost.low.conditions or cost.high.conditions)
+            (f"{section}.{event}", text.cost(cost), text.source(cost), cost.low.terms or cost.high.terms)
             for section in ("energy", "time", "power", "memory")
             for event, cost in getattr(self.set, section).items()
         ]

@@ -143,7 +143,7 @@ class Run(Shown):
         answers = self.predictions
         return {
             "accuracy": self.accuracy,
-            "float_accuracy": self.artifact.manifest["model"]["float_accuracy"],
+            "float_accuracy": self.artifact.manifest.model.float_accuracy,
             "backend": self.backend,
             "samples": n,
             "unfinished": self.unfinished,
@@ -162,7 +162,7 @@ class Run(Shown):
     def blocks(self) -> Iterator[Block]:
         yield from activity(self.counts, self.artifact)
         if self.labels is not None:
-            stated = self.artifact.manifest["model"]["float_accuracy"]
+            stated = self.artifact.manifest.model.float_accuracy
             comparable = stated is not None and self.steps == self.artifact.steps
             beside = f" (float, as saved with the model: {percent(stated)})" if comparable else ""
             yield f"accuracy {percent(self.accuracy)} on {self.samples} samples, T = {self.steps}{beside}"

@@ -12,6 +12,7 @@ from seamount.compiler.analysis.distributions import BINS, binned, distributions
 from seamount.compiler.ir.ops import LIF, IntLIF
 from seamount.compiler.ir.quantized import dequantized
 from seamount.compiler.ir.weights import values_of
+from seamount.compiler.manifest import plain
 from seamount.compiler.passes.quantize import Quantize
 from seamount.compiler.pipelines import canonical
 from tests.strategies import cases
@@ -32,8 +33,8 @@ def test_every_weight_is_in_its_bin(case, bits: int) -> None:
     imported = canonical().until("infer-shapes")(case[0])
     folded = canonical()(case[0])
     quantized = Quantize(weight_bits=bits)(folded)
-    tree = distributions(imported, folded, quantized)
-    for row in tree["weights"]:
+    weights, thresholds = map(plain, distributions(imported, folded, quantized))
+    for row in weights:
         for side, graph in (("before", folded), ("after", quantized)):
             values = values_of(dequantized(graph[row["projection"]].op))
             histogram = row[side]
@@ -41,8 +42,8 @@ def test_every_weight_is_in_its_bin(case, bits: int) -> None:
             assert (histogram["smallest"], histogram["largest"]) == (values.min(), values.max())
         assert row["before"]["low"] == row["after"]["low"] and row["before"]["width"] == row["after"]["width"]
     firing = {n.name for n in quantized.nodes if isinstance(n.op, IntLIF) and n.op.vth is not None}
-    assert {row["population"] for row in tree["thresholds"]} <= firing
-    for row in tree["thresholds"]:
+    assert {row["population"] for row in thresholds} <= firing
+    for row in thresholds:
         op, stored = imported[row["population"]].op, quantized[row["population"]].op
         assert isinstance(op, LIF) and isinstance(stored, IntLIF)
         size = int(np.prod(quantized[row["population"]].shape, dtype=np.int64))

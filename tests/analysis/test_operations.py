@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamount.compiler.analysis.operations import KEPT, mac_count, products, products_from
+from seamount.compiler.analysis.operations import mac_count, products
 from seamount.compiler.errors import InputError
 from seamount.compiler.ir.linear import as_synapses
 from seamount.compiler.ir.ops import Affine, BatchNorm, Conv, Input, Output, Pool, Reshape, fires, freeze
+from seamount.compiler.manifest import Analysis, decode
 from seamount.compiler.pipelines import canonical
 from tests.passing import graph_of, lif
 from tests.strategies import cases
@@ -31,8 +30,8 @@ def test_every_product_is_a_synapse(case) -> None:
         assert p.macs == np.count_nonzero(as_synapses(graph[name].op, source)[2])
         assert (p.inputs, p.outputs) == (np.prod(source), np.prod(graph[name].shape))
         assert p.sources and p.analog == any(not fires(graph[s].op) for s in p.sources)
-    kept = {KEPT: json.loads(json.dumps([asdict(p) for p in rows.values()]))}
-    assert products_from(kept) == tuple(rows.values())
+    kept = Analysis(trained=tuple(rows.values()))
+    assert msgspec.json.decode(msgspec.json.encode(kept), type=Analysis) == kept
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -65,7 +64,7 @@ def test_a_pool_stays_a_pool_and_its_source_is_seen_through_it() -> None:
     assert (fc.macs, fc.inputs, fc.outputs, fc.sources, fc.analog) == (24, 8, 3, ("lif",), False)
 
 
-def test_a_damaged_table_is_refused() -> None:
-    assert products_from({}) == ()
-    with pytest.raises(InputError, match=r"layers as trained are damaged: .*\n.*compile again"):
-        products_from({KEPT: [{"layer": "conv"}]})
+def test_a_damaged_table_is_refused(tmp_path) -> None:
+    (tmp_path / "analysis.json").write_text('{"trained": [{"layer": "conv"}]}')
+    with pytest.raises(InputError, match=r"analysis.json: is damaged: .*`\$.trained\[0\]`\n.*compile the model again"):
+        decode(tmp_path / "analysis.json", Analysis)

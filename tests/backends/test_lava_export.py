@@ -19,6 +19,7 @@ from seamount.compiler.artifact import Artifact, Vectors, load_artifact
 from seamount.compiler.codes import InputCode, OutputCode, messages, predictions, scores
 from seamount.compiler.driver import with_vectors
 from seamount.compiler.errors import InputError
+from seamount.compiler.manifest import About, Manifest
 from tests.backends.lava_support import ALL, Case, draw, lava_python
 from tests.backends.test_lava_constructs import CONNECTIONS, loops, with_messages
 from tests.cli.running import call
@@ -42,7 +43,7 @@ def artifact_of(case: Case) -> Artifact:
         InputCode(p.name, p.shape, "graded", 1.0, p.low, p.high if p.graded else 1, "sequence") for p in program.inputs
     )
     outputs = tuple(OutputCode(r.name, 0.5, r.rule) for r in program.readouts)
-    bare = Artifact(program, inputs, outputs, {"model": {"name": "made"}}, Vectors({}, {}, {}))
+    bare = Artifact(program, inputs, outputs, Manifest(model=About(name="made")), Vectors({}, {}, {}))
     return with_vectors(bare, ReferenceSimulator(), sent)
 
 

@@ -93,7 +93,7 @@ def cost(name: str) -> str:
             _run(["compile", str(WEIGHTS / f"{name}.pt"), "--calibrate", data, "-o", str(folder / net), "-q", *more])
             _run(["run", str(folder / net), "--data", data, "--backend", "cpu", "--json", str(answer), "-q"])
             accuracy.append(f"{100 * json.loads(answer.read_text())['accuracy']:.2f} %")
-        notes = load_artifact(folder / "proven").manifest["notes"]
+        notes = load_artifact(folder / "proven").manifest.notes
         (lowered,) = (found[1] for n in notes if (found := re.search(r"scale lowered from (\S+ to \S+) so", n)))
         artifact = load_artifact(folder / "plain")
     samples = load(data, steps=artifact.steps if data in BINNED else None)

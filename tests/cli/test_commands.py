@@ -153,7 +153,7 @@ def test_balancing_can_be_switched_off_and_says_so(tmp_path: Path) -> None:
     model = str(WEIGHTS / "digits-residual.pt")
     made = call(["compile", model, "-o", folder, "--no-balance-delays", "--max-delay", "5", "-q"])
     assert made.code == 0 and "not the trained network" in made.err
-    assert load_artifact(folder).manifest["options"]["balance_delays"] is False
+    assert load_artifact(folder).manifest.options.balance_delays is False
     ran, printed = call(["run", folder, "-q"]), call(["inspect", folder])
     assert ran.code == 0 and "not the trained network" in ran.err
     assert "note delays are not balanced" in printed.out
@@ -176,7 +176,7 @@ def test_stop_after_and_inspect_print_the_same(compiled: dict[str, Path]) -> Non
 def test_layer_bits(tmp_path: Path) -> None:
     args = ["compile", str(WEIGHTS / "digits-conv.pt"), "-o", str(tmp_path / "a"), "--weight-bits", "6"]
     assert call([*args, "--bits", "conv1=3", "--calibrate", "digits"]).code == 0
-    bits = {r["layer"]: r["bits"] for r in load_artifact(tmp_path / "a").manifest["layers"]}
+    bits = {r.layer: r.bits for r in load_artifact(tmp_path / "a").manifest.layers}
     assert bits == {"conv1": 3, "conv2": 6, "classify": 6}
 
 

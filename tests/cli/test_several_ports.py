@@ -95,7 +95,7 @@ def test_every_form_is_checked(what, folder, tmp_path):
 def test_scales_are_set_on_data_by_input(folder, tmp_path):
     ran = called(folder, "compile", "one.pt", "--calibrate", "data.npz", "-o", str(tmp_path / "a"))
     assert ran.code == 0, ran.err
-    assert load_artifact(tmp_path / "a").manifest["calibration_samples"] == 30
+    assert load_artifact(tmp_path / "a").manifest.calibration_samples == 30
     ran = called(folder, "compile", "two.pt", "--calibrate", "data.npz", "-o", str(tmp_path / "b"))
     assert ran.code == 0, ran.err
 

@@ -15,6 +15,7 @@ from seamount.compiler.ir.ops import LI, LIF, Affine, BatchNorm, Conv, Input, Ou
 from seamount.frontends.conventions import PRESETS, Conventions, Meaning, parse_assumptions
 from seamount.frontends.nir.from_nir import from_nir
 from tests.frontends.nir_nets import affine, chain, lif, meaning, net, out, port, run
+from tests.noted import said
 
 STEPS = 30
 
@@ -190,8 +191,8 @@ def test_presets(name):
     reset, compare, beta, v_init, reset_by = PRESET_OPS[name]
     assert (op.reset, op.compare) == (reset, compare)
     assert [float(op.beta), float(op.v_init), float(op.reset_by)] == pytest.approx([beta, v_init, reset_by])
-    assert f"reset={reset} (preset {name})" in graph.notes
-    assert any(n.startswith("dt=") and f"(preset {name})" in n for n in graph.notes)
+    assert f"reset={reset} (preset {name})" in said(graph)
+    assert any(n.startswith("dt=") and f"(preset {name})" in n for n in said(graph))
 
 
 def test_conventions_of_single_nodes():
@@ -199,7 +200,7 @@ def test_conventions_of_single_nodes():
     given_meaning = Meaning(default=meaning().default, nodes={"lif_3": Conventions(reset="subtract")})
     imported = from_nir(graph, given_meaning)
     assert (imported["lif"].op.reset, imported["lif_3"].op.reset) == ("zero", "subtract")
-    assert "reset=subtract at lif_3 (given for the node)" in imported.notes
+    assert "reset=subtract at lif_3 (given for the node)" in said(imported)
     assert "node 'nowhere': has conventions but is not in the graph" in refusal(
         graph, Meaning(default=meaning().default, nodes={"nowhere": Conventions()})
     )
@@ -359,14 +360,14 @@ def test_mixed_scalar_and_array_parameters():
 def test_a_leading_batch_axis_is_dropped_with_a_note():
     graph = from_nir(chain(port(1, 4), affine(3, 4), lif((1, 3))), meaning())
     assert graph["input"].op.shape == (4,)
-    assert "node 'input' (Input): leading axis of length 1 dropped from its shape (1, 4)" in graph.notes
-    assert "node 'lif' (LIF): leading axis of length 1 dropped from its parameters" in graph.notes
+    assert "node 'input' (Input): leading axis of length 1 dropped from its shape (1, 4)" in said(graph)
+    assert "node 'lif' (LIF): leading axis of length 1 dropped from its parameters" in said(graph)
     image = chain(port(1, 1, 6, 6), nir.Conv2d(None, np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2)))
     assert from_nir(image, meaning())["input"].op.shape == (1, 6, 6)
     kept = chain(port(1, 6, 6), nir.Conv2d(None, np.ones((2, 1, 3, 3)), 1, 0, 1, 1, np.zeros(2)))
     assert from_nir(kept, meaning())["input"].op.shape == (1, 6, 6)
     flat = from_nir(chain(port(1, 2, 2), nir.Flatten({"input": None}, 1, -1), affine(3, 4)), meaning())
-    assert "node 'affine' (Affine): leading axis of length 1 dropped from its input (1, 4)" in flat.notes
+    assert "node 'affine' (Affine): leading axis of length 1 dropped from its input (1, 4)" in said(flat)
 
 
 def test_declared_shapes_that_differ():
@@ -374,12 +375,12 @@ def test_declared_shapes_that_differ():
     graph = from_nir(chain(port(1, 6, 6), conv), meaning())
     assert (
         "node 'conv2d' (Conv2d): the file declares an input of (6, 8); the graph gives (6, 6), which is used"
-        in graph.notes
+        in said(graph)
     )
     wrong = net({"input": port(4), "a": affine(3, 4), "output": out(5)}, [("input", "a"), ("a", "output")])
     assert "node 'output' (Output): declares shape (5,) but receives (3,)" in refusal(wrong)
     batch = net({"input": port(4), "a": affine(3, 4), "output": out(1, 3)}, [("input", "a"), ("a", "output")])
-    assert any("they differ in a leading 1" in n for n in from_nir(batch, meaning()).notes)
+    assert any("they differ in a leading 1" in n for n in said(from_nir(batch, meaning())))
 
 
 def test_several_inputs_and_outputs_and_sums():
@@ -469,7 +470,7 @@ def test_delay_becomes_an_edge_delay():
     node = nir.Delay(np.array([0.003, 0.003, 0.003], dtype=np.float32))
     graph = from_nir(chain(port(3), node, nir.Scale(np.array(2.0))), meaning())
     assert [(e.source, e.target, e.delay) for e in graph.edges] == [("scale", "output", 0), ("input", "scale", 3)]
-    assert "node 'delay' (Delay): 3 steps on input -> scale" in graph.notes
+    assert "node 'delay' (Delay): 3 steps on input -> scale" in said(graph)
     x = signal((3,), 6)
     np.testing.assert_allclose(run(graph, x).series["output"][0], np.concatenate([np.zeros((3, 3)), 2 * x[:3]]))
 
@@ -799,7 +800,7 @@ def test_hostile_sizes_end_in_a_message():
 def test_notes_name_every_convention_and_its_source():
     words = ["snntorch", "reset=zero", "timing=immediate", "coding=spikes", "readout=sum", "steps=4"]
     graph = from_nir(chain(port(3), lif()), parse_assumptions(words))
-    assert graph.notes == (
+    assert said(graph) == (
         "coding=spikes (--assume coding=spikes)",
         "dt=0.0001 (preset snntorch)",
         "integrate=euler (preset snntorch)",

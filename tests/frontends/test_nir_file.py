@@ -16,6 +16,7 @@ from seamount.frontends.nir.file import read_nir
 from seamount.frontends.nir.from_nir import from_nir
 from seamount.frontends.nir.hdf5_tree import Limits
 from tests.frontends.nir_nets import affine, chain, lif, meaning, net, out, port, write
+from tests.noted import said
 
 
 def read(data):
@@ -196,11 +197,11 @@ def test_old_files_subtract_unless_told_otherwise():
     graph = from_nir(file.graph, file.meaning(known))
     assert isinstance(graph["lif"].op, LIF)
     assert graph["lif"].op.reset == "subtract"
-    assert "reset=subtract (file version 1.0.4)" in graph.notes
+    assert "reset=subtract (file version 1.0.4)" in said(graph)
     words = ["norse", "coding=spikes", "steps=2", "readout=sum"]
     graph = from_nir(read(old("1.0.4", lif((4,)))).graph, file.meaning(parse_assumptions(words)))
     assert graph["lif"].op.reset == "zero"
-    assert "reset=zero (preset norse; file version 1.0.4 would say subtract)" in graph.notes
+    assert "reset=zero (preset norse; file version 1.0.4 would say subtract)" in said(graph)
 
 
 # Unusable content, one message each.

@@ -11,6 +11,7 @@ import pytest
 from seamount.compiler.errors import ContractError
 from seamount.compiler.ir import properties
 from seamount.compiler.ir.graph import Edge, Graph, Node
+from seamount.compiler.ir.notes import Text
 from seamount.compiler.ir.ops import LI, LIF, Affine, BatchNorm, Input, IntLIF, Output, Reshape, Scale, freeze
 from seamount.compiler.passes.infer_shapes import InferShapes
 
@@ -67,7 +68,8 @@ def test_without_joins_and_adds_delays() -> None:
 
 
 def test_notes_are_not_repeated_and_names_are_fresh() -> None:
-    assert SMALL.noting("x", "y").noting("y", "z").notes == ("x", "y", "z")
+    x, y, z = map(Text, "xyz")
+    assert SMALL.noting(x, y).noting(y, z).notes == (x, y, z)
     graph = replace(SMALL, nodes=(*SMALL.nodes, Node("a_1", Scale(ONE))))
     assert graph.fresh("q") == "q" and graph.fresh("a") == "a_2"
 

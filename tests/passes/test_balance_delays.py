@@ -21,6 +21,7 @@ from seamount.compiler.pipelines import canonical
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.program import Program
 from tests.lowered import assert_lowered, messages_of
+from tests.noted import said
 from tests.passing import assert_idempotent, both, graph_of, li, lif, weights
 from tests.strategies import FEATURES, cases, samples_for
 
@@ -171,7 +172,7 @@ def test_golden_off(golden) -> None:
 
 def test_long_delays_are_priced_against_relays() -> None:
     graph = BalanceDelays(accumulators=8192)(quantized(chain(21, skip=0)))
-    assert graph.notes[-1] == (
+    assert said(graph)[-1] == (
         "skip: delay 20 from x to n20, 32 delay slots per neuron of n20 (256 neurons to a core); with --max-delay 6 "
         "2 relays: 6 neurons, as many axons and synapses, 2 SynOps per spike"
     )
@@ -228,7 +229,7 @@ def test_off_without_branches_changes_nothing() -> None:
     graph = quantized(chain(4))
     after = BalanceDelays(balance=False)(graph)
     assert timing(after) == timing(graph)
-    assert after.notes[-1].endswith("steps late: none, in this network")
+    assert said(after)[-1].endswith("steps late: none, in this network")
 
 
 def test_off_lets_the_longer_path_come_late() -> None:

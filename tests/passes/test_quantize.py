@@ -26,6 +26,7 @@ from seamount.compiler.program.bounds import sum_bound
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.program import Population, Program
 from tests.lowered import messages_of
+from tests.noted import said
 from tests.passing import assert_idempotent, both, graph_of, li, lif, weights
 from tests.strategies import cases, samples_for
 
@@ -170,7 +171,7 @@ def test_currents_that_are_proven_safe_never_leave_24_bits(case, bits: int, cali
     before = canonical()(graph)
     after = quantized(before, weight_bits=bits, activity=measure(before, x) if calibrated else None)
     program = lower(after, 62)
-    unproven = {note.split(":")[0] for note in after.notes if EXTREME in note}
+    unproven = {note.split(":")[0] for note in said(after) if EXTREME in note}
     for p in program.populations:
         if p.name not in unproven:
             assert np.all(worst_current(program, p) < 2**23), p.name
@@ -222,7 +223,7 @@ def test_ge_is_exact_for_neurons_without_leak_on_a_grid(seed: int, reset: str, u
     nodes = {"x": Input((6,)), "fc": Affine(fc), "a": neuron, "fc2": Affine(fc2), "b": neuron, "y": Output()}
     graph = InferShapes()(graph_of(nodes, "x fc a fc2 b y"))
     after = quantized(canonical()(graph))
-    assert after.notes == ()
+    assert said(after) == ()
     x = samples_for(graph, seed, 3, 12)
     wanted = interpret(graph, x).spikes
     found = ReferenceSimulator().run(lower(after, 62), messages_of(after, x), frozenset({"spikes"})).spikes
@@ -244,16 +245,16 @@ def stored(graph: Graph, name: str = "fc"):
 
 
 def test_ge_with_a_leak_is_noted() -> None:
-    assert layer([[0.5]], compare="ge", beta=0.9).notes == (
+    assert said(layer([[0.5]], compare="ge", beta=0.9)) == (
         "n: v >= threshold runs as v > threshold of integers (docs/semantics.md)",
     )
-    assert layer([[0.5]], compare="ge", beta=1.0).notes == ()
-    assert layer([[0.5]], compare="gt", beta=0.9).notes == ()
+    assert said(layer([[0.5]], compare="ge", beta=1.0)) == ()
+    assert said(layer([[0.5]], compare="gt", beta=0.9)) == ()
 
 
 def test_zero_weights_and_lonely_neurons() -> None:
     graph = layer(np.zeros((2, 3)), bias=0.5)
-    assert not np.any(stored(graph)) and graph.notes == ()
+    assert not np.any(stored(graph)) and said(graph) == ()
     nodes = {"x": Input((2,)), "fc": Affine(weights(2, 2)), "n": lif(alpha=0.5, bias=0.25), "y": Output()}
     nodes["fc"] = Affine(weights(2, 2), freeze([0.5, -0.5]))
     graph = quantized(canonical()(graph_of(nodes, "x fc n y")))
@@ -266,12 +267,12 @@ def test_a_huge_bias_costs_weights_their_bits_and_says_so() -> None:
     graph = layer(weights(2, 5) / 10, bias=50.0)
     op = graph["n"].op
     assert isinstance(op, IntLIF) and int(op.bias_mant) * 2**op.bias_exp == pytest.approx(50 * 64 * op.scale, rel=1e-3)
-    (note,) = graph.notes
+    (note,) = said(graph)
     assert note == "fc: uses 4 of 8 bits; its weights are small beside the threshold, bias or largest sum of n"
 
 
 def test_a_threshold_far_above_the_weights_says_so() -> None:
-    lost, small = (layer(weights(2, 5) * factor).notes for factor in (1e-6, 1e-3))
+    lost, small = (said(layer(weights(2, 5) * factor)) for factor in (1e-6, 1e-3))
     assert lost == (
         "fc: 100% of its weights round to 0; its largest is 2.22 medians",
         "fc: uses 2 of 8 bits; its weights are small beside the threshold, bias or largest sum of n",
@@ -282,14 +283,14 @@ def test_a_threshold_far_above_the_weights_says_so() -> None:
 def test_a_threshold_far_below_the_weights() -> None:
     w = weights(2, 5) * 300
     graph = layer(w)
-    assert graph.notes == ()
+    assert said(graph) == ()
     np.testing.assert_allclose(stored(graph), w, atol=np.abs(w).max() / 200)
 
 
 def test_an_outlier_is_noted_where_it_erases_the_rest() -> None:
     w = weights(1, 50) / 100
     w = np.where(np.arange(50) == 7, 40.0, w)
-    (note,) = layer(w).notes
+    (note,) = said(layer(w))
     assert note.startswith("fc: 98% of its weights round to 0; its largest is")
 
 
@@ -313,11 +314,11 @@ def test_one_bit_holds_one_sign() -> None:
 
 
 def test_time_constants_that_12_bits_change_are_noted() -> None:
-    assert layer([[0.5]], beta=0.99997).notes == ("n: 12 bits change its membrane time constant by more than 1 %",)
-    assert layer([[0.5]], alpha=0.9993, beta=0.9).notes[-1] == (
+    assert said(layer([[0.5]], beta=0.99997)) == ("n: 12 bits change its membrane time constant by more than 1 %",)
+    assert said(layer([[0.5]], alpha=0.9993, beta=0.9))[-1] == (
         "n: 12 bits change its synaptic time constant by more than 1 %"
     )
-    assert layer([[0.5]], beta=1.0).notes == () == layer([[0.5]], beta=0.0).notes
+    assert said(layer([[0.5]], beta=1.0)) == () == said(layer([[0.5]], beta=0.0))
 
 
 def test_layer_bits_by_name_and_by_what_was_folded() -> None:

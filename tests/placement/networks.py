@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from seamount.compiler.artifact import Artifact, Vectors
+from seamount.compiler.manifest import Manifest, TargetName
 from seamount.compiler.program.program import Conv, Dense, InputPort, Program, Projection, Readout
 from tests.program_samples import i32, population
 
@@ -66,4 +67,4 @@ def six_violations() -> Program:
 
 def artifact(program: Program, target: str = "loihi2") -> Artifact:
     """A program as `seamount compile` would leave it, as far as mapping looks."""
-    return Artifact(program, (), (), {"target": {"name": target}}, Vectors({}, {}, {}))
+    return Artifact(program, (), (), Manifest(target=TargetName(target)), Vectors({}, {}, {}))

@@ -22,11 +22,12 @@ from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.interpreter import interpret
 from seamount.compiler.ir.ops import Affine, Input, Output, freeze
 from seamount.compiler.pipelines import Options, canonical
-from seamount.compiler.program.needs import chip_needs, restless, unrest
+from seamount.compiler.program.needs import chip_needs, reasons, restless, unrest
 from seamount.compiler.program.program import Dense, InputPort, Program, Projection, Readout
 from seamount.compiler.program.verify import check
 from seamount.compiler.ranges.proof import analyse
 from tests.lowered import assert_lowered, messages_of
+from tests.noted import said
 from tests.passing import graph_of, li, lif
 from tests.program_samples import i32, population
 from tests.program_strategies import SLOW, STOCK, cases
@@ -61,7 +62,7 @@ def test_spikes_are_those_of_the_trained_loop(slow_down: int, steps: int, neuron
     graph = long_loop(**neuron)
     made = compiled(graph, slow_down=slow_down)
     program, x = made.artifact.program, samples_for(graph, 1, 6, steps)
-    assert ("though 3 would do" if slow_down > 3 else "which its loops need") in made.quantized.notes[0]
+    assert ("though 3 would do" if slow_down > 3 else "which its loops need") in said(made.quantized)[0]
     assert program.slow_down == slow_down and bool(restless(program)) == bool(neuron)
     trained = interpret(canonical()(graph), x)
     for simulator in (ReferenceSimulator(), VectorizedSimulator()):
@@ -170,7 +171,7 @@ def test_neurons_that_rest_need_no_gate(case) -> None:
 def test_what_keeps_a_neuron_from_resting(changed, why) -> None:
     """Each cause by itself makes a difference on a chip without gates; without any there is none."""
     p = population(vth=20, **changed)
-    assert unrest(p) == ((why,) if why else ())
+    assert reasons(unrest(p)) == (why or "")
     q = Projection("x->p", "x", "p", Dense(i32([[4]])))
     program = Program((InputPort("x", (1,), True, 0, 9),), (p,), (q,), (Readout("y", "p", "v", "sum"),), 4, 2)
     x = {"x": i32([9, 1, 0, 0]).reshape(1, 4, 1)}

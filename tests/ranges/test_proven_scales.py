@@ -20,6 +20,7 @@ from seamount.compiler.ir.ops import Affine, Input, IntLIF, Output, freeze
 from seamount.compiler.pipelines import Options
 from seamount.compiler.ranges.proof import LIMITS, analyse
 from seamount.compiler.ranges.witness import find_witness
+from tests.noted import said
 from tests.passing import graph_of, li, lif
 from tests.strategies import graphs
 
@@ -57,21 +58,21 @@ def test_an_engineered_overflow_is_witnessed_and_compiled_away() -> None:
     assert v[witness.step, witness.neuron] == LIMITS["v"][0]
 
     note = "n: v may saturate in 1 of 2 neurons; 'seamount ranges' says when, 'compile --prove' avoids it"
-    assert note in plain.artifact.manifest["notes"] and note not in proven.artifact.manifest["notes"]
+    assert note in said(plain.artifact.manifest) and note not in said(proven.artifact.manifest)
     assert analyse(proven.artifact.program, 8).proven
     before, after = scales(plain), scales(proven)
     assert after["n"] < before["n"] and after["read"] == before["read"]
-    notes = proven.artifact.manifest["notes"]
+    notes = said(proven.artifact.manifest)
     assert any(n.startswith(f"n: scale lowered from {before['n']:.4g} to {after['n']:.4g} so that it") for n in notes)
     assert notes[-1] == "proven: no inputs overflow a register in samples of at most 8 steps"
-    assert proven.artifact.manifest["options"]["prove"] and not plain.artifact.manifest["options"]["prove"]
+    assert proven.artifact.manifest.options.prove and not plain.artifact.manifest.options.prove
 
 
 def test_what_is_proven_already_stays_as_it_is() -> None:
     plain, proven = (compiled(inhibited(1.0, 8), prove) for prove in (False, True))
     assert scales(plain) == scales(proven)
-    notes = proven.artifact.manifest["notes"]
-    assert [n for n in notes if n not in plain.artifact.manifest["notes"]] == [
+    notes = said(proven.artifact.manifest)
+    assert [n for n in notes if n not in said(plain.artifact.manifest)] == [
         "proven: no inputs overflow a register in samples of at most 8 steps"
     ]
 
@@ -116,7 +117,7 @@ def proven_or_refused(graph: Graph) -> None:
     except CompileError:
         return
     found = analyse(plain.artifact.program, graph.steps)
-    assert any("'compile --prove' avoids it" in n for n in plain.quantized.notes) != found.proven
+    assert any("'compile --prove' avoids it" in n for n in said(plain.quantized)) != found.proven
     try:
         proven = compiled(graph, prove=True)
     except CompileError as refused:
@@ -124,7 +125,7 @@ def proven_or_refused(graph: Graph) -> None:
         return
     assert analyse(proven.artifact.program, graph.steps).proven
     before, after = scales(plain), scales(proven)
-    lowered = {name for name in after if any(n.startswith(f"{name}: scale lowered") for n in proven.quantized.notes)}
+    lowered = {name for name in after if any(n.startswith(f"{name}: scale lowered") for n in said(proven.quantized))}
     assert all(after[name] < before[name] for name in lowered) and bool(lowered) != found.proven
     if found.proven:
         assert before == after

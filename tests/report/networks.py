@@ -12,6 +12,7 @@ from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import Artifact, Vectors, save_artifact
 from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.driver import with_vectors
+from seamount.compiler.manifest import About, Manifest
 from seamount.compiler.program.program import (
     Conv,
     Dense,
@@ -247,7 +248,7 @@ def write_artifact(program: Program, messages: Messages, folder: Path) -> Path:
     """An artifact of the program whose test vectors are the messages."""
     port = program.inputs[0]
     code = InputCode(port.name, port.shape, "graded" if port.graded else "spikes", 1.0, port.low, port.high, "sequence")
-    about = {"model": {"name": "planted", "float_accuracy": None}, "notes": [], "needs_microcode": {}}
+    about = Manifest(model=About(name="planted"))
     bare = Artifact(program, (code,), (OutputCode("y", 1.0, "last"),), about, Vectors({}, {}, {}))
     save_artifact(with_vectors(bare, ReferenceSimulator(), messages), folder)
     return folder

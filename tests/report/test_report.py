@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,10 +22,13 @@ from hypothesis import strategies as st
 
 from seamount.backends.registry import list_costs
 from seamount.backends.simulator.vectorized import VectorizedSimulator
+from seamount.compiler.analysis.precision import LayerPrecision
 from seamount.compiler.artifact import Artifact, Vectors
 from seamount.compiler.codes import InputCode, OutputCode, predictions
 from seamount.compiler.errors import InputError
-from seamount.compiler.kept_run import Recording, Run, load_run, save_run
+from seamount.compiler.ir.notes import Text
+from seamount.compiler.kept_run import Data, KeptRung, Recording, Run, Summary, load_run, save_run
+from seamount.compiler.manifest import About, Manifest, TargetName
 from seamount.compiler.program.fan_out import synapse_count
 from seamount.compiler.program.program import Conv, InputPort, synapses
 from seamount.compiler.report.accuracy import wilson
@@ -39,20 +43,19 @@ from tests.test_kept_run import small_run
 HOSTILE = """"><script>alert(1)</script><img src="http://evil.example/x">'`|{{7*7}}"""
 
 
-def run_of(program: Any, samples: int = 6, manifest: dict[str, Any] | None = None) -> Run:
+def run_of(program: Any, samples: int = 6, **facts: Any) -> Run:
     """A run of random messages on a program with one port, recorded in part."""
     port, readout = program.inputs[0], program.readouts[0]
     code = InputCode(port.name, port.shape, "graded", 1.0, float(port.low), float(port.high), "sequence")
-    about = {"model": {"name": "small", "float_accuracy": 0.5}, "notes": ["assumed"], "chip_needs": [], "layers": []}
+    about = Manifest(**{"model": About(name="small", float_accuracy=0.5), "notes": (Text("assumed"),), **facts})
     output = OutputCode(readout.name, 0.5, readout.rule)
-    artifact = Artifact(program, (code,), (output,), {**about, **(manifest or {})}, Vectors({}, {}, {}))
+    artifact = Artifact(program, (code,), (output,), about, Vectors({}, {}, {}))
     drawn = np.random.default_rng(3).integers(port.low, port.high + 1, (samples, program.steps, *port.shape))
     sent = drawn.astype(np.int32)
     trace = VectorizedSimulator().run(program, {port.name: sent}, record=frozenset({"spikes", "v"}))
     few = [{k: x[:2] for k, x in part.items()} for part in ({port.name: sent}, trace.spikes, trace.v)]
     answers = predictions(trace.readout[readout.name], readout.rule)
-    data = {"name": "random", "split": "test", "limit": None, "seed": None, "digest": "sha256:0"}
-    summary = {"backend": "vectorized", "data": data, "unfinished": 0, "clipped_inputs": 0}
+    summary = Summary(backend="vectorized", data=Data(name="random", split="test", digest="sha256:0"))
     return Run(artifact, trace.counts, answers % 2, answers, trace.readout, Recording(*few), summary)
 
 
@@ -137,13 +140,10 @@ def test_wilson_against_published_values() -> None:
 
 
 def test_remarks_name_what_is_wrong() -> None:
-    manifest = {
-        "layers": [{"layer": "x->conv", "error": 0.1, "clipped": 3}],
-        "chip_needs": [{"where": "p", "what": "w"}],
-    }
-    run = run_of(small_program(), manifest=manifest)
-    run = replace(run, summary={**run.summary, "unfinished": 7, "clipped_inputs": 9})
-    run = replace(run, rungs=({**_rung("Lava"), "differing": 2, "compared": 10, "exact_with": "integer program"},))
+    row = LayerPrecision("x->conv", "conv", 18, 8, "mixed", 0, 1.0, 0.1, 3, None)
+    run = run_of(small_program(), layers=(row,))
+    run = replace(run, summary=msgspec.structs.replace(run.summary, unfinished=7, clipped_inputs=9))
+    run = replace(run, rungs=(KeptRung(name="Lava", differing=2, compared=10, exact_with="integer program"),))
     texts = [f"{r.kind} {r.where}: {r.text}" for r in gather(run).remarks]
     expected = (
         "warning run: the run stopped early: 7 samples are missing",
@@ -151,18 +151,13 @@ def test_remarks_name_what_is_wrong() -> None:
         "warning data: 6 samples: the accuracy is known only",
         "warning Lava: must be exact, but 2 of 10 entries differ from the integer program",
         "warning x->conv: 3 of 18 weights lie beyond",
-        "warning p: on a chip it needs w",
+        "warning population 'loop': on a chip it needs microcode: lower clamp of v",
         "note compiler: assumed",
     )
     for words in expected:
         assert any(text.startswith(words) for text in texts), (words, texts)
     kinds = [text.split()[0] for text in texts]
     assert kinds == sorted(kinds, reverse=True)
-
-
-def _rung(name: str) -> dict[str, Any]:
-    empty = ("accuracy", "agreement", "spikes_per_sample", "synops_per_sample", "differing")
-    return {"name": name, "samples": 4, **dict.fromkeys(empty), "compared": 0, "exact_with": "", "remark": ""}
 
 
 def test_json_holds_everything(report: Report, run: Run) -> None:
@@ -241,7 +236,7 @@ def hostile_program() -> Any:
 
 def hostile_report() -> Report:
     model = {"name": HOSTILE, "float_accuracy": 0.5, "classes": [HOSTILE, "b"], "provenance": {HOSTILE: HOSTILE}}
-    run = run_of(hostile_program(), manifest={"model": model, "notes": [HOSTILE]})
+    run = run_of(hostile_program(), model=About(**model), notes=(Text(HOSTILE),))
     return gather(run)
 
 
@@ -268,7 +263,7 @@ sys.stdout.write("".join(rendered(made, f) for f in ("html", "md", "json", "csv"
 def test_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     run = small_run()
     data = {"name": "random", "split": "test", "limit": 5, "seed": 1, "digest": "sha256:0"}
-    save_run(replace(run, summary={**run.summary, "data": data}, rungs=()), tmp_path / "run")
+    save_run(replace(run, summary=msgspec.structs.replace(run.summary, data=Data(**data)), rungs=()), tmp_path / "run")
     (tmp_path / "moved").mkdir()
     outputs = []
     for seed, folder in (("0", "run"), ("1", "moved/run")):
@@ -377,7 +372,7 @@ def priced_report() -> Report:
     """A small run with every shipped cost set, placed where the chip's limits allow it."""
     target = {"name": "loihi1", "chip": "loihi1", "date": "2026"}
     program = replace(two_layers(), inputs=(InputPort("in", (4,), False),))
-    run = run_of(program, manifest={"target": target})
+    run = run_of(program, target=TargetName(**target))
     energy, mapping, placing = costs_of_run(run, list_costs(), None)
     assert mapping is not None, placing
     return gather(run, energy=energy, mapping=mapping)
@@ -423,7 +418,7 @@ def test_energy_and_cores_are_those_that_were_computed() -> None:
 
 def test_a_network_that_was_not_placed_says_why() -> None:
     target = {"name": "loihi1", "chip": "loihi1", "date": "2026"}
-    run = run_of(small_program(), manifest={"target": target})
+    run = run_of(small_program(), target=TargetName(**target))
     energy, mapping, placing = costs_of_run(run, ["loihi1"], None)
     made = gather(run, energy=energy, mapping=mapping, placing=placing)
     assert mapping is None and made.remarks[0].where == "cores"

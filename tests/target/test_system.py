@@ -33,7 +33,7 @@ def test_hala_point_is_as_published() -> None:
 
 def test_an_arrangement_that_nobody_published_says_so() -> None:
     for name in list_systems():
-        assert load_system(name).quantities["system.columns"].conditions.startswith("assumed: a grid of")
+        assert load_system(name).quantities["system.columns"].terms.startswith("assumed: a grid of")
 
 
 def test_one_chip_is_a_system() -> None:
