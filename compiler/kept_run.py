@@ -80,7 +80,6 @@ class KeptRung(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     agreement: float | None = None
     spikes_per_sample: float | None = None
     synops_per_sample: float | None = None
-    seconds: float | None = None
     exact_with: str = ""
     differing: int | None = None
     compared: int = 0

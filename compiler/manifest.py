@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Struct, field
 
 from seamount.compiler.analysis.distributions import Thresholds, Weights
@@ -151,7 +152,7 @@ def read_stored(path: Path) -> Stored:
 
 def tree_of(stored: Stored, digests: Mapping[str, str]) -> dict[str, Any]:
     """The manifest as plain data, to be written."""
-    whole: dict[str, Any] = msgspec.to_builtins(stored)
+    whole: dict[str, Any] = plain(stored)
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -164,7 +165,14 @@ def tree_of(stored: Stored, digests: Mapping[str, str]) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A struct as dictionaries, lists and numbers."""
-    return msgspec.to_builtins(value)
+    return msgspec.to_builtins(value, enc_hook=_number)
+
+
+def _number(value: object) -> object:
+    """A number of numpy as one of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} in JSON")
 
 
 def _note(note: Note | str) -> Note:

@@ -36,7 +36,7 @@ CONTAINERS = frozenset({"SequentialState", "Lift", "RecurrentSequential", "ConvN
 _REFRACTORY = Refusal("a refractory period has no counterpart in NIR")
 _ADAPTIVE = Refusal("an adaptive threshold or current has no counterpart in NIR")
 _ENCODER = "an encoder draws or times spikes on the host and is no part of the network"
-REFUSED = {
+REFUSED: dict[str, Refusal] = {
     **dict.fromkeys(("LIFRefracCell", "LIFRefracRecurrentCell", "LIFRefracRecurrent"), _REFRACTORY),
     **dict.fromkeys(("LIFMCRefracRecurrentCell",), _REFRACTORY),
     **dict.fromkeys(
@@ -59,7 +59,7 @@ REFUSED = {
             "PoissonEncoder", "SignedPoissonEncoder", "PopulationEncoder", "SpikeLatencyEncoder",
             "SpikeLatencyLIFEncoder", "ConstantCurrentLIFEncoder", "PoissonEncoderStep", "SignedPoissonEncoderStep",
         ),
-        f"{_ENCODER}; encode before save()",
+        Refusal(_ENCODER, "encode before save()"),
     ),
     "CobaLIFCell": Refusal("conductance-based synapses have no counterpart in NIR"),
     "LIFMCRecurrentCell": Refusal("several compartments have no counterpart in NIR"),

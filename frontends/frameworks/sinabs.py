@@ -37,7 +37,7 @@ CONTAINERS = frozenset({"Repeat", "UnflattenTime", "Merge"})
 
 _ADAPTIVE = Refusal("an adaptive threshold has no counterpart in NIR")
 _ENCODER = Refusal("an encoder draws spikes on the host and is no part of the network", "encode before save()")
-REFUSED = {
+REFUSED: dict[str, Refusal] = {
     **dict.fromkeys(("ALIF", "ALIFRecurrent"), _ADAPTIVE),
     **dict.fromkeys(("Img2SpikeLayer", "Sig2SpikeLayer"), _ENCODER),
     "SpikingMaxPooling2dLayer": Refusal(

@@ -31,7 +31,7 @@ MEMBRANES = {
 }
 """Layers whose membrane, the last of their outputs, can be read."""
 
-REFUSED = {
+REFUSED: dict[str, Refusal] = {
     "Alpha": Refusal("the difference of two currents with a gain of their own has no counterpart in NIR"),
     "LeakyParallel": Refusal("a whole sequence at once in one torch.nn.RNN has no counterpart in NIR"),
     "LinearLeaky": Refusal("weights inside a layer that takes a whole sequence at once have no counterpart in NIR"),

@@ -35,7 +35,7 @@ _MAX = Refusal("a maximum is not linear", "use an average pool or a strided conv
 _GATE = Refusal("a product of activations has no counterpart in NIR")
 _THREE = Refusal("NIR has layers of one and two dimensions")
 _COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
-REFUSED = {
+REFUSED: dict[str, Refusal] = {
     "KLIFNode": Refusal("scaling and rectifying the membrane before it is compared has no counterpart in NIR"),
     "QIFNode": Refusal("a quadratic membrane has no counterpart in NIR"),
     "EIFNode": Refusal("an exponential membrane has no counterpart in NIR"),

@@ -7,7 +7,6 @@ python -m tests.cli.ranges_report --costs    and what --prove costs where it cha
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact, load_artifact
 from seamount.compiler.codes import encode
+from seamount.compiler.ir.notes import ScaleLowered
 from seamount.compiler.program.program import V_MAX
 from seamount.models.data.datasets import BINNED, load
 from seamount.models.reference.card import WEIGHTS
@@ -94,7 +94,7 @@ def cost(name: str) -> str:
             _run(["run", str(folder / net), "--data", data, "--backend", "cpu", "--json", str(answer), "-q"])
             accuracy.append(f"{100 * json.loads(answer.read_text())['accuracy']:.2f} %")
         notes = load_artifact(folder / "proven").manifest.notes
-        (lowered,) = (found[1] for n in notes if (found := re.search(r"scale lowered from (\S+ to \S+) so", n)))
+        (lowered,) = (f"{n.before:.4g} to {n.after:.4g}" for n in notes if isinstance(n, ScaleLowered))
         artifact = load_artifact(folder / "plain")
     samples = load(data, steps=artifact.steps if data in BINNED else None)
     entries, affected = saturated(artifact, samples.x)

@@ -264,10 +264,11 @@ def test_a_run_is_kept(compiled: dict[str, Path], tmp_path: Path) -> None:
     checked = load_run(tmp_path / "check")
     assert checked.counts.differences(kept.counts) == [] and checked.recording.samples == 1
     assert checked.artifact.manifest == kept.artifact.manifest
-    rungs = {r["name"]: r for r in checked.rungs}
-    assert rungs["integer program"]["accuracy"] == kept.accuracy and "seconds" not in rungs["integer program"]
+    rungs = {r.name: r for r in checked.rungs}
+    assert rungs["integer program"].accuracy == kept.accuracy
+    assert "seconds" not in (tmp_path / "check" / "run.json").read_text()
     assert {"framework, as recorded", "imported graph", "reference simulator"} <= set(rungs)
-    assert [r["layer"] for r in checked.layers] == ["lif1", "lif2"]
+    assert [r.layer for r in checked.layers] == ["lif1", "lif2"]
 
 
 def test_what_cannot_be_kept_is_refused_first(compiled: dict[str, Path], tmp_path: Path) -> None:

@@ -151,15 +151,20 @@ def test_refusals(place: Path, tmp_path: Path) -> None:
 def test_a_network_too_large_for_one_chip_is_priced_without_a_placement(place: Path) -> None:
     from dataclasses import replace
 
+    import msgspec
+
     from seamount.compiler.kept_run import load_run
+    from seamount.compiler.manifest import Manifest, TargetName
     from seamount.workflows.price import placed
 
     run = load_run(place / "run")
-    manifest = {**run.artifact.manifest, "target": {"chip": "loihi1"}}
-    placement, remark = placed(replace(run.artifact, manifest=manifest), run.counts, None)
+
+    def compiled_for(chip: str) -> Manifest:
+        return msgspec.structs.replace(run.artifact.manifest, target=TargetName(chip, chip, ""))
+
+    placement, remark = placed(replace(run.artifact, manifest=compiled_for("loihi1")), run.counts, None)
     assert placement is None and remark.startswith("not placed, it does not fit one chip of loihi1: input 'input'")
-    manifest["target"] = {"chip": "mine"}
-    placement, remark = placed(replace(run.artifact, manifest=manifest), run.counts, None)
+    placement, remark = placed(replace(run.artifact, manifest=compiled_for("mine")), run.counts, None)
     assert placement is None and remark == "not placed: no shipped target is named mine"
 
 
