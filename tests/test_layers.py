@@ -17,7 +17,7 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "files", "codes", "ir", "analysis", "quantization", "passes", "program", "target",
+    "errors", "version", "files", "codes", "plugins", "ir", "analysis", "quantization", "passes", "program", "target",
     "execution", "artifact", "kept_run", "placement", "diff", "energy", "pipelines", "ranges", "report", "driver",
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
@@ -26,8 +26,8 @@ PUBLIC = ("workflows", "cli")
 """Folders of seamount/, each of which imports only itself and what stands to its left; workflows see all packages."""
 
 OUTSIDE = {
-    "frontends": {"errors", "version", "files", "codes", "ir"},
-    "backends": {"errors", "version", "files", "codes", "program", "target", "artifact", "execution", "energy"},
+    "frontends": {"errors", "version", "files", "codes", "plugins", "ir"},
+    "backends": {"errors", "version", "files", "codes", "plugins", "program", "target", "artifact", "execution", "energy"},
     "models": {"errors", "version", "files"},
 }
 """Layers of compiler/ that the three folders beside it see, beside their own modules."""

@@ -64,7 +64,7 @@ class Quantize(Pass):
     bias_exp_max: int = 7
     exponents: tuple[int, int] = (0, 7)
     activity: Activity | None = field(default=None, repr=False)
-    largest: Mapping[str, float] = field(default_factory=dict, repr=False)
+    largest: Mapping[str, float] = field(default_factory=dict)
 
     name = "quantize"
     requires = frozenset({SHAPES_KNOWN, LINEAR_FOLDED, THRESHOLD_FOLDED})
