@@ -27,7 +27,18 @@ PUBLIC = ("workflows", "cli")
 
 OUTSIDE = {
     "frontends": {"errors", "version", "files", "codes", "plugins", "ir"},
-    "backends": {"errors", "version", "files", "codes", "plugins", "program", "target", "artifact", "execution", "energy"},
+    "backends": {
+        "errors",
+        "version",
+        "files",
+        "codes",
+        "plugins",
+        "program",
+        "target",
+        "artifact",
+        "execution",
+        "energy",
+    },
     "models": {"errors", "version", "files"},
 }
 """Layers of compiler/ that the three folders beside it see, beside their own modules."""

@@ -37,7 +37,9 @@ def for_lava(program: Program, folded: bool = True) -> Program:
 
 def _too_late(q: Projection) -> Problem:
     remedy = f"compile with --max-delay {LONGEST_DELAY} or less, or use another backend"
-    return Problem(f"projection '{q.name}'", f"delay is {q.delay}", remedy, f"0 to {LONGEST_DELAY} steps (lava-nc 0.10.0)")
+    return Problem(
+        f"projection '{q.name}'", f"delay is {q.delay}", remedy, f"0 to {LONGEST_DELAY} steps (lava-nc 0.10.0)"
+    )
 
 
 def board_faults(program: Program) -> list[Problem]:
