@@ -11,7 +11,7 @@ from seamount.compiler.passes.fold_threshold import FoldThreshold
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.passes.normalise_neurons import NormaliseNeurons
 from seamount.compiler.passes.quantize import Quantize
-from seamount.compiler.plugins import find, names
+from seamount.compiler.plugins import find, names, plugins
 
 PASSES: dict[str, type[Pass]] = {
     p.name: p
@@ -41,3 +41,22 @@ def pass_class(name: str) -> type[Pass]:
         found = f"calls itself '{getattr(kind, 'name', '')}'"
         raise plugin.refused(found, "give the entry point and the class one name")
     return kind
+
+
+def sound_passes() -> tuple[str, ...]:
+    """Names of the passes that can be used; `pass_faults` says what is wrong with the others."""
+    return tuple(name for name in pass_names() if not _faults(name))
+
+
+def pass_faults() -> tuple[Problem, ...]:
+    """What is wrong with passes of plug-ins, for listings; imports each of them."""
+    known = dict.fromkeys(p.name for p in plugins("seamount.passes"))
+    return tuple(problem for name in known for problem in _faults(name))
+
+
+def _faults(name: str) -> tuple[Problem, ...]:
+    try:
+        pass_class(name)
+    except InputError as error:
+        return error.problems
+    return ()

@@ -32,6 +32,11 @@ def parse_pipeline(text: str, defaults: Pipeline) -> Pipeline:
     return Pipeline(tuple(passes))
 
 
+def words_of(text: str) -> tuple[str, ...]:
+    """The names of the passes in a text. Raises InputError for a text that is no pipeline."""
+    return tuple(name for name, _ in _steps(text))
+
+
 def _steps(text: str) -> list[tuple[str, list[tuple[str, Raw]]]]:
     """(name, options) of each pass."""
     reader, steps = Reader(text), []

@@ -23,6 +23,7 @@ from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.text import to_text
 from seamount.compiler.passes import PASSES
 from seamount.compiler.passes.base import Pass
+from seamount.compiler.passes.parse import words_of
 from seamount.compiler.pipelines import Options
 from seamount.workflows.compile import CALIBRATED, calibration, too_large, vector_messages, witness
 from seamount.workflows.load import Source, load_source
@@ -43,6 +44,7 @@ def compile_model(
     max_delay: o.MaxDelay = None,
     no_balance_delays: o.NoBalance = False,
     slow_down: o.SlowDown = 1,
+    pipeline: Annotated[str | None, typer.Option(metavar="TEXT", help=o.PIPELINE_HELP)] = None,
     prove: Annotated[
         bool, typer.Option("--prove", help="Lower scales until no input can overflow a register, or refuse.")
     ] = False,
@@ -67,8 +69,8 @@ def compile_model(
     if stop_after == "import":
         out.print(to_text(source.graph), markup=False, soft_wrap=True, end="")
         return
-    if stop_after is not None and stop_after not in PASSES:
-        known = ", ".join(("import", *PASSES))
+    if stop_after is not None and stop_after not in (PASSES if pipeline is None else words_of(pipeline)):
+        known = ", ".join(("import", *(PASSES if pipeline is None else words_of(pipeline))))
         raise InputError(Problem(f"--stop-after {stop_after}", "there is no such pass", f"one of {known}"))
     balance = not no_balance_delays
     wanted = Options(weight_bits, _layer_bits(bits or []), steps, max_delay, balance, slow_down, prove)
@@ -84,6 +86,7 @@ def compile_model(
                 encoding=source.encoding,
                 about=source.about,
                 watch=stages,
+                pipeline=pipeline,
             )
         except _Stopped as stopped:
             out.print(stopped.text, markup=False, soft_wrap=True, end="")

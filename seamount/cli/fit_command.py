@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seamount.backends.registry import list_systems, list_targets, load_system, load_target
+from seamount.backends.registry import load_system, load_target, sound_systems, sound_targets
 from seamount.cli import fit_text
 from seamount.cli import options as o
 from seamount.cli.console import progress
@@ -85,8 +85,8 @@ def fit(
 
 def _tried(made: Plan, neurons_per_core: int | None, quiet: bool) -> tuple[Remedy, ...]:
     """Every remedy tried on what is exceeded."""
-    systems = [load_system(name) for name in list_systems()]
-    targets = [t for t in map(load_target, list_targets()) if t.name == t.chip]
+    systems = sound_systems()
+    targets = [t for t in sound_targets() if t.name == t.chip]
     with progress("remedies", quiet) as tick:
         return remedies(made, systems, targets, neurons_per_core, tick)
 

@@ -18,6 +18,11 @@ DATA_HELP = (
     "a .npz file with x and y; or module:function."
 )
 
+PIPELINE_HELP = (
+    "Passes to run, in order, with options: infer-shapes,...,quantize{weight-bits=4},balance-delays. What it omits "
+    "comes from the target and the other options; 'seamount passes' prints the default."
+)
+
 Assume = Annotated[list[str] | None, typer.Option("--assume", "-a", metavar="KEY=VALUE", help=ASSUME_HELP)]
 DataName = Annotated[str | None, typer.Option("--data", "-d", metavar="NAME", help=DATA_HELP)]
 DataFolder = Annotated[

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from seamount.cli.console import err, out, table
 from seamount.compiler.analysis.precision import LayerPrecision
 from seamount.compiler.artifact import Artifact
+from seamount.compiler.errors import Problem
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.passes.balance_delays import OFF
 from seamount.compiler.program.program import Population, Program
@@ -96,3 +99,9 @@ def activity(program: Program, counts: EventCounts) -> None:
 def warn(text: str) -> None:
     """A remark on stderr that is no error."""
     err.print(f"[bold yellow]note[/] {text}")
+
+
+def plugin_faults(problems: Iterable[Problem]) -> None:
+    """Plug-ins that cannot be used, and why."""
+    for problem in problems:
+        out.print(f"broken plug-in: {problem}", markup=False, soft_wrap=True)
