@@ -73,7 +73,7 @@ def test_the_example_runs(scripts: Path, tmp_path: Path) -> None:
         seamount(scripts, "run", "net", "--data", "digits", "--limit", "20", "--backend", backend, "--json", out,
                  "-q", folder=tmp_path)  # fmt: skip
         answers.append(json.loads((tmp_path / out).read_text(encoding="utf-8")))
-    assert answers[0]["backend"] == "counted" and answers[0]["accuracy"] == answers[1]["accuracy"] > 0.9
+    assert answers[0]["backend"] == "counted" and answers[0]["accuracy"] == answers[1]["accuracy"] > 0.8
 
 
 class Package:

@@ -26,7 +26,12 @@ PIPELINE_HELP = (
 Assume = Annotated[list[str] | None, typer.Option("--assume", "-a", metavar="KEY=VALUE", help=ASSUME_HELP)]
 DataName = Annotated[str | None, typer.Option("--data", "-d", metavar="NAME", help=DATA_HELP)]
 DataFolder = Annotated[
-    Path | None, typer.Option("--data-folder", help="Where data sets lie; default $SEAMOUNT_DATA.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--data-folder",
+        help="Where data sets lie; default $SEAMOUNT_DATA, else ~/.local/share/seamount/data.",
+        show_default=False,
+    ),
 ]
 Split = Annotated[str, typer.Option(help="Which part of the data: test or train.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps per sample; default: what the model was saved with.")]

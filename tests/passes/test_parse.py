@@ -13,6 +13,7 @@ from seamount.compiler.driver import compile_graph
 from seamount.compiler.errors import CompileError, InputError
 from seamount.compiler.ir.ops import Affine, Input, Output, freeze
 from seamount.compiler.passes.parse import parse_pipeline
+from seamount.compiler.passes.quantize import Quantize
 from seamount.compiler.pipelines import Options, chosen_pipeline, default_text, quantizing
 from tests.passing import graph_of, lif
 
@@ -56,16 +57,14 @@ def test_written_in_full(golden: Any) -> None:
 )
 def test_options(option: str, field: str, value: object) -> None:
     quantize = parse_pipeline(f"{FRONT},quantize{{{option}}}", USUAL).passes[-1]
+    assert isinstance(quantize, Quantize) and quantize.vth_max == CHIP.vth_max
     assert getattr(quantize, field) == value
-    assert quantize.vth_max == CHIP.vth_max  # noqa: B009: the pass is typed as Pass
     assert parse_pipeline(f"{FRONT},{quantize}", USUAL).passes[-1] == quantize
 
 
 def test_spaces_and_switches() -> None:
     text = f"{FRONT} , quantize {{ weight-bits = 3 , }}".replace(" , }", " }")
     assert str(parse_pipeline(text, USUAL).passes[-1]).startswith("quantize{weight-bits=3, ")
-    *_, balance = parse_pipeline(f"{FRONT},quantize,balance-delays{{balance=false, accumulators=null}}", USUAL).passes
-    assert str(balance).startswith("balance-delays{delay-max=62, balance=false,") and "accumulators=null" in str(
         balance
     )
 

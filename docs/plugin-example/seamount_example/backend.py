@@ -23,7 +23,7 @@ class CountedSimulator:
     def run(
         self,
         program: Program,
-        messages: Mapping[str, NDArray[np.int32]],
+        messages: Mapping[str, NDArray[np.integer]],
         record: frozenset[str] = frozenset(),
         progress: Progress | None = None,
     ) -> Trace:
