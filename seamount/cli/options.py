@@ -23,6 +23,8 @@ PIPELINE_HELP = (
     "comes from the target and the other options; 'seamount passes' prints the default."
 )
 
+FOLDER_HELP = "Where data sets lie; default $SEAMOUNT_DATA, else ~/.local/share/seamount/data."
+
 Assume = Annotated[list[str] | None, typer.Option("--assume", "-a", metavar="KEY=VALUE", help=ASSUME_HELP)]
 DataName = Annotated[str | None, typer.Option("--data", "-d", metavar="NAME", help=DATA_HELP)]
 DataFolder = Annotated[

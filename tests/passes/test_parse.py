@@ -65,8 +65,9 @@ def test_options(option: str, field: str, value: object) -> None:
 def test_spaces_and_switches() -> None:
     text = f"{FRONT} , quantize {{ weight-bits = 3 , }}".replace(" , }", " }")
     assert str(parse_pipeline(text, USUAL).passes[-1]).startswith("quantize{weight-bits=3, ")
-        balance
-    )
+    off = f"{FRONT},quantize,balance-delays{{balance=false, accumulators=null}}"
+    balance = str(parse_pipeline(off, USUAL).passes[-1])
+    assert balance.startswith("balance-delays{delay-max=62, balance=false,") and "accumulators=null" in balance
 
 
 def test_every_fault_is_named() -> None:
