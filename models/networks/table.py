@@ -12,7 +12,7 @@ from seamount.models.reference.registry import CARDS as TRAINED
 
 AnyCard: TypeAlias = NetworkCard | Card
 
-NETWORKS: Mapping[str, AnyCard] = {card.name: card for card in (*CARDS.values(), *TRAINED.values())}
+NETWORKS: Mapping[str, AnyCard] = {**CARDS, **TRAINED}
 """Name -> card, the networks for recipes first."""
 FOR_RECIPES, SHIPPED = tuple(CARDS.values()), tuple(TRAINED.values())
 

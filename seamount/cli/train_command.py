@@ -9,6 +9,7 @@ import typer
 
 from seamount.cli import options as o
 from seamount.cli.console import out, percent, progress
+from seamount.cli.train_card import train_by_card
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import write_json
 from seamount.models.networks.cards import CARDS
@@ -18,7 +19,8 @@ _NETWORKS = f"{', '.join(CARDS)} ('seamount networks' has their cards), or a sho
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help=f"One of {_RECIPES}.")],
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help=f"One of {_RECIPES}; or card: a shipped network by its own schedule.")],
     network: Annotated[str, typer.Option("--network", "-n", help=f"One of {_NETWORKS}.")] = "digits-conv3",
     data: Annotated[str, typer.Option("--data", "-d", metavar="NAME", help=o.DATA_HELP)] = "digits",
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order; runs with equal seeds are paired.")] = 0,
@@ -40,6 +42,9 @@ def train(
     amp: Annotated[bool, typer.Option("--amp", help="Mixed precision (bfloat16), on a GPU.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads; results are equal for equal numbers.")] = 1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Model file to write, for compile.")] = None,
+    hold_out: Annotated[
+        int | None, typer.Option(metavar="N", help="With card: test on every Nth training sample instead.")
+    ] = None,
     data_folder: o.DataFolder = None,
     json: o.Json = None,
     quiet: o.Quiet = False,
@@ -49,7 +54,16 @@ def train(
     from seamount.models.recipes.augment import Augment
     from seamount.models.recipes.registry import recipe as named
     from seamount.models.recipes.training import Schedule
+    from seamount.models.reference.train import CardJob
 
+    if recipe == "card":
+        sources = {name: context.get_parameter_source(name) for name in context.params}
+        stated = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+        own = {key: context.params[key] for key in ("epochs", "seed", "threads", "limit") if key in stated}
+        train_by_card(CardJob(network, data_folder, **own, hold_out=hold_out), stated, output, json, quiet)
+        return
+    if hold_out is not None:
+        raise InputError(Problem("--hold-out", f"is for card, not for {recipe}", "omit it"))
     chosen = named(recipe) if steps is None else named(recipe).at(steps)
     schedule = Schedule(epochs, batch, rate, amp=amp, augment=Augment(crop, flip))
     job = job_module.Job(
