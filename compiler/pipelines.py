@@ -60,12 +60,12 @@ def contradictions(options: Options, target: Target) -> list[Problem]:
     """Options that exclude each other, or what the chip can do."""
     if options.max_delay is not None and not 0 <= options.max_delay <= target.delay_max:
         found, limit = f"is {options.max_delay} steps", target.cite("core.delay")
-        return [Problem("max-delay", found, f"give 0 to {target.delay_max}, or leave it out", limit)]
+        return [Problem("max-delay", found, f"give 0 to {target.delay_max}, or omit it", limit)]
     if options.slow_down < 1:
         return [Problem("slow-down", f"is {options.slow_down}", "give a whole number of at least 1")]
     if options.slow_down > 1 and not options.balance_delays:
         found = "is asked for without balanced delays, and then messages would arrive between the network's steps"
-        return [Problem("slow-down", found, "leave out one of the two")]
+        return [Problem("slow-down", found, "omit one of the two")]
     return []
 
 

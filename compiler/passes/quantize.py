@@ -193,7 +193,7 @@ class Quantize(Pass):
 
 
 def _quantum(op: LIF) -> float:
-    """What all constants of a neuron without memory and leak are multiples of; 0 where that matters not."""
+    """What all constants of a neuron without memory and leak are multiples of; 0 where that does not matter."""
     if np.any(op.alpha != 0) or np.any(op.beta != 1):
         return 0.0
     clamp = op.v_min if np.isfinite(op.v_min) else 0.0

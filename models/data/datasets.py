@@ -85,7 +85,7 @@ def load_inputs(
     if limit is not None and limit < 1:
         problems.append(Problem("limit", f"is {limit}", "ask for at least one sample"))
     if steps is not None and not takes_steps(name):
-        problems.append(Problem("steps", f"'{name}' is not an event recording", "leave steps out"))
+        problems.append(Problem("steps", f"'{name}' is not an event recording", "omit steps"))
     if steps is not None and steps < 1:
         problems.append(Problem("steps", f"is {steps}", "ask for at least one step"))
     if problems:
