@@ -19,10 +19,11 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input, IntLIF, Output
+from seamount.compiler.ir.properties import QUANTIZED
 from seamount.compiler.manifest import About, Analysis, Chosen, Manifest, TargetName
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
-from seamount.compiler.pipelines import Options, canonical, contradictions, quantizing
+from seamount.compiler.pipelines import Options, chosen_pipeline, contradictions, effective, with_data
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.needs import NEED_WORDS, reasons, restless
 from seamount.compiler.program.program import Need, Program
@@ -53,14 +54,19 @@ def compile_graph(
     encoding: Encoding = "sequence",
     about: About | None = None,
     watch: Watcher | None = None,
+    pipeline: str | None = None,
 ) -> Compiled:
     """Compile a graph for a target.
 
     samples: input name -> (N, T, *shape) real values to calibrate scales on; without them activity is assumed.
     encoding: how data will be given to the artifact. watch: called after each pass.
-    Raises CompileError with every reason why the target cannot represent the network.
+    pipeline: its text form, such as the artifact's manifest has under "pipeline"; what it states goes before `options`.
+    Raises CompileError with every reason why the target cannot represent the network, InputError for a pipeline that
+    is none.
     """
     options, about = options or Options(), about or About()
+    passes = chosen_pipeline(pipeline, target, options)
+    options = effective(options, passes, target)
     raise_all(CompileError, [*_unstorable_bits(options, target), *contradictions(options, target)])
     graph = replace(graph, steps=options.steps or graph.steps)
     ran: list[str] = []
@@ -73,12 +79,11 @@ def compile_graph(
         if watch is not None:
             watch(p, result)
 
-    folded = canonical()(graph, note)
+    fold, quantize = passes.cut(passes.first_that_ensures(QUANTIZED))
+    folded = fold(graph, note)
     activity = measure(folded, samples) if samples is not None else None
-    proven = proven_scales(folded, target, options, activity) if options.prove else ProvenScales({}, ())
-    pipeline = quantizing(target, options, activity, proven.largest)
-    known = tuple(ran)  # the canonical passes leave a folded graph as it is, and are not reported again
-    quantized = pipeline(folded, lambda p, result: None if str(p) in known else note(p, result)).noting(*proven.notes)
+    found = proven_scales(folded, target, options, activity, quantize) if options.prove else ProvenScales({}, ())
+    quantized = with_data(quantize, activity, found.largest)(folded, note).noting(*found.notes)
     program = lower(quantized, options.delay_max(target), options.slow_down)
     raise_all(CompileError, unsupported(program, target))
     if not options.prove:  # else the search for scales has just shown that there are none
@@ -174,6 +179,7 @@ def _manifest(
         ),
         steps=graph.steps,
         passes=ran,
+        pipeline=",".join(ran),
         notes=tuple(n for n in graph.notes if n not in about.conventions),
         layers=rows,
         calibration_samples=activity.samples if activity is not None else 0,

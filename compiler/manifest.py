@@ -65,6 +65,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     target: TargetName = TargetName()
     options: Chosen | None = None
     steps: int = 0
+    pipeline: str = ""
     passes: tuple[str, ...] = ()
     notes: tuple[Note, ...] = ()
     layers: tuple[LayerPrecision, ...] = ()
@@ -115,6 +116,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     target: TargetName = TargetName()
     options: Chosen | None = None
     steps: int = 0
+    pipeline: str = ""
     passes: tuple[str, ...] = ()
     notes: tuple[Note | str, ...] = ()
     layers: tuple[LayerPrecision, ...] = ()
@@ -144,7 +146,7 @@ def read_stored(path: Path) -> Stored:
     )  # fmt: skip
     manifest = Manifest(
         seamount=file.seamount, model=model, target=file.target, options=file.options, steps=file.steps,
-        passes=file.passes, notes=tuple(_note(n) for n in file.notes), layers=file.layers,
+        pipeline=file.pipeline, passes=file.passes, notes=tuple(_note(n) for n in file.notes), layers=file.layers,
         calibration_samples=file.calibration_samples, digests=file.digests,
     )  # fmt: skip
     return Stored(manifest=manifest, inputs=file.inputs, outputs=file.outputs)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seamount.compiler.analysis.activity import Activity
-from seamount.compiler.errors import CompileError, Problem, raise_all
+from seamount.compiler.errors import CompileError, InputError, Problem, raise_all
+from seamount.compiler.ir.properties import QUANTIZED
 from seamount.compiler.passes.balance_delays import BalanceDelays
-from seamount.compiler.passes.base import Pipeline
+from seamount.compiler.passes.base import Pass, Pipeline
 from seamount.compiler.passes.fold_batchnorm import FoldBatchnorm
 from seamount.compiler.passes.fold_linear import FoldLinear
 from seamount.compiler.passes.fold_threshold import FoldThreshold
 from seamount.compiler.passes.infer_shapes import InferShapes
 from seamount.compiler.passes.normalise_neurons import NormaliseNeurons
+from seamount.compiler.passes.parse import WHERE, parse_pipeline
 from seamount.compiler.passes.quantize import Quantize
 from seamount.compiler.target.target import Target
 
@@ -58,12 +60,12 @@ def contradictions(options: Options, target: Target) -> list[Problem]:
     """Options that exclude each other, or what the chip can do."""
     if options.max_delay is not None and not 0 <= options.max_delay <= target.delay_max:
         found, limit = f"is {options.max_delay} steps", target.cite("core.delay")
-        return [Problem("max-delay", found, f"give 0 to {target.delay_max}, or leave it out", limit)]
+        return [Problem("max-delay", found, f"give 0 to {target.delay_max}, or omit it", limit)]
     if options.slow_down < 1:
         return [Problem("slow-down", f"is {options.slow_down}", "give a whole number of at least 1")]
     if options.slow_down > 1 and not options.balance_delays:
         found = "is asked for without balanced delays, and then messages would arrive between the network's steps"
-        return [Problem("slow-down", found, "leave out one of the two")]
+        return [Problem("slow-down", found, "omit one of the two")]
     return []
 
 
@@ -95,7 +97,78 @@ def quantizing(
         slow_down=options.slow_down,
         relay_bits=min(target.weight_widths),
         accumulators=accumulators if isinstance(accumulators, int) else None,
+        delay_bits=target.bounds("encoding.delay_width")[0],
     )
     # Last, on integers: a relay is exact by its codes, whatever the bits of the layers, and scales are those of the
     # trained network also where balancing is switched off.
     return Pipeline((*canonical().passes, quantize, balance))
+
+
+def default_text() -> str:
+    """The text of the default pipeline; options that it omits come from the target and from `Options`."""
+    return ",".join((*(p.name for p in canonical().passes), Quantize.name, BalanceDelays.name))
+
+
+def chosen_pipeline(text: str | None, target: Target, options: Options) -> Pipeline:
+    """The pipeline of a text, the default one where there is none.
+
+    Raises InputError for a text that is no pipeline from float to integers, CompileError for numbers beyond the
+    target's, and as `quantizing`.
+    """
+    usual = quantizing(target, options, None)
+    if text is None:
+        return usual
+    pipeline = parse_pipeline(text, usual)
+    if pipeline.first_that_ensures(QUANTIZED) == len(pipeline.passes):
+        remedy = f"add {Quantize.name}, as in {default_text()}"
+        raise InputError(Problem(WHERE, f"has no pass that ensures {QUANTIZED}", remedy))
+    if InferShapes.name not in [p.name for p in pipeline.passes]:
+        raise InputError(Problem(WHERE, f"has no {InferShapes.name}", f"begin with it, as in {default_text()}"))
+    raise_all(CompileError, _beyond(pipeline, usual, target))
+    return pipeline
+
+
+def _beyond(pipeline: Pipeline, usual: Pipeline, target: Target) -> list[Problem]:
+    """Options of quantize that ask for more than the chip holds; those of balance-delays are in `contradictions`."""
+    most = next(p for p in usual.passes if isinstance(p, Quantize))
+    sources = {
+        "payload_bits": "messages.graded_payload_bits",
+        "vth_max": "registers.threshold",
+        "bias_mant_max": "registers.bias_mantissa_bits",
+        "bias_exp_max": "registers.bias_exponent",
+    }
+    problems = []
+    for p in pipeline.passes:
+        if not isinstance(p, Quantize):
+            continue
+        for name, path in sources.items():
+            given, limit = getattr(p, name), getattr(most, name)
+            if not 0 <= given <= limit:
+                where = f"option '{name.replace('_', '-')}' of pass '{p.name}'"
+                problems.append(Problem(where, f"is {given}", f"give 0 to {limit}, or omit it", target.cite(path)))
+        if not most.exponents[0] <= p.exponents[0] <= p.exponents[1] <= most.exponents[1]:
+            remedy = f"give a range within {most.exponents[0]} to {most.exponents[1]}, or omit it"
+            where, found = f"option 'exponents' of pass '{p.name}'", f"is {p.exponents[0]} to {p.exponents[1]}"
+            problems.append(Problem(where, found, remedy, target.cite("synapse.weight_exponent")))
+    return problems
+
+
+def effective(options: Options, pipeline: Pipeline, target: Target) -> Options:
+    """The options with those that the pipeline's own text decides."""
+    for p in pipeline.passes:
+        if isinstance(p, Quantize):
+            options = replace(options, weight_bits=p.weight_bits, layer_bits=p.layer_bits)
+    balance = next((p for p in reversed(pipeline.passes) if isinstance(p, BalanceDelays)), None)
+    if balance is None:
+        return replace(options, balance_delays=False)
+    longest = options.max_delay if balance.delay_max == options.delay_max(target) else balance.delay_max
+    return replace(options, max_delay=longest, balance_delays=balance.balance, slow_down=balance.slow_down)
+
+
+def with_data(pipeline: Pipeline, activity: Activity | None, largest: Mapping[str, float]) -> Pipeline:
+    """The pipeline with what its quantize learns from data and from proofs. largest: as for `quantizing`."""
+
+    def told(p: Pass) -> Pass:
+        return replace(p, activity=activity, largest={**p.largest, **largest}) if isinstance(p, Quantize) else p
+
+    return replace(pipeline, passes=tuple(map(told, pipeline.passes)))

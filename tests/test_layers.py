@@ -17,7 +17,7 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "rename", "places", "files", "codes", "ir", "analysis", "quantization", "passes",
+    "errors", "version", "rename", "places", "files", "codes", "plugins", "ir", "analysis", "quantization", "passes",
     "program", "target", "execution", "manifest", "artifact", "kept_run", "placement", "diff", "energy", "pipelines",
     "ranges", "report", "driver",
 )  # fmt: skip
@@ -27,13 +27,14 @@ PUBLIC = ("progress", "results", "workflows", "cli")
 """Folders of seamount/, each of which imports only itself and what stands to its left; workflows see all packages."""
 
 OUTSIDE = {
-    "frontends": {"errors", "version", "places", "files", "codes", "ir"},
+    "frontends": {"errors", "version", "places", "files", "codes", "plugins", "ir"},
     "backends": {
         "errors",
         "version",
         "places",
         "files",
         "codes",
+        "plugins",
         "program",
         "target",
         "artifact",

@@ -58,7 +58,7 @@ def cache_folder() -> Path | None:
 
 
 def is_warm() -> bool:
-    """Whether machine code of this version is on disk already, so that the first run need not wait for it."""
+    """Whether machine code of this version is on disk already, so that the first run does not wait for it."""
     folder = cache_folder()
     return folder is not None and any(folder.rglob("*.nbc"))
 

@@ -13,21 +13,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from seamount.compiler.errors import Problem
+from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.program.needs import FullDecay, Microcode, ShiftOfSum, chip_needs, convolves
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, synapses
 
 DENSE_DELAYS = 2**24
 """Entries of a stack of delayed weights above which DelaySparse is used."""
 
+LONGEST_DELAY = 63
+"""In steps, of lava-nc 0.10.0's processes: a delay has 6 bits there."""
+
 
 def for_lava(program: Program, folded: bool = True) -> Program:
     """The program as exported/network.py takes it: same integers, same names.
 
     folded: exponents may be folded into the weights of a Conv, which only Lava's CPU model takes, not a chip.
+    Raises CompileError for delays that Lava's processes do not have.
     """
+    raise_all(CompileError, [_too_late(q) for q in program.projections if q.delay > LONGEST_DELAY])
     projections = tuple(_listed(program, q, folded) for q in program.projections)
     return replace(program, projections=(*projections, *_ties(program)))
+
+
+def _too_late(q: Projection) -> Problem:
+    remedy = f"compile with --max-delay {LONGEST_DELAY} or less, or use another backend"
+    return Problem(
+        f"projection '{q.name}'", f"delay is {q.delay}", remedy, f"0 to {LONGEST_DELAY} steps (lava-nc 0.10.0)"
+    )
 
 
 def board_faults(program: Program) -> list[Problem]:

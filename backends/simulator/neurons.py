@@ -2,7 +2,7 @@
 
 Registers are float64 that hold integers. A decay x -> tz(x * d / 4096) is one multiplication, exact because
 |x| * d < 2**53 and d / 4096 is a binary fraction, and one truncation. Passes that cannot change anything (wrap,
-clip, bias, decay) are left out where a static bound or the parameter says so.
+clip, bias, decay) are omitted where a static bound or the parameter says so.
 """
 
 from __future__ import annotations

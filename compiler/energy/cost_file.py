@@ -43,6 +43,7 @@ class _Head(msgspec.Struct, kw_only=True):
     process: str = ""
     notes: list[str] = []
     leaves_out: list[str] = []
+    graded_note: str = ""
 
 
 class _Bracket(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -53,6 +54,7 @@ class _Bracket(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     chip: str = ""
     default: bool = False
     notes: list[str] = []
+    graded_note: str = ""
 
 
 def read_costs(path: Path) -> CostSet:
@@ -76,6 +78,7 @@ def read_costs(path: Path) -> CostSet:
     return CostSet(
         head.name, head.title, head.date, head.model, energy, time, power, memory, MappingProxyType(head.sources),
         head.chip, head.default, head.clocked, head.process, tuple(head.notes), (), tuple(head.leaves_out),
+        head.graded_note,
     )  # fmt: skip
 
 
@@ -124,7 +127,9 @@ def _read_bracket(path: Path, document: Mapping[str, Any]) -> CostSet:
     try:
         head = msgspec.convert(document, _Bracket)
     except msgspec.ValidationError as error:
-        remedy = "a file with 'bracket' has name, title, date, bracket and, if wanted, chip, default and notes"
+        remedy = (
+            "a file with 'bracket' has name, title, date, bracket and, if wanted, chip, default, notes and graded_note"
+        )
         raise InputError(Problem(str(path), str(error), remedy)) from None
     members = [read_costs(path.with_name(f"{name}.toml")) for name in head.bracket]
     if len(members) < 2 or any(m.model != "events" or m.members for m in members):
@@ -137,6 +142,7 @@ def _read_bracket(path: Path, document: Mapping[str, Any]) -> CostSet:
     return CostSet(
         head.name, head.title, head.date, "events", merged["energy"], merged["time"], merged["power"], {}, sources,
         head.chip, head.default, False, "", notes, tuple(head.bracket), left_out,
+        head.graded_note,
     )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ class CostSet:
     chip: name of the chip it describes, or "". default: used for that chip unless another set is named.
     clocked: whether a spiking network runs there synapse by synapse in every step.
     process: technology and voltage. members: the sets between whose values it reaches.
-    leaves_out: what it does not price.
+    leaves_out: what it does not price. graded_note: how it treats graded messages, noted where a network has them.
     """
 
     name: str
@@ -101,3 +101,4 @@ class CostSet:
     notes: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     leaves_out: tuple[str, ...] = ()
+    graded_note: str = ""

@@ -191,5 +191,5 @@ def _notes(program: Program, costs: CostSet, chip: str) -> Iterable[str]:
         yield f"not priced: {', '.join(costs.leaves_out)}"
     if costs.chip and chip and costs.chip != chip:
         yield f"constants of {costs.chip} applied to a network compiled for {chip}; they were not measured there"
-    if costs.chip == "loihi1" and any(graded(program, port.name) for port in program.inputs):
-        yield "graded messages are priced as spikes; Loihi 1 has none"
+    if costs.graded_note and any(graded(program, port.name) for port in program.inputs):
+        yield costs.graded_note

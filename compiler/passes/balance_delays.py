@@ -38,6 +38,7 @@ class BalanceDelays(Pass):
     slow_down: int = 1
     relay_bits: int = 1
     accumulators: int | None = None
+    delay_bits: int = 3
 
     name = "balance-delays"
     requires = frozenset({SHAPES_KNOWN, LINEAR_FOLDED, QUANTIZED})
@@ -56,7 +57,7 @@ class BalanceDelays(Pass):
                 graph = self._through_relays(graph, source, mine)
         now = self._timing(graph)
         costly = [(p, now.delays[p.weights]) for p in paths(graph) if now.delays[p.weights]]
-        notes = [price_of_delay(graph, p, delay, self.accumulators) for p, delay in costly]
+        notes = [price_of_delay(graph, p, delay, self.accumulators, self.delay_bits) for p, delay in costly]
         return graph.noting(*self._slowness(graph), *notes)
 
     def _slowness(self, graph: Graph) -> list[Note]:

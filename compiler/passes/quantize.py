@@ -64,7 +64,7 @@ class Quantize(Pass):
     bias_exp_max: int = 7
     exponents: tuple[int, int] = (0, 7)
     activity: Activity | None = field(default=None, repr=False)
-    largest: Mapping[str, float] = field(default_factory=dict, repr=False)
+    largest: Mapping[str, float] = field(default_factory=dict)
 
     name = "quantize"
     requires = frozenset({SHAPES_KNOWN, LINEAR_FOLDED, THRESHOLD_FOLDED})
@@ -193,7 +193,7 @@ class Quantize(Pass):
 
 
 def _quantum(op: LIF) -> float:
-    """What all constants of a neuron without memory and leak are multiples of; 0 where that matters not."""
+    """What all constants of a neuron without memory and leak are multiples of; 0 where that does not matter."""
     if np.any(op.alpha != 0) or np.any(op.beta != 1):
         return 0.0
     clamp = op.v_min if np.isfinite(op.v_min) else 0.0

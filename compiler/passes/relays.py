@@ -42,6 +42,6 @@ def _link(shape: tuple[int, ...], bits: int) -> Conv | Sparse:
 
 
 def _relay() -> IntLIF:
-    """No memory: u is forgotten at once, and v is 0 after every step, for a spike resets it. So dv matters not."""
+    """No memory: u is forgotten at once, and v is 0 after every step, for a spike resets it. So dv does not matter."""
     zero = np.array(0, np.int32)
     return IntLIF(np.array(4095, np.int32), zero, np.array(THRESHOLD, np.int32), zero, 0, float(WEIGHT))

@@ -25,6 +25,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.analysis.delay_costs import delay_slots as slots_for
 from seamount.compiler.program.program import Projection
 from seamount.compiler.target.target import Target
 
@@ -142,7 +143,5 @@ class Coding:
 
 
 def delay_slots(delays: tuple[int, ...], coding: Coding) -> int:
-    """Slots of a neuron's dendritic accumulators: a power of two, two more than the longest delay (Davies 2018, p. 92:
-    8 by default, which delays up to 6 fit in; 64 for 62)."""
-    longest = max(delays, default=0)
-    return int(2 ** max((longest + 1).bit_length(), coding.delay[0]))
+    """Slots of a neuron's dendritic accumulators for the longest of the delays that reach it."""
+    return slots_for(max(delays, default=0), coding.delay[0])

@@ -12,7 +12,8 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.notes import Note, OverflowPossible, Proven, ScaleLowered
 from seamount.compiler.ir.ops import IntLIF
-from seamount.compiler.pipelines import Options, quantizing
+from seamount.compiler.passes.base import Pipeline
+from seamount.compiler.pipelines import Options, quantizing, with_data
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.program import Program
 from seamount.compiler.ranges.proof import LIMITS, PROVEN, PopulationRange, Ranges, analyse
@@ -34,15 +35,19 @@ class ProvenScales:
     notes: tuple[Note, ...]
 
 
-def proven_scales(folded: Graph, target: Target, options: Options, activity: Activity | None) -> ProvenScales:
+def proven_scales(
+    folded: Graph, target: Target, options: Options, activity: Activity | None, pipeline: Pipeline | None = None
+) -> ProvenScales:
     """The largest scales with which samples of the graph's own length cannot overflow.
 
+    pipeline: from the folded graph to integers, by default the one of the options.
     Raises CompileError with every population that no scale helps.
     """
+    pipeline = pipeline or quantizing(target, options, activity)
     largest: dict[str, float] = {}
     first: Graph | None = None
     for _ in range(ROUNDS):
-        graph = quantizing(target, options, activity, largest)(folded)
+        graph = with_data(pipeline, activity, largest)(folded)
         first = first or graph
         program = lower(graph, options.delay_max(target), options.slow_down)
         ranges = analyse(program, program.steps)

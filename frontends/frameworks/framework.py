@@ -1,7 +1,7 @@
-"""What a frontend must know about its framework, and the table of frameworks.
+"""What a frontend must know about its framework, and the table of frameworks; plug-ins add to it (docs/plugins.md).
 
-To add one: a module in this package with the name FRAMEWORK, the writers of its neurons beside it, and a line in
-FRAMEWORKS.
+To add one to Seamount itself: a module in this package with the name FRAMEWORK, the writers of its neurons beside it,
+and a line in FRAMEWORKS.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import ModuleType
 
 import torch
 
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.ops import Shape
+from seamount.compiler.plugins import find, names
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.parts import Part
@@ -168,20 +170,32 @@ _INSTALL_ALSO = {"sinabs": " and then pip install --no-deps sinabs, in an enviro
 """sinabs 3.1.3 asks for nir <= 1.0.4, which the extra cannot install beside Seamount's."""
 
 
+def framework_names() -> tuple[str, ...]:
+    """The names `find_framework` knows: root packages of the classes of neurons."""
+    return (*FRAMEWORKS, *names("seamount.frontends", FRAMEWORKS))
+
+
 def find_framework(model: torch.nn.Module, name: str | None = None) -> Framework:
     """The framework of a module's neuron layers. Raises InputError or ImportRefused."""
     if not isinstance(model, torch.nn.Module):
         raise InputError(Problem("model", f"is a {type(model).__name__}", "give the torch.nn.Module that was trained"))
     if name is None:
         roots = {type(m).__module__.partition(".")[0] for m in model.modules()}
-        known = sorted(roots & set(FRAMEWORKS))
+        known = sorted(roots & set(framework_names()))
         if len(known) != 1:
             found = "holds no neuron layer of a known framework" if not known else f"mixes {' and '.join(known)}"
-            raise ImportRefused(Problem("model", found, f"known frameworks: {', '.join(FRAMEWORKS)}"))
+            raise ImportRefused(Problem("model", found, f"known frameworks: {', '.join(framework_names())}"))
         name = known[0]
+    plugin = find("seamount.frontends", name, FRAMEWORKS)
+    if plugin is not None:
+        made = plugin.load()
+        made = getattr(made, "FRAMEWORK", None) if isinstance(made, ModuleType) else made
+        if not isinstance(made, Framework) or made.name != name:
+            raise plugin.refused(f"is no Framework of the name '{name}'", "see docs/plugins.md")
+        return made
     if name not in FRAMEWORKS:
         found = f"framework {name!r} is not known"
-        raise InputError(Problem("framework", found, f"known frameworks: {', '.join(FRAMEWORKS)}"))
+        raise InputError(Problem("framework", found, f"known frameworks: {', '.join(framework_names())}"))
     try:
         module = import_module(FRAMEWORKS[name])
     except ModuleNotFoundError as error:

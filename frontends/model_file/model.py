@@ -10,9 +10,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.errors import CompileError, raise_all
 from seamount.compiler.ir.graph import Graph
-from seamount.compiler.ir.ops import Input, Rule, Shape
-from seamount.compiler.ir.shapes import output_shape
+from seamount.compiler.ir.ops import Rule
+from seamount.compiler.ir.shape_inference import infer
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir.file import NirFile, read_nir
 from seamount.frontends.nir.from_nir import from_nir
@@ -110,14 +111,7 @@ class ModelFile:
 
 
 def with_shapes(graph: Graph) -> Graph:
-    """Every node with its output shape, from the inputs on."""
-    shapes: dict[str, Shape] = {n.name: n.op.shape for n in graph.nodes if isinstance(n.op, Input)}
-    waiting = list(shapes)
-    while waiting:
-        source = waiting.pop(0)
-        for edge in graph.out_of(source):
-            if edge.target not in shapes:
-                target = graph[edge.target]
-                shapes[target.name] = output_shape(target.op, shapes[source], target.where)
-                waiting.append(target.name)
+    """Every node with its output shape, from the inputs on. Raises CompileError with every op that does not fit."""
+    shapes, problems = infer(graph)
+    raise_all(CompileError, dict.fromkeys(problems))
     return graph.map_nodes(lambda n: replace(n, shape=n.shape or shapes.get(n.name)))

@@ -118,7 +118,7 @@ def _job(place: Place, root: Path | None, threads: int) -> job.Job:
 
 
 def _untouched(setting: Setting, order: job.Job, outcome: job.Outcome, load: job.Load) -> Scores:
-    """Scores on the test split and all training samples that the limit left out: small test splits decide little."""
+    """Scores on the test split and all training samples beyond the limit, because small test splits decide little."""
     rest, test = load(order.data, "train", order.root, None, setting.bins), outcome.test
     x = np.concatenate([rest.x[order.limit :], test.x])
     y = np.concatenate([rest.y[order.limit :], test.y])

@@ -57,8 +57,8 @@ def load(
     name   one of NAMES; a path that ends in .npz; or module:function, called as function() or, if it has a
            parameter of that name, function(split=split), to return (x, y) or a data set of recordings, such as
            tonic's. An .npz file is one split by itself.
-    root   the data folder; without it SEAMOUNT_DATA, else shared/data beside the checkout or the working
-           directory
+    root   the data folder; without it SEAMOUNT_DATA, else the user's: $XDG_DATA_HOME/seamount/data, by default
+           ~/.local/share/seamount/data
     steps  time bins of event recordings (default 4, braille: 13); not for other data
 
     Raises InputError when a name, file, folder or package is missing or the content cannot be used, and for samples
@@ -85,7 +85,7 @@ def load_inputs(
     if limit is not None and limit < 1:
         problems.append(Problem("limit", f"is {limit}", "ask for at least one sample"))
     if steps is not None and not takes_steps(name):
-        problems.append(Problem("steps", f"'{name}' is not an event recording", "leave steps out"))
+        problems.append(Problem("steps", f"'{name}' is not an event recording", "omit steps"))
     if steps is not None and steps < 1:
         problems.append(Problem("steps", f"is {steps}", "ask for at least one step"))
     if problems:
@@ -125,19 +125,19 @@ def _find(name: str, split: str, root: Path | str | None, steps: int | None, lim
     )
 
 
+def user_folder() -> Path:
+    """Where a user's data sets lie unless SEAMOUNT_DATA says otherwise (XDG base directories)."""
+    share = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(share) / "seamount" / "data"
+
+
 def data_folder(root: Path | str | None, *names: str) -> Path:
     """The folder of one data set below the data folder, the first that is there of those it may be called.
 
     Raises InputError naming the places tried.
     """
-    if root is not None:
-        tried = [Path(root)]
-    elif os.environ.get("SEAMOUNT_DATA"):
-        tried = [Path(os.environ["SEAMOUNT_DATA"])]
-    else:
-        checkout = Path(__file__).resolve().parents[2]
-        tried = [checkout.parent / "shared" / "data", Path.cwd().parent / "shared" / "data"]
-    places = [folder / name for folder in tried for name in names]
+    folder = Path(root or os.environ.get("SEAMOUNT_DATA") or user_folder())
+    places = [folder / name for name in names]
     for place in places:
         if place.is_dir():
             return place
@@ -146,4 +146,4 @@ def data_folder(root: Path | str | None, *names: str) -> Path:
     raise InputError(Problem(f"data '{names[0]}'", found, remedy))
 
 
-__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load", "load_inputs", "takes_steps"]
+__all__ = ["BINNED", "NAMES", "SPLITS", "Data", "data_folder", "load", "load_inputs", "takes_steps", "user_folder"]

@@ -110,7 +110,7 @@ def _fields(events: NDArray[Any], sensor: Sensor, where: str) -> tuple[NDArray[n
         found = f"a recording has no field {', '.join(missing)}, only {', '.join(names) or 'plain numbers'}"
         raise InputError(Problem(where, found, "give structured arrays of x, y, t, p, without a transform to frames"))
     if not len(events):
-        raise InputError(Problem(where, "a recording has no events", "leave it out"))
+        raise InputError(Problem(where, "a recording has no events", "omit it"))
     zero = np.zeros(len(events), np.int64)
     return tuple(_whole(events[n], n, where) if n in wanted else zero for n in ("t", "x", "y", "p"))
 

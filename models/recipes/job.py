@@ -165,5 +165,5 @@ def _check(job: Job) -> None:
     elif job.device.split(":")[0] not in ("cpu", "cuda"):
         problems.append(Problem(f"--device {job.device}", "is unknown", "use cpu or cuda"))
     if job.schedule.amp and not job.device.startswith("cuda"):
-        problems.append(Problem("--amp", "mixed precision is for a GPU", "add --device cuda, or leave it out"))
+        problems.append(Problem("--amp", "mixed precision is for a GPU", "add --device cuda, or omit it"))
     raise_all(InputError, problems)

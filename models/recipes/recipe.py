@@ -2,7 +2,7 @@
 
 A recipe is a frozen dataclass whose fields are its hyperparameters. It says how the trained thing is built around
 the network (`trainee`), what its loss is (`loss`), and which network is left when training is over (`deployed`). The
-loop (training.py) knows nothing else of it. A term whose weight is 0 is not computed, so that a recipe with its
+loop (training.py) needs nothing else of it. A term whose weight is 0 is not computed, so that a recipe with its
 terms off is plain training bit for bit.
 """
 

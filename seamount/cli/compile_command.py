@@ -33,6 +33,7 @@ def compile_model(
     max_delay: o.MaxDelay = None,
     no_balance_delays: o.NoBalance = False,
     slow_down: o.SlowDown = 1,
+    pipeline: Annotated[str | None, typer.Option(metavar="TEXT", help=o.PIPELINE_HELP)] = None,
     prove: Annotated[
         bool, typer.Option("--prove", help="Lower scales until no input can overflow a register, or refuse.")
     ] = False,
@@ -60,9 +61,9 @@ def compile_model(
     )  # fmt: skip
     data = None if calibrate is None else DataSource(calibrate, "train", calibration_samples, folder=data_folder)
     if stop_after is not None:
-        raw(stage_of(source, stop_after, target, options, data))
+        raw(stage_of(source, stop_after, target, options, data, pipeline))
         return
-    made = compilation(source, target, options, calibrate=data, progress=progress(quiet))
+    made = compilation(source, target, options, calibrate=data, pipeline=pipeline, progress=progress(quiet))
     folder = output or Path(f"{model.stem}.seamount")
     made.artifact.save(folder, overwrite=force)
     for note in made.artifact.manifest.notes:

@@ -18,10 +18,22 @@ DATA_HELP = (
     "a .npz file with x and y; or module:function."
 )
 
+PIPELINE_HELP = (
+    "Passes to run, in order, with options: infer-shapes,...,quantize{weight-bits=4},balance-delays. What it omits "
+    "comes from the target and the other options; 'seamount passes' prints the default."
+)
+
+FOLDER_HELP = "Where data sets lie; default $SEAMOUNT_DATA, else ~/.local/share/seamount/data."
+
 Assume = Annotated[list[str] | None, typer.Option("--assume", "-a", metavar="KEY=VALUE", help=ASSUME_HELP)]
 DataName = Annotated[str | None, typer.Option("--data", "-d", metavar="NAME", help=DATA_HELP)]
 DataFolder = Annotated[
-    Path | None, typer.Option("--data-folder", help="Where data sets lie; default $SEAMOUNT_DATA.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--data-folder",
+        help="Where data sets lie; default $SEAMOUNT_DATA, else ~/.local/share/seamount/data.",
+        show_default=False,
+    ),
 ]
 Split = Annotated[str, typer.Option(help="Which part of the data: test or train.")]
 Steps = Annotated[int | None, typer.Option(min=1, help="Steps per sample; default: what the model was saved with.")]

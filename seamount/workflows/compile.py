@@ -116,6 +116,7 @@ def compile(
     balance_delays: bool = True,
     slow_down: int = 1,
     prove: bool = False,
+    pipeline: str | None = None,
     assume: Sequence[str] | Mapping[str, object] | str = (),
     progress: Progress = None,
     **tracing: Any,
@@ -134,6 +135,8 @@ def compile(
                     paths arrive early, which is not the trained network. slow_down: steps of the chip for each of the
                     network
     prove           lower scales until no input can overflow a register, or refuse
+    pipeline        passes to run, in order, with options, as `seamount.passes()` prints them; what it omits comes from
+                    the target and the other arguments
     assume          what a .nir file does not say; as for `seamount.load`
     progress        None: a bar where somebody watches; False; or a function (what, done, in all)
 
@@ -148,8 +151,9 @@ def compile(
     model = model_of(source, assume=assume, **tracing)
     options = Options(weight_bits, dict(bits or {}), steps, max_delay, balance_delays, slow_down, prove)
     return compilation(
-        model, target, options, calibrate=calibrate, calibration_samples=calibration_samples, progress=progress
-    ).artifact
+        model, target, options, calibrate=calibrate, calibration_samples=calibration_samples, pipeline=pipeline,
+        progress=progress,
+    ).artifact  # fmt: skip
 
 
 def _traced(source: Any) -> bool:
@@ -164,6 +168,7 @@ def compilation(
     calibrate: Data | None = None,
     calibration_samples: int = CALIBRATED,
     watch: Watcher | None = None,
+    pipeline: str | None = None,
     vectors: bool = True,
     progress: Progress = None,
 ) -> Compilation:
@@ -174,8 +179,9 @@ def compilation(
     with watched(progress, "compile") as tick:
         stages = _Stages(watch, tick)
         made: Compiled = compile_graph(
-            model.graph, chosen, options, samples=samples, encoding=model.encoding, about=model.about, watch=stages
-        )
+            model.graph, chosen, options, samples=samples, encoding=model.encoding, about=model.about, watch=stages,
+            pipeline=pipeline,
+        )  # fmt: skip
     artifact = made.artifact
     if vectors:
         artifact = with_vectors(artifact, witness(artifact.program), vector_messages(model, artifact))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seamount.backends.registry import list_systems, list_targets, load_system, load_target
+from seamount.backends.registry import load_system, load_target, sound_systems, sound_targets
 from seamount.compiler.artifact import Artifact
 from seamount.compiler.errors import ContractError, Problem
 from seamount.compiler.execution import EventCounts
@@ -149,8 +149,8 @@ def _counts(run: Any) -> EventCounts | None:
 
 def _tried(made: Plan, neurons_per_core: int | None, progress: Progress) -> tuple[Remedy, ...]:
     """Every remedy tried on what is exceeded."""
-    systems = [load_system(name) for name in list_systems()]
-    targets = [t for t in map(load_target, list_targets()) if t.name == t.chip]
+    systems = sound_systems()
+    targets = [t for t in sound_targets() if t.name == t.chip]
     with watched(progress, "remedies") as tick:
         return remedies(made, systems, targets, neurons_per_core, tick)
 

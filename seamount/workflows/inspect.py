@@ -14,6 +14,7 @@ from seamount.compiler.ir.notes import Note
 from seamount.compiler.ir.text import to_text
 from seamount.compiler.passes import PASSES
 from seamount.compiler.passes.base import Pass
+from seamount.compiler.passes.parse import words_of
 from seamount.compiler.pipelines import Options, quantizing
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.text import to_text as program_text
@@ -69,23 +70,28 @@ class _Stopped(Exception):
         self.text = text
 
 
-def stage_of(model: Model, stage: str, target: str, options: Options, calibrate: Data | None = None) -> str:
+def stage_of(
+    model: Model, stage: str, target: str, options: Options, calibrate: Data | None = None, pipeline: str | None = None
+) -> str:
     """The graph as `compile` leaves it after a pass, with calibrated scales; "import" for none.
 
     Raises InputError for a pass that there is not.
     """
     if stage == "import":
         return to_text(model.graph)
-    if stage not in PASSES:
-        known = ", ".join(("import", *PASSES))
-        raise InputError(Problem(f"--stop-after {stage}", "there is no such pass", f"one of {known}"))
+    known = PASSES if pipeline is None else words_of(pipeline)
+    if stage not in known:
+        remedy = f"one of {', '.join(('import', *known))}"
+        raise InputError(Problem(f"--stop-after {stage}", "there is no such pass", remedy))
 
     def watch(p: Pass, graph: Graph) -> None:
         if p.name == stage:
             raise _Stopped(to_text(graph))
 
     try:
-        compilation(model, target, options, calibrate=calibrate, watch=watch, vectors=False, progress=False)
+        compilation(
+            model, target, options, calibrate=calibrate, watch=watch, pipeline=pipeline, vectors=False, progress=False
+        )
     except _Stopped as stopped:
         return stopped.text
     return ""

@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from seamount.backends import registry
-from seamount.backends.registry import list_systems, list_targets, load_system, load_target
-from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.passes import PASSES
-from seamount.compiler.pipelines import canonical
+from seamount.backends.registry import list_systems, load_system, load_target, sound_systems, sound_targets
+from seamount.compiler.errors import Problem
+from seamount.compiler.passes import pass_class, pass_faults, sound_passes
+from seamount.compiler.pipelines import canonical, default_text
 from seamount.compiler.target.system import System
 from seamount.compiler.target.target import Target
-from seamount.models.networks.cards import CARDS as NETWORKS
 from seamount.models.networks.cards import NetworkCard
+from seamount.models.networks.table import NETWORKS, AnyCard, network
 from seamount.models.reference.card import Card
-from seamount.models.reference.registry import CARDS as TRAINED
 from seamount.results.blocks import Block, Shown, percent, table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Targets(Shown):
-    """The chips and simulators, and systems of several chips."""
+    """The chips and simulators, and systems of several chips; plug-ins that cannot be used, and why."""
 
     targets: tuple[Target, ...]
     systems: tuple[System, ...]
+    broken: tuple[Problem, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,6 +37,7 @@ class Targets(Shown):
         yield table("targets", columns, [(t.name, t.title, t.chip, t.date) for t in self.targets], left=4)
         rows = [(s.name, s.title, s.chip, s.date) for s in self.systems]
         yield table("systems of several chips, for fit", columns, rows, left=4)
+        yield from _broken(self.broken)
 
     def to_dict(self) -> dict[str, Any]:
         def tree(one: Target | System) -> dict[str, str]:
@@ -74,7 +75,7 @@ def targets() -> Targets:
     Example:
         print(seamount.targets())
     """
-    return Targets(tuple(map(load_target, list_targets())), tuple(map(load_system, list_systems())))
+    return Targets(tuple(sound_targets()), tuple(sound_systems()), tuple(registry.plugin_faults()))
 
 
 def target(name: str) -> TargetNumbers:
@@ -92,34 +93,39 @@ def backends() -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Passes(Shown):
-    """The compiler's passes with their contracts; those that compile runs come first, in order."""
+    """The compiler's passes with their contracts, and the text of the pipeline that compile runs."""
 
     names: tuple[str, ...]
+    pipeline: str
+    broken: tuple[Problem, ...] = ()
 
     def blocks(self) -> Iterator[Block]:
         rows = []
         for name in self.names:
-            p = PASSES[name]
+            p = pass_class(name)
             needs = ", ".join(sorted(map(str, p.requires))) or "-"
             gives = ", ".join(sorted(map(str, p.ensures))) or "-"
             rows.append((name, p.summary(), needs, gives))
         yield table("passes", ("name", "what", "requires", "ensures"), rows, left=4)
+        yield f"the pipeline of compile: {self.pipeline}"
+        yield from _broken(self.broken)
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: PASSES[name].summary() for name in self.names}
+        return {name: pass_class(name).summary() for name in self.names}
 
 
 def passes() -> Passes:
     """The compiler's passes; those that `compile` runs come first, in order."""
     order = [p.name for p in canonical().passes] + ["quantize", "balance-delays"]
-    return Passes((*order, *sorted(set(PASSES) - set(order))))
+    names = (*order, *sorted(set(sound_passes()) - set(order)))
+    return Passes(names, default_text(), tuple(pass_faults()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Networks(Shown):
     """Networks: cards of those that `train` knows and of the trained ones that ship; or the card of one."""
 
-    cards: tuple[NetworkCard | Card, ...]
+    cards: tuple[AnyCard, ...]
     name: str | None = None
 
     def to_dict(self) -> Any:
@@ -150,17 +156,18 @@ def networks(name: str | None = None) -> Networks:
 
     Raises InputError for a name that is none.
     """
-    cards: tuple[NetworkCard | Card, ...] = (*NETWORKS.values(), *TRAINED.values())
-    chosen = tuple(card for card in cards if name in (None, card.name))
-    if not chosen:
-        remedy = f"use one of {', '.join((*NETWORKS, *TRAINED))}"
-        raise InputError(Problem(f"network '{name}'", "does not exist", remedy))
-    return Networks(chosen, name)
+    return Networks(tuple(NETWORKS.values()) if name is None else (network(name),), name)
 
 
-def _card(card: NetworkCard | Card) -> dict[str, Any]:
+def _card(card: AnyCard) -> dict[str, Any]:
     """What a card says, as plain values."""
     tree: dict[str, Any] = {k: v for k, v in vars(card).items() if k not in ("chain", "module", "cycle", "golden")}
     if isinstance(card, NetworkCard):
         return {**tree, "kind": "for seamount train"}
     return {**tree, "kind": "trained", "weights": f"models/weights/{card.weights.name}", "schedule": repr(card.cycle)}
+
+
+def _broken(problems: tuple[Problem, ...]) -> Iterator[str]:
+    """Plug-ins that cannot be used, and why."""
+    for problem in problems:
+        yield f"broken plug-in: {problem}"

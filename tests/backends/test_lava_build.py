@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seamount.backends.lava.lowering import for_lava
+from seamount.compiler.errors import CompileError
 from seamount.compiler.program.codec import write_program
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Conv, Dense, Program
@@ -125,3 +127,13 @@ def test_needs_survive_arrays() -> None:
     q = replace(program.projections[0], connection=Dense(i32(np.full((3, 1), 2))))
     program = replace(program, populations=(p,), projections=(q,))
     assert needs(program) == ["population 'p': microcode: du = 4096, registers hold 0 to 4095"]
+
+
+def test_delays_beyond_lavas_own_are_refused() -> None:
+    program = small_program()
+    late = [replace(q, delay=64) for q in program.projections]
+    assert for_lava(replace(program, projections=tuple(replace(q, delay=63) for q in late)))
+    with pytest.raises(CompileError) as caught:
+        for_lava(replace(program, projections=tuple(late)))
+    assert len(caught.value.problems) == len(late)
+    assert "delay is 64" in str(caught.value) and "0 to 63 steps (lava-nc 0.10.0)" in str(caught.value)

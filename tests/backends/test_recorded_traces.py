@@ -1,7 +1,7 @@
 """Networks recorded elsewhere, reproduced exactly: a dense layer, a small CNN with staggered reset, convolutions.
 
 The data (README.md there: lava-nc and lava-dl test data, BSD-3) is not part of the repository. It is looked for in
-$SEAMOUNT_DATA/traces, then in ../shared/data/traces beside the repository.
+$SEAMOUNT_DATA/traces, else in the traces folder of the user's data folder.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from seamount.compiler.program.program import (
     Readout,
     synapses,
 )
+from seamount.models.data.datasets import user_folder
 from tests.program_samples import i32
 
 ROOT = Path(__file__).parents[2]
-DATA = Path(os.environ.get("SEAMOUNT_DATA", ROOT.parent / "shared" / "data")) / "traces"
+DATA = Path(os.environ.get("SEAMOUNT_DATA") or user_folder()) / "traces"
 SIMULATORS = [ReferenceSimulator(), VectorizedSimulator()]
 
 pytestmark = pytest.mark.skipif(

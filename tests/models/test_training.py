@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ pytest.importorskip("norse")
 pytest.importorskip("sklearn")
 
 from seamount.compiler.errors import InputError  # noqa: E402
+from seamount.frontends.model_file.file import load_model  # noqa: E402
 from seamount.models.data.datasets import load  # noqa: E402
 from seamount.models.data.samples import Data  # noqa: E402
 from seamount.models.reference import train  # noqa: E402
@@ -166,50 +168,49 @@ def test_build_without_norse_names_the_extra(monkeypatch: pytest.MonkeyPatch) ->
         card("digits-conv").build()
 
 
-# the script
+# a shipped network by its card
 
 
-def test_script_trains_writes_and_reads_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    state = tmp_path / "weights.pt"
-    assert train.main(["digits-conv", "--epochs", "1", "--limit", "200", "--checkpoint", str(state)]) == 0
-    reached = capsys.readouterr().out.split("test accuracy ")[1].split()[0]
-    assert train.main(["digits-conv", "--weights", str(state)]) == 0
-    assert f"test accuracy {reached} on 360 samples" in capsys.readouterr().out
-    assert [p.name for p in tmp_path.iterdir()] == ["weights.pt"]
-
-
-def test_script_holds_samples_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_card_is_trained_with_samples_held_out() -> None:
     """Every Nth training sample; the test split is not touched."""
-    assert train.main(["digits-conv", "--epochs", "1", "--limit", "200", "--hold-out", "4"]) == 0
-    shown = capsys.readouterr().out
-    assert "150 training samples" in shown and "held-out accuracy" in shown and "on 50 samples" in shown
+    outcome = train.run(train.CardJob("digits-conv", epochs=1, limit=200, hold_out=4))
+    assert (outcome.trained_on, len(outcome.tested.y), outcome.parameters) == (150, 50, 3842)
+    assert 0 <= outcome.accuracy <= 1
+
+
+def test_the_command_trains_a_card(tmp_path: Path) -> None:
+    from tests.cli.running import call, plain
+
+    model, told = tmp_path / "digits.pt", tmp_path / "told.json"
+    words = ["train", "card", "--network", "digits-conv", "--epochs", "2", "--limit", "400"]
+    ran = call([*words, "-o", str(model), "--json", str(told)])
+    assert ran.code == 0, ran.err
+    assert "400 training samples, 2 epochs in" in plain(ran.out) and "on 360 samples" in plain(ran.out)
+    tree = json.loads(told.read_text())
+    kept = load_model(model)
+    assert kept.accuracy == tree["accuracy"] > 0.2 and kept.name == "digits-conv"
 
 
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--hold-out", "1", "--out", "m.pt"], "--hold-out: is 1"),
-        (["--hold-out", "2", "--out", "m.pt"], "--out: with --hold-out"),
-        (["--hold-out", "2", "--weights", "other.pt"], "--weights: with --hold-out"),
-        (["--epochs", "0", "--threads", "-1"], "--epochs: is 0"),
-        (["--limit", "0"], "limit: is 0"),
-        (["--weights", "nowhere.pt"], "nowhere.pt: cannot be read"),
-        (["--weights", "other.pt"], "does not hold the weights of digits-conv"),
-        (["--weights", "noise.pt"], "does not hold the weights of digits-conv"),
-        (["--epochs", "1", "--limit", "40", "--checkpoint", "missing/w.pt"], "missing/w.pt: cannot be written"),
+        (["--hold-out", "1", "-o", "m.pt"], "--hold-out: is 1"),
+        (["--hold-out", "2", "-o", "m.pt"], "--output: with --hold-out"),
+        (["--rate", "0.1", "--flip"], "--rate: is an option of recipes"),
+        (["--rate", "0.1", "--flip"], "--flip: is an option of recipes"),
     ],
 )
-def test_script_refuses(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    text: str,
-) -> None:
+def test_what_a_card_refuses(options: list[str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.cli.running import call, plain
+
     monkeypatch.chdir(tmp_path)
-    torch.save(card("digits-dense").build().state_dict(), "other.pt")
-    Path("noise.pt").write_bytes(b"noise")
-    assert train.main(["digits-conv", *options]) == 2
-    shown = capsys.readouterr().out
-    assert text in shown.replace("\n", " ") or text in shown
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["noise.pt", "other.pt"]
+    ran = call(["train", "card", "--network", "digits-conv", *options])
+    assert ran.code == 2 and text in plain(ran.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_shipped_networks_have_a_schedule_and_only_cards_hold_out() -> None:
+    from tests.cli.running import call, plain
+
+    assert "model 'conv3': is not a reference network" in plain(call(["train", "card", "--network", "conv3"]).err)
+    assert "--hold-out: is for card, not for plain" in plain(call(["train", "plain", "--hold-out", "3"]).err)

@@ -185,7 +185,7 @@ def test_long_delays_are_priced_against_relays() -> None:
     ("delay", "slots"), [(0, 8), (6, 8), (7, 16), (14, 16), (15, 32), (30, 32), (31, 64), (62, 64)]
 )
 def test_delay_slots(delay: int, slots: int) -> None:
-    assert delay_slots(delay) == slots
+    assert delay_slots(delay, 3) == slots
 
 
 def test_graded_messages_are_not_relayed() -> None:

@@ -112,7 +112,7 @@ def test_until() -> None:
 def test_text_form_and_table() -> None:
     assert str(InferShapes()) == "infer-shapes"
     assert str(Careless()) == "careless{change=nothing}"
-    assert str(Quantize(weight_bits=4)).startswith("quantize{weight_bits=4, payload_bits=8, vth_max=131071")
+    assert str(Quantize(weight_bits=4)).startswith("quantize{weight-bits=4, payload-bits=8, vth-max=131071")
     assert list(PASSES) == sorted(PASSES)
     for name, kind in PASSES.items():
         assert kind.name == name and kind.summary().endswith(".")

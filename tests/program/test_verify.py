@@ -90,7 +90,7 @@ FAULTS = {
         with_connection("conv->loop", weight=i32([3, 5, 7, 256])), "1 of 4 weights are off the grid"),
     "bits": (with_projection(bits=9), "has 9 bits, sign mode 'mixed'"),
     "weight exponent": (with_projection(weight_exp=-9), "weight_exp is -9"),
-    "delay": (with_projection("conv->out", delay=63, lag=62), "delay is 63"),
+    "delay": (with_projection("conv->out", delay=-1, lag=-2), "delay is -1"),
     "lag": (with_projection("conv->out", lag=1), "has lag 1; its delay and the offsets of its ends give 0"),
     "negative lag": (with_projection("conv->out", delay=0, lag=-1), "has lag -1"),
     "offset": (with_population("conv", offset=0), "population 'conv': has offset 0"),

@@ -252,7 +252,7 @@ class Net:
         return next(iter(self.populations.values()))
 
     def run_config(self, models: Any = None, **options: Any) -> Any:
-        """Fixed point, and the model of each process of this network, so that Lava need not search for it.
+        """Fixed point, and the model of each process of this network, so that Lava does not search for it.
 
         models: process -> model, for processes of your own. options: of Loihi2SimCfg.
         """

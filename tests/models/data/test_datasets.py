@@ -91,17 +91,16 @@ def test_idx_pixels_labels_and_limit(root: Path) -> None:
     assert (data.encoding, data.low, data.high, data.classes[9]) == ("constant", 0.0, 1.0, "Ankle boot")
 
 
-def test_folder_from_environment_and_from_beside(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_from_environment_and_of_the_user(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEAMOUNT_DATA", str(root))
     assert len(load("fashion-mnist").y) == 7
     monkeypatch.delenv("SEAMOUNT_DATA")
-    beside = root / "work" / "shared"
-    beside.mkdir(parents=True)
-    (root / "work" / "here").mkdir()
-    (beside / "data").symlink_to(root)
-    monkeypatch.chdir(root / "work" / "here")
-    monkeypatch.setattr(datasets, "__file__", str(root / "elsewhere" / "models" / "data" / "datasets.py"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(root / "share"))
+    (root / "share" / "seamount").mkdir(parents=True)
+    (root / "share" / "seamount" / "data").symlink_to(root)
     assert len(load("fashion-mnist").y) == 7
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert datasets.user_folder() == Path.home() / ".local" / "share" / "seamount" / "data"
 
 
 def test_missing_folder_names_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from seamount.models.networks.neurons import Neuron  # noqa: E402
 from seamount.models.networks.recurrence import HandedOn, recurrent_layers  # noqa: E402
 from seamount.models.networks.registry import maker  # noqa: E402
 from seamount.models.networks.stages import Task, chain, reset, unroll  # noqa: E402
+from seamount.models.networks.table import FOR_RECIPES, NETWORKS, SHIPPED  # noqa: E402
 from seamount.workflows import compile as witness  # noqa: E402
 from tests.cli.running import call, plain  # noqa: E402
 
@@ -147,3 +148,7 @@ def test_the_command_shows_every_card(tmp_path: Path) -> None:
     assert "24" in plain(call(["networks", "recurrent"]).out)
     ran = call(["networks", "nothing"])
     assert ran.code == 2 and "network 'nothing': does not exist" in plain(ran.err)
+
+
+def test_names_of_networks_are_unique() -> None:
+    assert len(NETWORKS) == len(FOR_RECIPES) + len(SHIPPED)
