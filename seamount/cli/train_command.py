@@ -19,6 +19,8 @@ from seamount.workflows.train_card import train_card
 _RECIPES = "plain, tet, etc, tssd, joint, branch-ce, pipe-s, pipe-relu, pipe-s-etc, pipe-d, one-step"
 _NETWORKS = f"{', '.join(CARDS)} ('seamount networks' has their cards), or a short form like 16C3-AP2-32C3"
 
+OWN_TOO = ("epochs", "seed", "threads", "limit")
+"""Options that stand in for what a card says."""
 OWN = ("data", "batch", "rate", "steps", "crop", "flip", "checkpoint", "start", "device", "amp")
 """Options of recipes that a card decides itself."""
 
@@ -58,7 +60,7 @@ def train(
     check_outputs([data, start], {"--json": json, "-o": output, "--checkpoint": checkpoint})
     if recipe == "card":
         stated = _stated(context)
-        own = {key: context.params[key] for key in ("epochs", "seed", "threads", "limit") if key in stated}
+        own: dict[str, int] = {key: context.params[key] for key in OWN_TOO if key in stated}
         found = train_card(network, own, hold_out, data_folder=data_folder, path=output, progress=progress(quiet))
         answer(found, json, quiet)
         return
