@@ -152,13 +152,14 @@ def test_a_network_too_large_for_one_chip_is_priced_without_a_placement(place: P
     from dataclasses import replace
 
     from seamount.compiler.kept_run import load_run
+    from seamount.compiler.manifest import Manifest, TargetName
     from seamount.workflows.price import placed
 
     run = load_run(place / "run")
-    manifest = {**run.artifact.manifest, "target": {"chip": "loihi1"}}
+    manifest = Manifest(target=TargetName(chip="loihi1"))
     placement, remark = placed(replace(run.artifact, manifest=manifest), run.counts, None)
     assert placement is None and remark.startswith("not placed, it does not fit one chip of loihi1: input 'input'")
-    manifest["target"] = {"chip": "mine"}
+    manifest = Manifest(target=TargetName(chip="mine"))
     placement, remark = placed(replace(run.artifact, manifest=manifest), run.counts, None)
     assert placement is None and remark == "not placed: no shipped target is named mine"
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from seamount.compiler.artifact import Artifact, Vectors
+from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.manifest import Manifest, TargetName
 from seamount.compiler.program.program import Conv, Dense, InputPort, Program, Projection, Readout
 from tests.program_samples import i32, population
@@ -67,4 +68,9 @@ def six_violations() -> Program:
 
 def artifact(program: Program, target: str = "loihi2") -> Artifact:
     """A program as `seamount compile` would leave it, as far as mapping looks."""
-    return Artifact(program, (), (), Manifest(target=TargetName(target)), Vectors({}, {}, {}))
+    inputs = tuple(
+        InputCode(p.name, p.shape, "graded" if p.graded else "spikes", 1.0, float(p.low), float(p.high), "sequence")
+        for p in program.inputs
+    )
+    outputs = tuple(OutputCode(r.name, 1.0, r.rule) for r in program.readouts)
+    return Artifact(program, inputs, outputs, Manifest(target=TargetName(target)), Vectors({}, {}, {}))
