@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from seamount.backends.lava import export
@@ -23,6 +24,7 @@ from seamount.compiler.artifact import Artifact, save_artifact
 from seamount.compiler.errors import InputError
 from seamount.compiler.files import replace_file, write_json, write_text
 from seamount.compiler.kept_run import save_run
+from seamount.compiler.manifest import About
 from seamount.compiler.places import FolderKind, check_outputs, check_place
 from tests.fault_injection import Fault, fault_at, full_disk, interrupt, killed_at, points
 from tests.test_artifact import small_artifact
@@ -40,7 +42,8 @@ class Writer:
 
 def _artifact(which: int) -> Artifact:
     made = small_artifact()
-    return replace(made, manifest={**made.manifest, "model": {"name": f"form {which}"}})
+    about = msgspec.structs.replace(made.manifest, model=About(name=f"form {which}"))
+    return replace(made, manifest=about)
 
 
 ARTIFACTS = _artifact(0), _artifact(1)
@@ -214,7 +217,7 @@ def test_a_foreign_file_that_appears_meanwhile_stays(
     with pytest.raises(InputError, match=r"holds other files too: thesis\.txt"):
         save_artifact(ARTIFACTS[1], work / "out", overwrite=True)
     assert (work / "out" / "thesis.txt").read_text() == "mine"
-    assert artifact.load_artifact(work / "out").manifest["model"] == {"name": "form 0"} and alone(work / "out")
+    assert artifact.load_artifact(work / "out").manifest.model == About(name="form 0") and alone(work / "out")
 
 
 def test_a_link_leads_to_what_is_replaced(work: Path) -> None:
@@ -226,7 +229,7 @@ def test_a_link_leads_to_what_is_replaced(work: Path) -> None:
     save_artifact(ARTIFACTS[1], work / "out", overwrite=True)
     write_text(work / "text", "new")
     assert (work / "out").is_symlink() and (work / "text").is_symlink()
-    assert artifact.load_artifact(work / "real" / "out").manifest["model"] == {"name": "form 1"}
+    assert artifact.load_artifact(work / "real" / "out").manifest.model == About(name="form 1")
     assert (work / "real" / "text").read_text() == "new"
 
 

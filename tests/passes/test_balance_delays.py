@@ -176,7 +176,7 @@ def test_long_delays_are_priced_against_relays() -> None:
         "skip: delay 20 from x to n20, 32 delay slots per neuron of n20 (256 neurons to a core); with --max-delay 6 "
         "2 relays: 6 neurons, as many axons and synapses, 2 SynOps per spike"
     )
-    assert BalanceDelays()(quantized(chain(7, skip=0))).notes[-1] == (
+    assert said(BalanceDelays()(quantized(chain(7, skip=0))))[-1] == (
         "skip: delay 6 from x to n6, 8 delay slots per neuron of n6"
     )
 

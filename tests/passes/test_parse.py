@@ -130,9 +130,9 @@ def same(a: Artifact, b: Artifact) -> bool:
 def test_an_artifact_keeps_its_pipeline(options: Options) -> None:
     samples = {"x": np.random.default_rng(0).random((8, 4, 2)).round()}
     first = compile_graph(graph(), CHIP, options, samples=samples).artifact
-    text = first.manifest["pipeline"]
-    assert text == ",".join(first.manifest["passes"]) and f"weight-bits={options.weight_bits}" in text
+    text = first.manifest.pipeline
+    assert text == ",".join(first.manifest.passes) and f"weight-bits={options.weight_bits}" in text
     again = compile_graph(graph(), CHIP, samples=samples, pipeline=text).artifact
-    assert same(first, again) and again.manifest["pipeline"] == text
-    assert again.manifest["options"]["weight_bits"] == options.weight_bits
-    assert again.manifest["options"]["slow_down"] == options.slow_down
+    assert same(first, again) and again.manifest.pipeline == text
+    assert again.manifest.options.weight_bits == options.weight_bits
+    assert again.manifest.options.slow_down == options.slow_down

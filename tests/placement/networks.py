@@ -69,8 +69,8 @@ def six_violations() -> Program:
 def artifact(program: Program, target: str = "loihi2") -> Artifact:
     """A program as `seamount compile` would leave it, as far as mapping looks."""
     inputs = tuple(
-        InputCode(i.name, i.shape, "graded" if i.graded else "spikes", 1.0, i.low, i.high, "sequence")
-        for i in program.inputs
+        InputCode(p.name, p.shape, "graded" if p.graded else "spikes", 1.0, float(p.low), float(p.high), "sequence")
+        for p in program.inputs
     )
     outputs = tuple(OutputCode(r.name, 1.0, r.rule) for r in program.readouts)
     return Artifact(program, inputs, outputs, Manifest(target=TargetName(target)), Vectors({}, {}, {}))
