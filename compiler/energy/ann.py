@@ -22,8 +22,8 @@ from seamount.compiler.energy.counts import (
     access,
     payload_bits,
     ports,
-    size,
     projection_synapses,
+    size,
     weights_stored,
 )
 from seamount.compiler.energy.estimate import Estimate, Interval, total
