@@ -54,7 +54,7 @@ class Layout:
         channel, y, x = np.unravel_index(np.arange(c * h * w), (c, h, w))
         return np.asarray(y * self.lanes + x * c + channel, np.int64)
 
-    def spread(self, values: object, fill: int = 0) -> NDArray[np.int32]:
+    def laid_out(self, values: object, fill: int = 0) -> NDArray[np.int32]:
         """Values per neuron (0-d or of the shape), in their places."""
         out = np.full(self.places, fill, np.int32)
         out[self.place] = np.broadcast_to(np.asarray(values, np.int32), self.shape).reshape(-1)

@@ -168,7 +168,7 @@ class _Builder:
         }
         out = {}
         for name, (value, fill) in values.items():
-            rows = layout.spread(value, fill).reshape(layout.rows, layout.lanes)
+            rows = layout.laid_out(value, fill).reshape(layout.rows, layout.lanes)
             alike = bool((rows == rows[:1]).all())
             out[name] = sum(len(x) for x in self.parameters)
             out[f"{name}_step"] = 0 if alike else layout.lanes

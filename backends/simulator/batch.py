@@ -19,7 +19,7 @@ REGISTERS = {"spikes": "s", "u": "u", "v": "v"}
 """Register behind each thing that can be recorded."""
 
 
-class Plan:
+class BatchPlan:
     """A program prepared for a number of steps; shared by all batches, changed by none."""
 
     def __init__(self, program: Program, steps: int, record: frozenset[str]) -> None:
@@ -57,7 +57,7 @@ class _Arrival:
 class Batch:
     """One batch under way. Messages and series are (T, B, n): time first, so that a step is contiguous."""
 
-    def __init__(self, plan: Plan, messages: Mapping[str, NDArray[np.integer]]) -> None:
+    def __init__(self, plan: BatchPlan, messages: Mapping[str, NDArray[np.integer]]) -> None:
         self.plan, self.program, self.steps = plan, plan.program, plan.steps
         self.size = len(next(iter(messages.values())))
         self.sent: dict[str, Messages] = {}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.backends.simulator.batch import REGISTERS, Batch, Plan
+from seamount.backends.simulator.batch import REGISTERS, Batch, BatchPlan
 from seamount.backends.threads import threads_at_hand
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import (
@@ -57,7 +57,7 @@ class VectorizedSimulator:
         """Trace of the messages. Raises InputError for the request; what `check` raises for the program."""
         check(program)
         samples, steps = check_request(program, messages, record)
-        plan = Plan(program, steps, record)
+        plan = BatchPlan(program, steps, record)
         results = _Results(program, samples, steps, record)
         size = self.samples_per_batch(plan)
         starts = range(0, samples, size)
@@ -75,7 +75,7 @@ class VectorizedSimulator:
             pool.shutdown(cancel_futures=True)  # after an error or an interrupt, start no further batch
         return results.trace()
 
-    def samples_per_batch(self, plan: Plan) -> int:
+    def samples_per_batch(self, plan: BatchPlan) -> int:
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(Problem("batch size", f"is {self.batch_size}", "give at least 1, or none at all"))
         budget = BATCH_ELEMENTS_CYCLIC if plan.cyclic else BATCH_ELEMENTS
@@ -83,7 +83,7 @@ class VectorizedSimulator:
         return self.batch_size or max(1, budget // (neurons * plan.steps))
 
 
-def _run(plan: Plan, messages: Mapping[str, NDArray[np.integer]], results: _Results, first: int) -> EventCounts:
+def _run(plan: BatchPlan, messages: Mapping[str, NDArray[np.integer]], results: _Results, first: int) -> EventCounts:
     """Run one batch, put its results in place, and return its counts."""
     batch = Batch(plan, messages)
     batch.run()

@@ -97,11 +97,11 @@ def _thresholds(imported: Graph, quantized: Graph) -> list[Thresholds]:
         assert isinstance(before.op, LIF)
         trained = np.broadcast_to(before.op.threshold, node.shape)
         stored = np.broadcast_to(node.op.vth, node.shape)
-        found.append(Thresholds(node.name, spread(trained), spread(stored)))
+        found.append(Thresholds(node.name, histogram(trained), histogram(stored)))
     return found
 
 
-def spread(values: NDArray[Any]) -> Histogram:
+def histogram(values: NDArray[Any]) -> Histogram:
     """A histogram between the smallest and the largest value; a single bin where they are equal."""
     low, high = float(values.min()), float(values.max())
     if low == high:

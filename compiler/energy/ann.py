@@ -22,8 +22,8 @@ from seamount.compiler.energy.counts import (
     access,
     payload_bits,
     ports,
+    projection_synapses,
     size,
-    synapse_count,
     weights_stored,
 )
 from seamount.compiler.energy.estimate import Estimate, Interval, total
@@ -123,7 +123,7 @@ def _projected(program: Program, steps: int, form: Format) -> Iterator[_Layer]:
     for q in program.projections:
         bits = activation_bits(program, q.source, steps, form), _weight_bits(form, q.bits)
         yield _Layer(
-            q.name, False, synapse_count(program, q), weights_stored(q), size(program, q.source),
+            q.name, False, projection_synapses(program, q), weights_stored(q), size(program, q.source),
             size(program, q.target), bits,
         )  # fmt: skip
 

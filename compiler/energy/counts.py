@@ -60,7 +60,7 @@ def graded(program: Program, name: str) -> bool:
     return port is not None and port.graded
 
 
-def synapse_count(program: Program, q: Projection) -> int:
+def projection_synapses(program: Program, q: Projection) -> int:
     """Pairs of neurons that the projection joins; borders of convolutions left out."""
     return int(fan_out(program, q).sum())
 
@@ -165,7 +165,7 @@ def dense_counts(program: Program, steps: int, memory: bool) -> Iterator[Count]:
     Accumulators may stay in registers, and a weight may be kept while it serves a step, or not.
     """
     for q in program.projections:
-        number = Interval.at(synapse_count(program, q) * steps)
+        number = Interval.at(projection_synapses(program, q) * steps)
         cost = "multiply_accumulate" if graded(program, q.source) else "dense_accumulate"
         yield Count(cost.replace("_", "-"), q.name, (cost,), number, STRUCTURE)
         if memory:
@@ -182,7 +182,7 @@ def dense_counts(program: Program, steps: int, memory: bool) -> Iterator[Count]:
 def dense_chip_counts(program: Program, steps: int) -> Iterator[Count]:
     """The same on a chip: every synapse and every neuron in every step."""
     for q in program.projections:
-        number = Interval.at(synapse_count(program, q) * steps)
+        number = Interval.at(projection_synapses(program, q) * steps)
         yield Count("synaptic operation", q.name, (encoding(q),), number, STRUCTURE)
     for p in program.populations:
         number = Interval.at(p.size * steps)

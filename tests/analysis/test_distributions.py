@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seamount.compiler.analysis.distributions import BINS, binned, distributions, spread
+from seamount.compiler.analysis.distributions import BINS, binned, distributions, histogram
 from seamount.compiler.ir.ops import LIF, IntLIF
 from seamount.compiler.ir.quantized import dequantized
 from seamount.compiler.ir.weights import values_of
@@ -53,10 +53,10 @@ def test_every_weight_is_in_its_bin(case, bits: int) -> None:
 
 def test_small_and_the_same_each_time() -> None:
     values = np.random.default_rng(0).normal(size=10_000)
-    made = spread(values)
+    made = histogram(values)
     assert sum(made.counts) == 10_000 and len(made.counts) == BINS
-    assert made == spread(values) and len(json.dumps(made.counts)) < 400
-    assert spread(np.full(7, 0.5)).counts == (7,)
+    assert made == histogram(values) and len(json.dumps(made.counts)) < 400
+    assert histogram(np.full(7, 0.5)).counts == (7,)
 
 
 def test_grid_points_lie_in_the_middle_of_bins() -> None:

@@ -19,7 +19,7 @@ import pytest
 from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.codes import messages
-from seamount.compiler.energy.counts import graded, synapse_count
+from seamount.compiler.energy.counts import graded, projection_synapses
 from seamount.compiler.execution import Trace
 from seamount.compiler.program.program import Conv, Dense, Population, Program, Projection, synapses
 from seamount.models.reference.card import WEIGHTS
@@ -107,7 +107,7 @@ def test_agrees_with_neurobench_up_to_what_is_explained(name: str, tmp_path: Pat
     totals = {
         "Effective_ACs": sum(n for k, n in ours.items() if k in spiking),
         "Effective_MACs": sum(n for k, n in ours.items() if k not in spiking),
-        "Dense": sum(synapse_count(program, q) * (counts.steps - q.lag) for q in program.projections) * SAMPLES,
+        "Dense": sum(projection_synapses(program, q) * (counts.steps - q.lag) for q in program.projections) * SAMPLES,
         "Membrane_Updates": sum(counts.updates.values()) - unchanged(program, trace),
     }
     found = {k: round(v * SAMPLES) for k, v in theirs["per_sample"].items()}
