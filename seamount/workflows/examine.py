@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ class Examination(Shown):
 
     about: what wrote it. examined: nodes, conventions with who said them, notes. problems: everything that would be
     refused. hint: which framework seems to have written it. self_check: against the golden trace. target: compiled for.
+    given: convention -> the assumption that states it.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Examination(Shown):
     hint: str = ""
     self_check: SelfCheck | None = None
     target: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def importable(self) -> bool:
@@ -48,8 +50,7 @@ class Examination(Shown):
     def idle(self) -> list[str]:
         """Assumptions that were given and that nothing in the file needed."""
         used = {a.key for a in self.examined.assumed} | {"encoding"}
-        told = self.meaning.sources.items()
-        return [source for key, source in told if source.startswith("--assume") and key not in used]
+        return [source for key, source in self.given.items() if key not in used]
 
     def raise_if_refused(self) -> None:
         """Raise CheckFailed with every problem."""
@@ -140,7 +141,9 @@ def _nir_file(path: Path, said: Meaning) -> Examination:
             author = None
         if author is not None:
             hint = f"{author[1]}, as {author[0]} writes it; if so: --assume {author[0]}"
-    return Examination(path, {"nir": read.version}, examined, meaning, tuple(problems), hint)
+    return Examination(
+        path, {"nir": read.version}, examined, meaning, tuple(problems), hint, given=said.sources
+    )  # fmt: skip
 
 
 def _model_file(path: Path, assumed: bool) -> Examination:
