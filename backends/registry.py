@@ -55,7 +55,7 @@ def list_backends() -> tuple[str, ...]:
 
 
 def load_backend(name: str) -> Backend:
-    """The backend of that name. Raises InputError for a name that is none, and for a plug-in that cannot be used."""
+    """The backend of that name. Raises InputError for an unknown name, and for a plug-in that cannot be used."""
     plugin = find("seamount.backends", name, BACKENDS)
     if plugin is not None:
         return _plugin_backend(plugin)
@@ -107,7 +107,7 @@ def list_targets() -> tuple[str, ...]:
 def load_target(name: str) -> Target:
     """The target of that name, or of the file when `name` ends in .toml.
 
-    Raises InputError for a name that is none, and for every fault of the file.
+    Raises InputError for an unknown name, and for every fault of the file.
     """
     from seamount.compiler.target.target_file import read_target
 
@@ -132,7 +132,7 @@ def list_systems() -> tuple[str, ...]:
 def load_system(name: str) -> System:
     """The system of that name, or of the file when `name` ends in .toml.
 
-    Raises InputError for a name that is none, and for every fault of the file.
+    Raises InputError for an unknown name, and for every fault of the file.
     """
     from seamount.compiler.target.system_file import read_system
 
@@ -147,7 +147,7 @@ def list_costs() -> tuple[str, ...]:
 def load_costs(name: str) -> CostSet:
     """The cost set of that name, or of the file when `name` ends in .toml.
 
-    Raises InputError for a name that is none, and for every fault of the file.
+    Raises InputError for an unknown name, and for every fault of the file.
     """
     from seamount.compiler.energy.cost_file import read_costs
 

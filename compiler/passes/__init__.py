@@ -27,7 +27,7 @@ def pass_names() -> tuple[str, ...]:
 def pass_class(name: str) -> type[Pass]:
     """The pass of that name, shipped or of a plug-in.
 
-    Raises InputError for a name that is none, and for a plug-in that cannot be used.
+    Raises InputError for an unknown name, and for a plug-in that cannot be used.
     """
     plugin = find("seamount.passes", name, PASSES)
     if plugin is None:

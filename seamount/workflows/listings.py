@@ -81,7 +81,7 @@ def targets() -> Targets:
 def target(name: str) -> TargetNumbers:
     """One target or system, or the .toml file of a target, with every number and its source.
 
-    Raises InputError for a name that is none, and for every fault of a file.
+    Raises InputError for an unknown name, and for every fault of a file.
     """
     return TargetNumbers(load_system(name) if name in list_systems() else load_target(name))
 
@@ -154,7 +154,7 @@ class Networks(Shown):
 def networks(name: str | None = None) -> Networks:
     """The networks that `train` knows and the trained ones that ship, or one of them.
 
-    Raises InputError for a name that is none.
+    Raises InputError for an unknown name.
     """
     return Networks(tuple(NETWORKS.values()) if name is None else (network(name),), name)
 

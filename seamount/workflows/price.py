@@ -139,7 +139,7 @@ def _counted(
 
 
 def ann_format(name: str) -> Format | None:
-    """The format of an ANN by name; None for none. Raises InputError for a name that is no format."""
+    """The format of an ANN by name; None for none. Raises InputError for an unknown format."""
     for form in FORMATS:
         if form == name:
             return form
