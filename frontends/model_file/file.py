@@ -18,6 +18,7 @@ import numpy as np
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import replace_file
+from seamount.frontends.model_file.fields import from_fields, to_fields
 from seamount.frontends.model_file.model import ModelFile
 
 MAX_BYTES = 4 * 1024**3
@@ -42,8 +43,6 @@ def _torch(path: str) -> ModuleType:
 
 def load_model(path: str | os.PathLike[str]) -> ModelFile:
     """Read a model file. Raises InputError for anything else, naming what it is and how to save it properly."""
-    from seamount.frontends.model_file.fields import from_fields
-
     file = Path(path)
     data = _read(file)
     torch = _torch(str(file))
@@ -119,8 +118,6 @@ def write_model(model: ModelFile, path: str | os.PathLike[str]) -> None:
 
     Raises InputError when the file cannot be written.
     """
-    from seamount.frontends.model_file.fields import to_fields
-
     torch = _torch(str(path))
     fields = to_fields(model).items()
     write_torch({k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in fields}, Path(path))

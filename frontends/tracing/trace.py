@@ -2,7 +2,7 @@
 
 Symbolic tracing cannot follow `for t in range(x.shape[0])` or states of any type; running the module on a small
 sample can. What keeps it lossless: every tensor function applied to a traced tensor outside a leaf layer passes
-through one table (`trace_ops`), and whatever that table does not know is refused. Calls at different steps become
+through one table (`functions.HANDLERS`), and what it does not know is refused. Calls at different steps become
 one node when layer and inputs agree; a neuron layer whose inputs differ between steps is refused.
 """
 
@@ -19,7 +19,8 @@ from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_a
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.traced import ALL, ANY, Lead, Ref, Returned, Time, Traced
 from seamount.frontends.tracing.driving import INPUT, OUTPUT, Outputs, Samples, WrongTime, drive
-from seamount.frontends.tracing.tracer import Tracer, Value
+from seamount.frontends.tracing.recording import Value
+from seamount.frontends.tracing.tracer import Tracer
 
 
 def _in_order(signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
