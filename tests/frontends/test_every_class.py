@@ -48,7 +48,7 @@ def classes(framework: str) -> set[str]:
 def test_every_class_is_carried_or_refused(framework):
     if find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    frontend = importlib.import_module(f"seamount.frontends.{framework}").FRAMEWORK
+    frontend = importlib.import_module(f"seamount.frontends.frameworks.{framework}").FRAMEWORK
     known = {k.__name__ for k in (*frontend.neurons, *frontend.layers)} | set(frontend.refused) | frontend.containers
     present = classes(framework)
     assert len(present) > 5
@@ -59,5 +59,5 @@ def test_every_class_is_carried_or_refused(framework):
 def test_reasons_are_sentences_without_the_class(framework):
     if find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    frontend = importlib.import_module(f"seamount.frontends.{framework}").FRAMEWORK
+    frontend = importlib.import_module(f"seamount.frontends.frameworks.{framework}").FRAMEWORK
     assert all(len(why.split()) >= 4 and not why.endswith(".") for why in frontend.refused.values())
