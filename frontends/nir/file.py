@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import nir
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class NirFile:
                 sources[key] = f"file version {self.version}"
             elif told != value:
                 sources[key] = f"{sources.get(key, 'given')}; file version {self.version} would say {value}"
-        return Meaning(default=given.default.over(self.facts), nodes=given.nodes, sources=sources)
+        return msgspec.structs.replace(given, default=given.default.over(self.facts), sources=sources)
 
 
 def read_nir(source: str | Path | BinaryIO, name: str | None = None, limits: Limits | None = None) -> NirFile:

@@ -19,6 +19,7 @@ from seamount.compiler.ir.ops import Input, Op, Output, Shape
 from seamount.compiler.ir.shapes import output_shape
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir.flatten import Net, bypass, cut_off, flatten
+from seamount.frontends.nir.gains import with_true_gains
 from seamount.frontends.nir.linear import LINEAR, WEIGHTS, rank_taken
 from seamount.frontends.nir.log import Assumed, Log, Site
 from seamount.frontends.nir.neurons import NEURONS
@@ -188,7 +189,7 @@ class _Walk:
             p = fitted(site.where, site.fields, site.shape, self.log)
             if p is None:
                 return None
-            site = replace(site, fields=p)
+            site = with_true_gains(replace(site, fields=p), self.log)
         importers = {**LINEAR, **NEURONS, "Input": _input, "Output": _output}
         return importers[site.kind](site, self.log)
 

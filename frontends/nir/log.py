@@ -15,7 +15,8 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "dt": (
         "the file does not hold the time step",
         "add --assume dt=STEP in the unit of its time constants"
-        " (norse 0.001, snntorch and spikingjelly 0.0001, sinabs 1)" + _PRESET,
+        " (norse 0.001 times the dt of to_nir, which is 0.001 by default; snntorch 0.0001; spikingjelly the dt of"
+        " export_to_nir, 0.0001 by default; sinabs 1)" + _PRESET,
     ),
     "integrate": (
         "the file does not say how a time constant acts in discrete steps",
@@ -113,6 +114,11 @@ class Log:
         self._asked: dict[str, list[str]] = {}
         self._used: dict[str, dict[Any, list[str]]] = {}
         self._notes: list[str] = []
+
+    @property
+    def preset(self) -> str | None:
+        """The framework whose neurons the file is said to hold."""
+        return self._meaning.preset
 
     def refuse(self, where: str, found: str, remedy: str, limit: str = "") -> None:
         self.problems.append(Problem(where, found, remedy, limit))
