@@ -69,6 +69,10 @@ class TracedNode:
     offset: int = 0
     lead: Lead = "N"
     """Leading axes the layer saw."""
+    fires: bool = False
+    """Whether a "neuron" sends spikes of 0 and 1, not its membrane."""
+    functional: bool = False
+    """Whether the module was made for a call of a function, so that the network never calls it."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class Framework:
     leads: neuron classes that take all steps at once with other leading axes than (T, N). networks: modules of the
     package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
-    does the same, or "cause; remedy" where there is none.
+    does the same, or "cause; remedy" where there is none. readouts: neuron classes that send their membrane.
     """
 
     name: str
@@ -93,10 +93,15 @@ class Framework:
     networks: tuple[str, ...] = ()
     sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
     plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
+    readouts: frozenset[type] = frozenset()
 
     def is_neuron(self, module: torch.nn.Module) -> bool:
         """Whether the module is a neuron layer that can be written."""
         return type(module) in self.neurons
+
+    def fires(self, module: torch.nn.Module) -> bool:
+        """Whether a neuron layer sends spikes, not its membrane."""
+        return type(module) not in self.readouts
 
     def loops(self, module: torch.nn.Module) -> bool:
         """Whether the layer takes all steps at once."""

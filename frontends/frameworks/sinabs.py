@@ -92,4 +92,5 @@ def _wrong_length(name: str, module: Any, steps: int) -> Problem:
 FRAMEWORK = Framework(
     "sinabs", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["sinabs"], versions,
     layers=LAYERS, neuron_objections=sinabs_neurons.objections, keeps_state=True, reset=reset, leads=LEADS, sized=sized,
+    readouts=frozenset({layers.ExpLeak, layers.ExpLeakSqueeze}),
 )  # fmt: skip

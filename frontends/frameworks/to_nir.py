@@ -103,7 +103,10 @@ class _Writer:
         if len(terms) == 1 and all(isinstance(part.nodes[part.exit], SPIKING) for part in ends):
             return []
         found = "takes the maximum of values other than the spikes of one neuron layer"
-        remedy = "put it behind the neuron layer, or use torch.nn.AvgPool2d or a strided convolution, and train again"
+        remedy = (
+            "put it behind the neuron layer, where it is exact, or use torch.nn.AvgPool2d or a strided convolution, "
+            "and train again"
+        )
         return [
             Problem(f"layer '{node.name}' (MaxPool2d)", found, remedy, "of spikes, a maximum is an OR; neurons add")
         ]

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from seamount.frontends.frameworks.pooling import POOLS
 from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
+from seamount.frontends.tracing import functional
 from seamount.frontends.tracing import over_time as trace_time
 from seamount.frontends.tracing.recording import Recording, Value
 
@@ -92,14 +94,14 @@ def record(recording: Recording, func: Any, args: Args, kwargs: dict[str, Any]) 
     if on_state:
         _on_state(recording, name, args, result)
     elif any(v.node == REFUSED for v in values):
-        if name in HANDLERS or name in _SAME or name in _DATA:
+        if name in HANDLERS or name in _SAME or name in _DATA or name in functional.LAYERS:
             recording.refuse_quietly(result)
         else:  # no argument would make it one that is carried over
             refuse(recording, name, args, result)
     elif any(v.node == STALE for v in values):
         recording.refuse(*STALE_USE, result=result)
     else:
-        _apply(recording, name, args, kwargs, result, values)
+        _apply(recording, func, name, args, kwargs, result, values)
     return result
 
 
@@ -116,7 +118,7 @@ def _on_state(recording: Recording, name: str, args: Args, result: Any) -> None:
 
 
 def _apply(
-    recording: Recording, name: str, args: Args, kwargs: dict[str, Any], result: Any, values: list[Value]
+    recording: Recording, func: Any, name: str, args: Args, kwargs: dict[str, Any], result: Any, values: list[Value]
 ) -> None:
     if name in _SAME and isinstance(result, torch.Tensor) and result.dtype in (torch.float32, torch.float64):
         recording.set(result, values[0])
@@ -129,6 +131,8 @@ def _apply(
         )  # fmt: skip
     elif name in HANDLERS and kwargs.get("out") is None:
         HANDLERS[name](recording, args, kwargs, result)
+    elif name in functional.LAYERS and functional.layer(recording, func, name, args, kwargs, result):
+        pass
     else:
         refuse(recording, name, args, result)
 
@@ -292,6 +296,22 @@ def dropout(recording: Recording, args: Args, kwargs: dict[str, Any], result: An
         recording.set(result, value)
 
 
+def rectify(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """relu: nothing to do for spikes and pools of them."""
+    value = recording.value(args[0])
+    if value is None or value.rule or value.partial or not _not_negative(recording, value.node):
+        refuse(recording, "relu", args, result)
+    else:
+        recording.set(result, value)
+
+
+def _not_negative(recording: Recording, number: int) -> bool:
+    node = recording.nodes[number] if number >= 0 else None
+    while node is not None and (node.kind == "reshape" or isinstance(node.module, tuple(POOLS))):
+        node = recording.nodes[node.refs[0].node] if node.refs[0].node >= 0 else None
+    return node is not None and node.fires
+
+
 def _new_lead(recording: Recording, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
     """Leading axes after a reshape to `shape`; None when they are torn."""
     steps, samples = recording.steps, recording.samples
@@ -309,9 +329,11 @@ HANDLERS: dict[str, Handler] = {
     "mul": multiply, "mul_": multiply, "multiply": multiply, "__imul__": multiply, "__rmul__": multiply,
     **dict.fromkeys(("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"), divide),
     "neg": negate, "negative": negate, "neg_": negate,
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"), dropout),
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout",
+        "feature_alpha_dropout"), dropout),
     **dict.fromkeys(_RESHAPES, reshape),
     "expand": expand,
+    **dict.fromkeys(("relu", "relu_"), rectify),
     **dict.fromkeys(("cat", "concat", "concatenate"), trace_concat.concatenate),
     **trace_time.HANDLERS,
 }  # fmt: skip

@@ -12,6 +12,7 @@ from seamount.compiler.errors import Problem
 from seamount.compiler.ir.ops import Rule
 from seamount.frontends.traced import ALL, ANY
 from seamount.frontends.tracing.driving import WrongTime
+from seamount.frontends.tracing.functional import over_space
 from seamount.frontends.tracing.recording import Recording, Value
 from seamount.frontends.tracing.user_line import user_line
 
@@ -208,18 +209,18 @@ def as_mean(recording: Recording, value: Value, factor: float) -> Value | None:
 
 def _reduce(rule: Rule) -> Handler:
     def handler(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
-        value = recording.value(args[0])
+        value, keep = recording.value(args[0]), _argument(args, kwargs, 2, "keepdim", False)
         axis = _argument(args, kwargs, 1, "dim")
-        axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
+        axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
         target = result[0] if isinstance(result, tuple) else result
-        over_time = value is not None and value.lead in ("TN", "NT") and axis == value.lead.index("T")
-        if value is None or not over_time or _argument(args, kwargs, 2, "keepdim", False) or value.rule:
+        timed = value is not None and value.lead in ("TN", "NT") and axes == (value.lead.index("T"),)
+        if value is not None and timed and not keep and not value.rule:
+            recording.set(target, replace(value, rule=rule, lead="N", step=ANY))
+        elif not all(type(a) is int for a in axes) or not over_space(recording, rule, args[0], axes, keep, target):
             recording.refuse(
                 f"{rule} over an axis that is not time",
                 "reduce only over the time axis, or choose the readout rule in save()", result=result,
             )  # fmt: skip
-        else:
-            recording.set(target, replace(value, rule=rule, lead="N", step=ANY))
 
     return handler
 

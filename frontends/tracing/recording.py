@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten, tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from seamount.compiler.errors import Problem
@@ -56,6 +57,7 @@ class Recording:
         self._constants: Any = WeakIdKeyDictionary()
         self._filled: Any = WeakIdKeyDictionary()
         self._index: dict[Any, int] = {}
+        self._made: dict[str, list[tuple[Any, torch.nn.Module]]] = {}
 
     # Values
 
@@ -131,13 +133,16 @@ class Recording:
         factor: float = 1.0,
         offset: int = 0,
         lead: Lead = "N",
+        functional: bool = False,
     ) -> int:
         """The number of the node with these inputs; the same call at another step gives the same number."""
         which = name if kind == "input" else id(module) if module is not None else 0
         key = (kind, which, refs, shape, factor, offset)
         if key not in self._index:
             self._index[key] = len(self.nodes)
-            self.nodes.append(TracedNode(kind, name, refs, in_shape, shape, module, factor, offset, lead))
+            self.nodes.append(
+                TracedNode(kind, name, refs, in_shape, shape, module, factor, offset, lead, functional=functional)
+            )
         return self._index[key]
 
     def is_input(self, value: Value) -> bool:
@@ -164,6 +169,38 @@ class Recording:
             return None
         return tuple(Ref(v.node, lag) for v, lag in zip(values, lags, strict=True)), now
 
+    def made(self, name: str, options: Any, make: Callable[[], torch.nn.Module]) -> torch.nn.Module:
+        """The layer of a function's call; the same for the same options, whose tensors are compared by content."""
+        known = self._made.setdefault(name, [])
+        for before, module in known:
+            if _same(before, options):
+                return module
+        known.append((options, make()))
+        return known[-1][1]
+
+    def ref(self, value: Value) -> Ref:
+        """A reference as seen from the present step: a layer may be given what the step before put out."""
+        if value.step < 0 or value.step != self.now - 1:
+            self.now = max(value.step, 0)
+            return Ref(value.node)
+        return Ref(value.node, 1)
+
+    def layer(
+        self,
+        module: torch.nn.Module,
+        name: str,
+        x: torch.Tensor,
+        value: Value,
+        output: torch.Tensor,
+        lead: Lead,
+        functional: bool = False,
+    ) -> None:
+        """Note that `output` is what a stateless layer makes of x, which holds `value`. lead: the axes that it sees."""
+        shapes, ref = (self.features(x, value.lead), self.features(output, value.lead)), self.ref(value)
+        number = self.node("layer", name, (ref,), *shapes, module, lead=lead, functional=functional)
+        step = value.step + ref.lag if value.step >= 0 else value.step
+        self.set(output, replace(value, node=number, step=step))
+
     # States
 
     def copy_mark(self, x: torch.Tensor, copy: torch.Tensor) -> None:
@@ -173,3 +210,14 @@ class Recording:
     def marked(self, x: object) -> bool:
         """Whether x is a tensor of a neuron's state."""
         return isinstance(x, torch.Tensor) and x in self._marks
+
+
+def _same(a: Any, b: Any) -> bool:
+    (left, left_spec), (right, right_spec) = tree_flatten(a), tree_flatten(b)
+    return left_spec == right_spec and all(map(_equal, left, right))
+
+
+def _equal(x: Any, y: Any) -> bool:
+    if isinstance(x, torch.Tensor) and isinstance(y, torch.Tensor):
+        return x is y or (x.shape == y.shape and x.dtype == y.dtype and torch.equal(x, y))
+    return type(x) is type(y) and bool(x == y)

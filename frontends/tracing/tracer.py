@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -67,19 +66,10 @@ class Tracer(Recording, TorchFunctionMode):
         elif issubclass(self.framework.kind(module), RESHAPING):
             trace_ops.reshape(self, (x,), {}, output, name)
         elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
-            if not issubclass(self.framework.kind(module), VANISHING):
-                shapes = self.features(x, value.lead), self.features(output, value.lead)
-                ref = self._ref(value)
-                number = self.node("layer", name, (ref,), *shapes, module, lead=value.lead)
-                value = replace(value, node=number, step=value.step + ref.lag if value.step >= 0 else value.step)
-            self.set(output, value)
-
-    def _ref(self, value: Value) -> Ref:
-        """A reference as seen from the present step: a layer may be given what the step before put out."""
-        if value.step < 0 or value.step != self.now - 1:
-            self.now = max(value.step, 0)
-            return Ref(value.node)
-        return Ref(value.node, 1)
+            if issubclass(self.framework.kind(module), VANISHING):
+                self.set(output, value)
+            else:
+                self.layer(module, name, x, value, output, value.lead)
 
     def on_neuron(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """A neuron layer was called with (x, state)."""
@@ -138,7 +128,8 @@ class Tracer(Recording, TorchFunctionMode):
         known = self._index.get(("neuron", id(module)))
         if known is None:
             self._index["neuron", id(module)] = known = len(self.nodes)
-            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module, lead=self.framework.lead(module)))
+            lead, fires = self.framework.lead(module), self.framework.fires(module)
+            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module, lead=lead, fires=fires))
             return known
         before = self.nodes[known].refs[0]
         if before != ref:
