@@ -101,7 +101,7 @@ def versions() -> dict[str, str]:
 
 def multi_step(module: torch.nn.Module) -> bool:
     """Whether a neuron or wrapped layer takes (T, N, *shape)."""
-    several = type(module) in NEURONS or type(module) in LAYERS
+    several = isinstance(module, tuple(NEURONS)) or type(module) in LAYERS
     alone = type(module).__name__.startswith(MULTI_STEP_ALONE)
     return alone or (several and getattr(module, "step_mode", "s") == "m")
 

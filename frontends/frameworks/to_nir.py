@@ -88,7 +88,9 @@ class _Writer:
         if node.kind == "neuron":
             return self.framework.writer(node.module)(name, node.module, node.in_shape)
         if node.kind == "membrane":
-            return self.framework.membranes[type(node.module)].writer(name, node.module, node.in_shape)
+            read = self.framework.membrane(node.module)
+            assert read is not None, "only readable membranes are traced"
+            return read.writer(name, node.module, node.in_shape)
         kind, loops = self.framework.kind(node.module), self.framework.loops(node.module)
         plain = self.framework.plain(node.module)
         assert not isinstance(plain, str), "objected to before tracing"

@@ -10,12 +10,15 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_leaves
 
+from seamount.compiler.errors import Problem
 from seamount.frontends.frameworks.pooling import POOLS
 from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
 from seamount.frontends.tracing import functional
 from seamount.frontends.tracing import over_time as trace_time
+from seamount.frontends.tracing.driving import WrittenBatch
 from seamount.frontends.tracing.recording import Recording, Value
+from seamount.frontends.tracing.user_line import user_line
 
 Args = tuple[Any, ...]
 Handler = Callable[[Recording, Args, dict[str, Any], Any], None]
@@ -84,6 +87,8 @@ def record(recording: Recording, func: Any, args: Args, kwargs: dict[str, Any]) 
         return trace_time.iterate(recording, parts)
     if values and HANDLERS.get(name) in (add, subtract):
         recording.zeros = {id(x) for x in leaves if _is_zero(x)}
+    if name in ("view", "reshape") and values:
+        _check_batch(recording, args, values[0])
     result = func(*args, **kwargs)
     if name in _ASK or (not values and not on_state):
         if name in _ASK or all(recording.is_constant(x) for x in leaves if isinstance(x, torch.Tensor)):
@@ -279,6 +284,28 @@ def reshape(recording: Recording, args: Args, kwargs: dict[str, Any], result: An
     if before != after:
         number = recording.node("reshape", name, (origin,), before, after)
     recording.set(result, replace(value, node=number, lead=lead))
+
+
+def _check_batch(recording: Recording, args: Args, value: Value) -> None:
+    """x.view(128, -1) with the batch size of training. Raises WrittenBatch."""
+    sizes = args[1] if len(args) == 2 and isinstance(args[1], (tuple, list)) else args[1:]
+    lead, count = value.lead, recording.samples
+    batch = {"N": 0, "TN": 1, "NT": 0, "M": 0, "W": 0, "1N": 1}[lead]
+    fits = {"M": count * recording.steps, "W": count * recording.steps}.get(lead, count)
+    if value.node < 0 or len(sizes) < 2 or type(sizes[0]) is not int or len(sizes) <= batch:
+        return
+    whole = math.prod(args[0].shape)
+    fixed = math.prod(n for n in sizes if type(n) is int and n > 0)
+    written = sizes[batch]
+    known = {-1, 1, fits, count, recording.steps, count * recording.steps}
+    if lead != "N" or type(written) is not int or written in known or (fixed == whole and -1 not in sizes):
+        return
+    if -1 in sizes and whole % fixed == 0 and written <= recording.steps:
+        return
+    line = user_line()
+    found = f"a batch size of {written} is written into line {line.rpartition(':')[2]}"
+    remedy = "write x.size(0) in its place, or x.flatten(1)"
+    raise WrittenBatch("step", line, Problem(line, found, remedy))
 
 
 def expand(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:

@@ -113,6 +113,9 @@ def stack(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any)
     if first is not None and axis in (0, 1) and ordered and alike and plain:
         recording.now = 0
         recording.set(result, replace(first, step=ALL, lead="TN" if axis == 0 else "NT"))
+    elif alike and plain and len(values) > 1 and [v.step for v in values if v] == list(range(len(values))):
+        problem = recording.loop_problem(len(values))
+        recording.refuse(problem.found, problem.remedy, problem.where, result)
     else:
         recording.refuse("stack of tensors that are not all steps of one layer, in order", STACK, result=result)
 

@@ -111,6 +111,11 @@ class Recording:
             self.problems.append(problem)
         self.refuse_quietly(result)
 
+    def loop_problem(self, count: int) -> Problem:
+        """The module's own loop has another length than the sample."""
+        found = f"the loop runs {count} steps, steps={self.steps} was given"
+        return Problem("model", found, f"give {count} steps, or let the loop run over the steps of its input")
+
     def refuse_quietly(self, result: object) -> None:
         """Mark tensors as depending on something refused."""
         for x in tree_leaves(result):

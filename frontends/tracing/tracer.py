@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -38,6 +39,8 @@ class Tracer(Recording, TorchFunctionMode):
         self._strayed: set[int] = set()
         """Neuron layers whose state was refused; once is enough."""
         self._calls: dict[int, int] = {}
+        self.membranes_beside: set[str] = set()
+        """Membranes that the module returns beside its output, in its framework's convention; they are omitted."""
 
     # Leaf layers
 
@@ -106,13 +109,34 @@ class Tracer(Recording, TorchFunctionMode):
         if isinstance(output, tuple):
             self._on_states(module, call, number, output, value.lead)
 
+    def beside(self, first: Any, rest: Any) -> None:
+        """What the module returns beside its output: states and membranes of neurons, or outputs that would be lost."""
+        while isinstance(first, (tuple, list)) and first:
+            first = first[0]
+        output = self.value(first)
+        lost = 0
+        for leaf in tree_leaves(_spread(rest)):
+            value = self.value(leaf)
+            if value is None or value.node < 0 or output is None or value.node == output.node:
+                continue
+            node = self.nodes[value.node]
+            if node.kind == "membrane":
+                self.membranes_beside.add(f"{node.name} (returned beside the output)")
+            elif not self.marked(leaf):
+                lost += 1
+        if lost:
+            self.refuse(
+                f"the module returns {lost + 1} tensors, of which only the first would be kept",
+                'name your outputs: return a dict of tensors, {"a": ..., "b": ...}', "output",
+            )  # fmt: skip
+
     def _on_states(self, module: torch.nn.Module, call: int, neuron: int, output: tuple[Any, ...], lead: Lead) -> None:
         """What a neuron layer returns: its states are marked, its membrane is a value of its own if it can be read."""
         leaves = tree_leaves(output)
         for place, leaf in enumerate(leaves, -len(leaves)):
             if isinstance(leaf, torch.Tensor):
                 self._marks[leaf] = Mark(id(module), call, place, leaf._version)
-        if type(module) in self.framework.membranes:
+        if self.framework.membrane(module) is not None:
             shape = self.nodes[neuron].shape
             name = f"{self.nodes[neuron].name}.mem"
             number = self.node("membrane", name, (Ref(neuron),), shape, shape, module, lead=lead)
@@ -183,3 +207,12 @@ class Tracer(Recording, TorchFunctionMode):
         if self.depth:
             return func(*args, **kwargs)
         return trace_ops.record(self, func, args, kwargs)
+
+
+def _spread(x: Any) -> Any:
+    """Dataclasses as dicts, at any depth: their tensors are leaves too."""
+    if is_dataclass(x) and not isinstance(x, type):
+        return [_spread(getattr(x, f.name)) for f in fields(x)]
+    if isinstance(x, dict):
+        return [_spread(v) for v in x.values()]
+    return [_spread(v) for v in x] if isinstance(x, (tuple, list)) else x
