@@ -74,6 +74,7 @@ class Framework:
     package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
     does the same, or "cause; remedy" where there is none. readouts: neuron classes that send their membrane.
+    scales: class of a layer that multiplies by a number -> that number.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Framework:
     sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
     plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
     readouts: frozenset[type] = frozenset()
+    scales: Mapping[type, Callable[[torch.nn.Module], float]] = field(default_factory=dict)
 
     def neuron_class(self, module: torch.nn.Module) -> type | None:
         """The class of `neurons` whose step the module runs: its own, or that of which it is a sub-class."""
@@ -178,6 +180,8 @@ class Framework:
                 problems.append(replace(changed, where=where))
             elif self.is_neuron(module):
                 problems += self.neuron_objections(name or type(module).__name__.lower(), module)
+            elif type(module) in self.scales:
+                continue
             elif type(module) in self.layers:
                 plain = self.plain(module)
                 if isinstance(plain, str):

@@ -136,6 +136,13 @@ _REMEDIES = {
     "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
+    "ConvTranspose1d": "a transposed convolution has no counterpart in NIR: use a Conv1d, or a Linear",
+    "ConvTranspose2d": "a transposed convolution has no counterpart in NIR: use a Conv2d, or a Linear",
+    "Upsample": "upsampling has no counterpart in NIR: use a Linear, or keep the resolution",
+    "MultiheadAttention": (
+        "attention multiplies activations with each other, which no connection does: mix with convolutions, or with "
+        "Linear layers over tokens"
+    ),
     "Softmax": "leave it out of the saved module: the largest output stays the largest",
     "LogSoftmax": "leave it out of the saved module: the largest output stays the largest",
     "LayerNorm": "use a batch norm, which is a fixed scale at inference",

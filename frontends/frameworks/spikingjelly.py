@@ -31,8 +31,15 @@ _PARALLEL = "each step sees several steps of input at once, which no neuron of N
 _INNER = "connections inside the layer that follow a rule of their own have no counterpart in NIR"
 _ONLINE = "a copy for online learning; its trained weights belong to the plain class"
 _MAX = "a maximum is not linear; use an average pool or a strided convolution, and train again"
-_GATE = "a product of activations has no counterpart in NIR"
+_GATE = (
+    "attention multiplies activations with each other, which no connection does; mix with convolutions, or with Linear "
+    "layers over tokens"
+)
 _THREE = "NIR has layers of one and two dimensions"
+_TRANSPOSED = "a transposed convolution has no counterpart in NIR; use a Conv2d before the decoder, or a Linear"
+_UPSAMPLED = "upsampling has no counterpart in NIR; use a Linear, or keep the resolution"
+_ENCODER = "an encoder draws or times spikes on the host and is no part of the network; encode before save()"
+_LSTM = "gates multiply activations, which no connection does; use LIFNode with recurrence in forward"
 _COUNT = "counts of spikes over several steps have no counterpart in NIR"
 REFUSED = {
     "KLIFNode": "scaling and rectifying the membrane before it is compared has no counterpart in NIR",
@@ -67,14 +74,17 @@ REFUSED = {
         ),
         _THREE,
     ),
-    **dict.fromkeys(
-        ("ConvTranspose1d", "ConvTranspose2d", "Upsample", "MaxUnpool1d", "MaxUnpool2d"),
-        "a transposed convolution has no counterpart in NIR",
-    ),
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d"), _TRANSPOSED),
+    "Upsample": _UPSAMPLED,
+    **dict.fromkeys(("MaxUnpool1d", "MaxUnpool2d"), "putting maxima back to where they were depends on the data"),
     **dict.fromkeys(("SimpleIFNode", "SimpleLIFNode"), "a plain copy for teaching; use IFNode or LIFNode"),
     **dict.fromkeys(("TemporalBinSum", "SpikeCountToBinary"), _COUNT),
     **dict.fromkeys(("TLastSeqToANNContainer", "TLastMultiStepContainer"), "time is its last axis; put time first"),
     **dict.fromkeys(("GradwithTrace", "SpikeTraceOp", "OTTTSequential"), _ONLINE),
+    **dict.fromkeys(("PoissonEncoder", "LatencyEncoder", "WeightedPhaseEncoder", "PeriodicEncoder", "PopEncoder",
+        "PopSpikeEncoderDeterministic", "PopSpikeEncoderRandom"), _ENCODER),
+    **dict.fromkeys(("SpikingLSTMCell", "SpikingLSTM", "SpikingGRUCell", "SpikingGRU"), _LSTM),
+    **dict.fromkeys(("SpikingVanillaRNNCell", "SpikingVanillaRNN"), _LSTM),
     "FewSpikeNode": "thresholds and weights that differ between steps have no counterpart in NIR",
     "MPBNLIFNode": "a batch norm of the membrane has no counterpart in NIR",
     "HGNode": _ANALOG,
@@ -86,7 +96,6 @@ REFUSED = {
     "NeuNorm": "a scale that follows the activity has no counterpart in NIR; use a batch norm",
     "PrintShapeModule": "it prints while it runs; leave it out",
     "SynapseFilter": "a filtered synapse without neuron has no counterpart in NIR; use a CUBALIFNode",
-    "VotingLayer": "it averages neurons of one class; leave it out, or use a Linear of equal weights",
     "ElementWiseRecurrentContainer": "it feeds a function of its own back; write the recurrence in forward",
     "LinearRecurrentContainer": "it feeds back through a concatenation; write it in forward, with two Linear",
     "GroupNorm": "its scale follows each input; use a batch norm",
@@ -101,7 +110,7 @@ def versions() -> dict[str, str]:
 
 def multi_step(module: torch.nn.Module) -> bool:
     """Whether a neuron or wrapped layer takes (T, N, *shape)."""
-    several = isinstance(module, tuple(NEURONS)) or type(module) in LAYERS
+    several = isinstance(module, tuple(NEURONS)) or type(module) in (*LAYERS, *spikingjelly_layers.SCALES)
     alone = type(module).__name__.startswith(MULTI_STEP_ALONE)
     return alone or (several and getattr(module, "step_mode", "s") == "m")
 
@@ -115,4 +124,5 @@ FRAMEWORK = Framework(
     "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
     multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
     reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
+    scales=spikingjelly_layers.SCALES,
 )  # fmt: skip

@@ -2,16 +2,19 @@
 
 WSConv2d, WSLinear             weights are standardized in each forward pass: gain (w - mean) / sqrt(var fan_in + eps)
 TemporalEffectiveBatchNorm     y[t] = scale[t] batchnorm(x[t]): one batch norm where all scales are equal
+VotingLayer                    the mean of each group of outputs, one group per class
 BatchNormThroughTime           a batch norm per step: one where all are equal
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
+from spikingjelly.activation_based.ann2snn.modules import VoltageScaler
 from torch import nn
 
 LAYERS: dict[type, type] = {
@@ -30,6 +33,7 @@ LAYERS: dict[type, type] = {
     layer.BatchNormThroughTime2d: nn.BatchNorm2d,
     layer.AvgPool1d: nn.AvgPool1d,
     layer.AvgPool2d: nn.AvgPool2d,
+    layer.VotingLayer: nn.AvgPool1d,
     layer.AdaptiveAvgPool1d: nn.AdaptiveAvgPool1d,
     layer.AdaptiveAvgPool2d: nn.AdaptiveAvgPool2d,
     layer.MaxPool2d: nn.MaxPool2d,
@@ -47,10 +51,21 @@ _THROUGH = (layer.BatchNormThroughTime1d, layer.BatchNormThroughTime2d)
 _PER_STEP = "its scale differs between steps, which has no counterpart in NIR; use a batch norm for all steps"
 
 
+def factor(module: Any) -> float:
+    """What a VoltageScaler, which ann2snn puts around neurons, multiplies by."""
+    return float(module.scale)
+
+
+SCALES: dict[type, Callable[[Any], float]] = {VoltageScaler: factor}
+"""Layers that multiply by a number."""
+
+
 def plain(module: Any) -> nn.Module | str:
     """The layer as one that torch.nn has; "cause; remedy" where there is none."""
     if isinstance(module, (layer.WSConv2d, layer.WSLinear)):
         return _with_weight(module, module.get_weight())
+    if isinstance(module, layer.VotingLayer):
+        return nn.AvgPool1d(module.voting_size).eval()
     if isinstance(module, _EFFECTIVE):
         return _one_scale(module)
     if isinstance(module, _THROUGH):

@@ -59,11 +59,12 @@ def objections(name: str, module: Any) -> list[Problem]:
     if not all(map(math.isfinite, _weights(module))):
         bad("w holds NaN or infinity", "train again with a smaller learning rate")
     for state, start in (("v", _level(module)), ("c", 0.0)):
-        if state in dict(module.named_memories()) and module.get_reset_value(state) != start:
-            bad(
-                f"it starts at {state} = {module.get_reset_value(state)}",
-                f"leave the reset value of {state} at {start:g}",
-            )
+        given = module.get_reset_value(state) if state in dict(module.named_memories()) else start
+        values = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, np.float64)
+        if (values != start).any():
+            low, high = float(values.min()), float(values.max())
+            what = f"{state} = {given}" if values.ndim == 0 else f"a {state} of each neuron, {low:g} to {high:g}"
+            bad(f"it starts at {what}", f"leave the reset value of {state} at {start:g}")
     return problems
 
 

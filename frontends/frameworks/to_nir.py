@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 import nir
 import numpy as np
 from torch import nn
 
-from seamount.compiler.errors import ImportRefused, Problem, raise_all
+from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.framework import Framework
@@ -30,7 +32,10 @@ class NirModel:
 
 
 def to_nir(framework: Framework, traced: Traced) -> NirModel:
-    """Write every reachable node. Raises ImportRefused with the problems of all nodes."""
+    """Write every reachable node. Raises ImportRefused with the problems of all nodes, InputError for an old nir."""
+    if "v_reset" not in inspect.signature(nir.LIF).parameters:
+        found = f"version {version('nir')} is installed, whose neurons have no v_reset"
+        raise InputError(Problem("nir", found, "pip install 'nir>=1.0.8'", "nir 1.0.6 or newer is needed"))
     return _Writer(framework, traced).run()
 
 

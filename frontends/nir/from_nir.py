@@ -220,11 +220,12 @@ class _Walk:
 
 
 def _input(site: Site, log: Log) -> Op | None:
-    """x[t] from the host. A leading batch axis of 1 is dropped when all consumers take one axis less."""
+    """x[t] from the host. Leading and trailing axes of 1 are dropped when all consumers take fewer axes."""
     shape: Shape = site.fields["shape"]
-    if len(shape) > 1 and shape[0] == 1 and site.ranks == {len(shape) - 1}:
-        log.note(f"{site.where}: leading axis of length 1 dropped from its shape {shape}")
-        shape = shape[1:]
+    while len(site.ranks) == 1 and len(shape) > min(site.ranks) and 1 in (shape[0], shape[-1]):
+        which = "leading" if shape[0] == 1 else "trailing"
+        log.note(f"{site.where}: {which} axis of length 1 dropped from its shape {shape}")
+        shape = shape[1:] if which == "leading" else shape[:-1]
     coding = log.value(site, "coding")
     if math.prod(shape) > _LAYER_LIMIT:
         log.refuse(site.where, f"has {math.prod(shape):,} entries", "check its shape", f"{_LAYER_LIMIT:,} entries")
@@ -235,15 +236,21 @@ def _input(site: Site, log: Log) -> Op | None:
     return Input(shape) if low is None or high is None else Input(shape, "graded", low, high)
 
 
+def _bare(shape: Shape) -> Shape:
+    """The shape without leading and trailing axes of length 1."""
+    inner = [k for k, n in enumerate(shape) if n != 1]
+    return shape[inner[0] : inner[-1] + 1] if inner else ()
+
+
 def _output(site: Site, log: Log) -> Op | None:
     """The rule over steps; its declared shape must be the one that arrives."""
     declared = site.fields["shape"]
     if declared is not None and declared != site.shape:
-        if declared not in ((1, *site.shape), site.shape[1:]) or math.prod(declared) != math.prod(site.shape):
+        if _bare(declared) != _bare(site.shape):
             found = f"declares shape {declared} but receives {site.shape}"
             log.refuse(site.where, found, "check that no layer was lost in the export, or correct the shape")
         else:
-            log.note(f"{site.where}: declares shape {declared}, receives {site.shape}; they differ in a leading 1")
+            log.note(f"{site.where}: declares shape {declared}, receives {site.shape}; they differ in axes of 1")
     rule = log.value(site, "readout")
     return Output() if rule is None else Output(rule)
 

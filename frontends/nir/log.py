@@ -183,5 +183,6 @@ def _plain(value: Any) -> str:
 
 
 def _listed(wheres: list[str]) -> str:
+    wheres = list(dict.fromkeys(wheres))
     more = f" and {len(wheres) - 4} more" if len(wheres) > 4 else ""
     return ", ".join(wheres[:4]) + more

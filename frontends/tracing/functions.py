@@ -195,7 +195,7 @@ def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
         elif tuple(result.shape) != tuple((a if left is not None else b).shape):
             refuse(recording, "add", args, result)
         else:
-            _scaled(recording, known, factor, result)
+            scaled(recording, known, factor, result)
         return
     if alpha == 1.0 and trace_time.accumulate(recording, left, right, result):
         return
@@ -241,10 +241,11 @@ def _scale_by(recording: Recording, name: str, known: Any, other: Any, power: in
         refuse(recording, name, args, result)
         return
     assert value is not None and factor is not None
-    _scaled(recording, value, factor**power, result)
+    scaled(recording, value, factor**power, result)
 
 
-def _scaled(recording: Recording, value: Value, factor: float, result: Any) -> None:
+def scaled(recording: Recording, value: Value, factor: float, result: Any) -> None:
+    """Note that `result` is a value times a number."""
     mean = trace_time.as_mean(recording, value, factor)
     if mean is not None:
         recording.set(result, mean)

@@ -66,6 +66,8 @@ class Tracer(Recording, TorchFunctionMode):
                 "end the saved module at the spikes or membranes of each step and choose the readout rule in save()",
                 f"layer '{name}'", output,
             )  # fmt: skip
+        elif type(module) in self.framework.scales:
+            trace_ops.scaled(self, value, self.framework.scales[type(module)](module), output)
         elif issubclass(self.framework.kind(module), RESHAPING):
             trace_ops.reshape(self, (x,), {}, output, name)
         elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
