@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from typing import Any
 
 import torch
 
 from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
-from seamount.compiler.ir.ops import Shape
+from seamount.compiler.ir.ops import Rule, Shape
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.parts import Part
@@ -74,7 +75,9 @@ class Framework:
     package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
     does the same, or "cause; remedy" where there is none. readouts: neuron classes that send their membrane.
-    scales: class of a layer that multiplies by a number -> that number.
+    scales: class of a layer that multiplies by a number -> that number. combines: class of a readout -> how it combines
+    its membranes over the steps itself, None where it returns a list of all; unrolled: its membranes at all steps, from
+    what it was given.
     """
 
     name: str
@@ -96,6 +99,8 @@ class Framework:
     plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
     readouts: frozenset[type] = frozenset()
     scales: Mapping[type, Callable[[torch.nn.Module], float]] = field(default_factory=dict)
+    combines: Mapping[type, Callable[[torch.nn.Module], Rule | None]] = field(default_factory=dict)
+    unrolled: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None
 
     def neuron_class(self, module: torch.nn.Module) -> type | None:
         """The class of `neurons` whose step the module runs: its own, or that of which it is a sub-class."""
@@ -121,6 +126,20 @@ class Framework:
     def fires(self, module: torch.nn.Module) -> bool:
         """Whether a neuron layer sends spikes, not its membrane."""
         return self.neuron_class(module) not in self.readouts
+
+    def combined(self, module: torch.nn.Module) -> Rule | None:
+        """How a readout combines its membranes over the steps itself."""
+        kind = self.neuron_class(module)
+        combines = self.combines.get(kind) if kind is not None else None
+        return combines(module) if combines is not None else None
+
+    def sent(self, module: torch.nn.Module, given: Any, output: Any) -> torch.Tensor:
+        """What a neuron layer sends at each step, from what a call was given and returned."""
+        if self.neuron_class(module) in self.combines and self.unrolled is not None:
+            return self.unrolled(module, given)
+        first = output[0] if isinstance(output, tuple) else output
+        assert isinstance(first, torch.Tensor)
+        return first
 
     def loops(self, module: torch.nn.Module) -> bool:
         """Whether the layer takes all steps at once."""
@@ -191,7 +210,7 @@ class Framework:
                     problems += layers.objections(where, plain, self.layers[type(module)])
             elif self.owns(module):
                 kind = type(module).__name__
-                supported = ", ".join(sorted(c.__name__ for c in self.neurons))
+                supported = ", ".join(sorted(c.__name__ for c in self.neurons if c not in self.combines))
                 why = self.refused.get(kind, f"{self.name}'s {kind} has no counterpart in NIR")
                 found, _, remedy = why.partition("; ")
                 problems.append(Problem(where, found, remedy or f"use one of {supported}"))

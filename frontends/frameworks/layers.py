@@ -113,7 +113,27 @@ def _batchnorm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, shape: Shape)
     return single(name, conv_node(weight, shift, shape, ones, (0,) * rank, ones, len(scale), tag))
 
 
+class Mask(nn.Module):
+    """Multiplication by a constant of each neuron, written in forward as spikes * mask."""
+
+    factors: torch.Tensor
+
+    def __init__(self, factors: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("factors", factors)
+        self.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (N, *shape)."""
+        return x * self.factors
+
+
+def _mask(name: str, module: Mask, shape: Shape) -> Part:
+    return single(name, nir.Scale(np.array(np.broadcast_to(array(module.factors), shape))))
+
+
 LAYERS: dict[type, Writer] = {
+    Mask: _mask,
     nn.Linear: _linear,
     nn.Conv1d: _conv,
     nn.Conv2d: _conv,
@@ -214,7 +234,7 @@ def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
         return []
     if kind not in LAYERS:
         remedy = _REMEDIES.get(
-            type(module).__name__, f"supported layers: {', '.join(sorted(c.__name__ for c in LAYERS))}"
+            type(module).__name__, f"supported layers: {', '.join(sorted(c.__name__ for c in LAYERS if c is not Mask))}"
         )
         return [Problem(where, f"torch.nn.{type(module).__name__} cannot be carried over without loss", remedy)]
     problems = []

@@ -20,7 +20,11 @@ NEURONS: dict[type, NeuronWriter] = {
     neuron.LIFNode: spikingjelly_neurons.lif,
     neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
     neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
+    neuron.NonSpikingIFNode: spikingjelly_neurons.non_spiking,
+    neuron.NonSpikingLIFNode: spikingjelly_neurons.non_spiking,
 }
+READOUTS = frozenset({neuron.NonSpikingIFNode, neuron.NonSpikingLIFNode})
+"""Neurons that send their membrane; they take all steps at once."""
 
 CONTAINERS = frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"})
 
@@ -52,8 +56,6 @@ REFUSED = {
     "ILIFNode": "sending several spikes in one step has no counterpart on a chip of single spikes",
     "HalfThresholdIFNode": "starting at half the threshold has no counterpart among the start conventions",
     "LIAFNode": _ANALOG,
-    "NonSpikingIFNode": _ANALOG,
-    "NonSpikingLIFNode": _ANALOG,
     **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), _PARALLEL),
     **dict.fromkeys(("TernaryIFNode", "TernaryLIFNode", "STBIFNode"), _TERNARY),
     **dict.fromkeys(("NoisyCUBALIFNode", "NoisyNonSpikingIFNode", "NoisyILCCUBALIFNode"), _NOISE),
@@ -124,5 +126,6 @@ FRAMEWORK = Framework(
     "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
     multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
     reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
-    scales=spikingjelly_layers.SCALES,
+    scales=spikingjelly_layers.SCALES, readouts=READOUTS, leads=dict.fromkeys(READOUTS, "TN"),
+    combines=dict.fromkeys(READOUTS, spikingjelly_neurons.combined), unrolled=spikingjelly_neurons.unrolled,
 )  # fmt: skip

@@ -86,6 +86,11 @@ class _Writer:
             return single(name, nir.Input({"input": np.array(node.shape)}))
         if node.kind == "scale":
             return layers.write_scale(name, node.factor, node.shape)
+        if node.kind == "and":
+            return single(name, nir.Threshold(np.full(node.shape, node.factor, np.float64)))
+        if node.kind == "not":
+            remedy = "multiply it with other spikes, or put the constant into the bias of a layer"
+            raise ImportRefused(Problem(f"1 - the spikes of '{self._source(node)}'", "adds a constant", remedy))
         if node.kind == "embed":
             return layers.write_embed(name, node.in_shape, node.shape, node.offset)
         if node.kind == "reshape":
@@ -100,6 +105,9 @@ class _Writer:
         plain = self.framework.plain(node.module)
         assert not isinstance(plain, str), "objected to before tracing"
         return layers.write_layer(name, plain, node.in_shape, node.lead, kind, loops)
+
+    def _source(self, node: TracedNode) -> str:
+        return self.traced.nodes[node.refs[0].node].name
 
     def _analog_maximum(self, node: TracedNode) -> list[Problem]:
         """A maximum over anything but the spikes of one layer is no OR, and has no counterpart."""

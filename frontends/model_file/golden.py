@@ -26,6 +26,7 @@ Floats = NDArray[np.float32]
 class _Recorder:
     """Outputs of layers, call by call: (module, place) -> tensors. Place 0 is what a layer sends, -1 its membrane."""
 
+    framework: Framework
     traced: Traced
     x: Mapping[str, Floats]
     steps: int
@@ -38,7 +39,8 @@ class _Recorder:
         calls = self.kept.setdefault((id(node.module), place), [])
 
         def keep(module: torch.nn.Module, args: Any, output: Any) -> None:
-            sent = output[place] if isinstance(output, tuple) else output
+            member = place == -1 and isinstance(output, tuple)
+            sent = output[-1] if member else self.framework.sent(module, args, output)
             calls.append(sent.detach().cpu().clone())
 
         return cast(torch.nn.Module, node.module).register_forward_hook(keep)
@@ -70,6 +72,8 @@ class _Recorder:
         parts = [part for part in map(self.at, node.refs) if part is not None]
         if len(parts) < len(node.refs):
             return None
+        if node.kind == "and":
+            return np.asarray(np.asarray(sum(parts)) > node.factor, np.float32)
         if node.functional:
             return _applied(cast(torch.nn.Module, node.module), parts[0])
         total = np.asarray(sum(parts), np.float32) * np.float32(node.factor)
@@ -118,7 +122,7 @@ def record_golden(
     spikes other than 0 and 1, and for an output whose steps cannot be told.
     """
     inputs = {name: _floats(one) for name, one in x.items()}
-    recorder = _Recorder(traced, inputs, steps, constant)
+    recorder = _Recorder(framework, traced, inputs, steps, constant)
     handles = [recorder.watch(node) for node in _watched(traced)]
     framework.reset(model)
     try:

@@ -250,7 +250,8 @@ def _output(site: Site, log: Log) -> Op | None:
             found = f"declares shape {declared} but receives {site.shape}"
             log.refuse(site.where, found, "check that no layer was lost in the export, or correct the shape")
         else:
-            log.note(f"{site.where}: declares shape {declared}, receives {site.shape}; they differ in axes of 1")
+            axes = "a leading 1" if declared in ((1, *site.shape), site.shape[1:]) else "axes of 1"
+            log.note(f"{site.where}: declares shape {declared}, receives {site.shape}; they differ in {axes}")
     rule = log.value(site, "readout")
     return Output() if rule is None else Output(rule)
 

@@ -14,7 +14,7 @@ from seamount.compiler.errors import Problem
 from seamount.frontends.frameworks.pooling import POOLS
 from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
-from seamount.frontends.tracing import functional
+from seamount.frontends.tracing import functional, products
 from seamount.frontends.tracing import over_time as trace_time
 from seamount.frontends.tracing.driving import WrittenBatch
 from seamount.frontends.tracing.recording import Recording, Value
@@ -85,7 +85,7 @@ def record(recording: Recording, func: Any, args: Args, kwargs: dict[str, Any]) 
         parts = args[0].unbind(0)
         trace_time.unbind(recording, args, kwargs, parts)
         return trace_time.iterate(recording, parts)
-    if values and HANDLERS.get(name) in (add, subtract):
+    if values and HANDLERS.get(name) in (add, subtract, subtract_from):
         recording.zeros = {id(x) for x in leaves if _is_zero(x)}
     if name in ("view", "reshape") and values:
         _check_batch(recording, args, values[0])
@@ -173,7 +173,10 @@ def add(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -
 
 
 def subtract(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
-    """a - alpha b."""
+    """a - alpha b; of 1 and spikes, their negation."""
+    one = _constant(args[0]) if recording.value(args[0]) is None and recording.is_constant(args[0]) else None
+    if one == 1 and float(kwargs.get("alpha", 1)) == 1 and products.negation(recording, args[1], result):
+        return
     _sum(recording, args, -float(kwargs.get("alpha", 1)), result)
 
 
@@ -215,9 +218,22 @@ def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
     recording.set(result, replace(left, node=number, step=aligned[1], lead=lead))
 
 
+def subtract_from(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """b - alpha a, called as rsub(a, b): 1 - spikes, or a difference."""
+    one = _constant(args[1]) if recording.value(args[1]) is None and recording.is_constant(args[1]) else None
+    alpha = float(kwargs.get("alpha", 1))
+    if one != 1 or alpha != 1 or not products.negation(recording, args[0], result):
+        _sum(recording, (args[1], args[0]), -alpha, result)
+
+
 def multiply(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """x * number."""
     known, other = (args[0], args[1]) if recording.value(args[0]) is not None else (args[1], args[0])
+    if isinstance(other, torch.Tensor) and other.numel() > 1:
+        if products.conjunction(recording, known, other, result, _scale_value):
+            return
+        if products.masked(recording, known, other, result):
+            return
     _scale_by(recording, "mul", known, other, 1, args, result)
 
 
@@ -354,6 +370,7 @@ def _new_lead(recording: Recording, lead: Lead, shape: tuple[int, ...]) -> Lead 
 HANDLERS: dict[str, Handler] = {
     "add": add, "add_": add, "__add__": add, "__radd__": add, "__iadd__": add,
     "sub": subtract, "sub_": subtract, "subtract": subtract, "__isub__": subtract,
+    **dict.fromkeys(("rsub", "__rsub__"), subtract_from),
     "mul": multiply, "mul_": multiply, "multiply": multiply, "__imul__": multiply, "__rmul__": multiply,
     **dict.fromkeys(("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"), divide),
     "neg": negate, "negative": negate, "neg_": negate,

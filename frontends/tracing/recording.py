@@ -146,7 +146,7 @@ class Recording:
         if key not in self._index:
             self._index[key] = len(self.nodes)
             self.nodes.append(
-                TracedNode(kind, name, refs, in_shape, shape, module, factor, offset, lead, functional=functional)
+                TracedNode(kind, name, refs, in_shape, shape, module, factor, offset, lead, kind == "and", functional)
             )
         return self._index[key]
 

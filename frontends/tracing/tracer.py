@@ -104,10 +104,17 @@ class Tracer(Recording, TorchFunctionMode):
         if value.step not in (ANY, ALL, call) or (loops and call):
             raise WrongTime("inside", where, self._reused(where))
         self._check_state(module, call, args[1:], where)
-        refs = Ref(value.node, 0)
-        shapes = self.features(args[0], value.lead), self.features(spikes, value.lead)
-        number = self._neuron_node(module, name, refs, shapes)
-        self.set(spikes, Value(number, ALL if loops else call, value.lead))
+        sent, rule = spikes[0] if isinstance(spikes, list) else spikes, self.framework.combined(module)
+        single = isinstance(spikes, list) or rule is not None
+        shapes = self.features(args[0], value.lead), self.features(sent, "N" if single else value.lead)
+        number = self._neuron_node(module, name, Ref(value.node, 0), shapes)
+        if isinstance(spikes, list):
+            for step, one in enumerate(spikes):
+                self.set(one, Value(number, step))
+        elif rule is not None:
+            self.set(spikes, Value(number, ANY, rule=rule))
+        else:
+            self.set(spikes, Value(number, ALL if loops else call, value.lead))
         if isinstance(output, tuple):
             self._on_states(module, call, number, output, value.lead)
 

@@ -710,7 +710,6 @@ REFUSED = {
     "zero threshold": (lif(v_threshold=0.0), {}, "the threshold 0 is not positive, so it fires without input"),
     "zero Threshold": (nir.Threshold(np.zeros(3)), {}, "the threshold 0 is not positive"),
     "v_reset high": (lif(v_reset=1.0), {}, "v_reset is 1, not below the threshold 1"),
-    "start high": (lif(v_leak=1.5), {"start": "leak"}, "the membrane starts at 1.5, not below the threshold 1"),
     "NaN": (lif(r=np.nan), {}, "'r' holds 3 NaN or infinite values of 3"),
     "infinite tau": (lif(tau=np.inf), {}, "write an integrator (IF, I) for a neuron without leak"),
     "next without membrane": (lif(tau=1e-3), {"reset": "subtract", "timing": "next"}, "keeps nothing of its membrane"),
