@@ -75,9 +75,9 @@ class Framework:
     package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
     does the same, or "cause; remedy" where there is none. readouts: neuron classes that send their membrane.
-    scales: class of a layer that multiplies by a number -> that number. combines: class of a readout -> how it combines
-    its membranes over the steps itself, None where it returns a list of all; unrolled: its membranes at all steps, from
-    what it was given.
+    scales: class of a layer that multiplies by a number, or by one of each channel -> that, for so many axes.
+    combines: class of a readout -> how it combines its membranes over the steps itself, None where it returns a list of
+    all; unrolled: its membranes at all steps, from what it was given.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Framework:
     sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
     plain: Callable[[torch.nn.Module], torch.nn.Module | str] = _itself
     readouts: frozenset[type] = frozenset()
-    scales: Mapping[type, Callable[[torch.nn.Module], float]] = field(default_factory=dict)
+    scales: Mapping[type, Callable[[torch.nn.Module, int], float | torch.Tensor]] = field(default_factory=dict)
     combines: Mapping[type, Callable[[torch.nn.Module], Rule | None]] = field(default_factory=dict)
     unrolled: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None
 

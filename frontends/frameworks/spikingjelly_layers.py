@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
-from spikingjelly.activation_based.ann2snn.modules import VoltageScaler
+from spikingjelly.activation_based.ann2snn.modules import ChannelVoltageScaler, VoltageScaler
 from torch import nn
 
 LAYERS: dict[type, type] = {
@@ -51,13 +51,19 @@ _THROUGH = (layer.BatchNormThroughTime1d, layer.BatchNormThroughTime2d)
 _PER_STEP = "its scale differs between steps, which has no counterpart in NIR; use a batch norm for all steps"
 
 
-def factor(module: Any) -> float:
-    """What a VoltageScaler, which ann2snn puts around neurons, multiplies by."""
-    return float(module.scale)
+def factor(module: Any, rank: int) -> float | torch.Tensor:
+    """What a scaler that ann2snn puts around neurons multiplies by: a number, or one of each channel of `rank` axes."""
+    if isinstance(module, VoltageScaler):
+        return float(module.scale)
+    channels = [1] * rank
+    channels[module.channel_dim - 1] = -1
+    return module.scale.detach().reshape(channels)  # type: ignore[no-any-return]
 
 
-SCALES: dict[type, Callable[[Any], float]] = {VoltageScaler: factor}
-"""Layers that multiply by a number."""
+SCALES: dict[type, Callable[[Any, int], float | torch.Tensor]] = {
+    VoltageScaler: factor, ChannelVoltageScaler: factor,
+}  # fmt: skip
+"""Layers that multiply by a number, or by one of each channel."""
 
 
 def plain(module: Any) -> nn.Module | str:

@@ -272,6 +272,16 @@ def scaled(recording: Recording, value: Value, factor: float, result: Any) -> No
         refuse(recording, "mul", (result,), result)
 
 
+def multiplied(recording: Recording, x: Any, value: Value, factor: float | torch.Tensor, result: Any) -> None:
+    """Note that `result` is x times a number, or a constant of each channel."""
+    if isinstance(factor, float):
+        scaled(recording, value, factor, result)
+        return
+    recording.set_constant(factor)
+    if not products.masked(recording, x, factor, result):
+        refuse(recording, "mul", (x,), result)
+
+
 def _scale_value(recording: Recording, value: Value, factor: float, shape: tuple[int, ...]) -> Value:
     if factor == 1.0 or value.node == ZERO:
         return value

@@ -37,6 +37,8 @@ def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
 
     def enter(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
         tracer.depth += 1
+        if tracer.depth == 1 and tracer.framework.is_neuron(module):
+            tracer.check_numbers(module, (*args[1:], *kwargs.values()))
 
     def leave(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         tracer.depth -= 1

@@ -10,7 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from seamount.compiler.errors import Problem
+from seamount.compiler.errors import ImportRefused, Problem
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.frameworks.layers import RESHAPING, VANISHING
 from seamount.frontends.traced import ALL, ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref, Time, TracedNode
@@ -66,8 +66,9 @@ class Tracer(Recording, TorchFunctionMode):
                 "end the saved module at the spikes or membranes of each step and choose the readout rule in save()",
                 f"layer '{name}'", output,
             )  # fmt: skip
-        elif type(module) in self.framework.scales:
-            trace_ops.scaled(self, value, self.framework.scales[type(module)](module), output)
+        elif isinstance(output, torch.Tensor) and type(module) in self.framework.scales:
+            factor = self.framework.scales[type(module)](module, len(self.features(output, value.lead)))
+            trace_ops.multiplied(self, x, value, factor, output)
         elif issubclass(self.framework.kind(module), RESHAPING):
             trace_ops.reshape(self, (x,), {}, output, name)
         elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
@@ -75,6 +76,16 @@ class Tracer(Recording, TorchFunctionMode):
                 self.set(output, value)
             else:
                 self.layer(module, name, x, value, output, value.lead)
+
+    def check_numbers(self, module: torch.nn.Module, state: tuple[Any, ...]) -> None:
+        """Raise ImportRefused for a number in place of a state, which the layer itself would fail on."""
+        numbers = [s for s in tree_leaves(state) if type(s) in (int, float)]
+        if numbers:
+            found = f"its state is given as the number {numbers[0]:g}"
+            remedy = (
+                "start from what the layer makes itself (init_leaky() and the like), or from torch.zeros of its shape"
+            )
+            raise ImportRefused(Problem(f"neuron layer '{self.names[id(module)]}'", found, remedy))
 
     def on_neuron(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """A neuron layer was called with (x, state)."""

@@ -266,3 +266,43 @@ def test_a_leak_above_the_threshold_compiles():
     mine = run(graph, x[0].astype(np.float64)).spikes["lif"][0]
     found = next(s for name, s in trace.spikes.items() if name == "lif")[0]
     assert (found == mine[: len(found)]).mean() > 0.9
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("channels", [False, True])
+def test_a_network_that_ann2snn_converted(channels, tmp_path):
+    from spikingjelly.activation_based import ann2snn
+
+    torch.manual_seed(0)
+    body = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten()
+    analog = nn.Sequential(*body, nn.Linear(36, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    x = torch.rand(16, 1, 8, 8)
+    recipe = ann2snn.RateCodingRecipe([(x, torch.zeros(16))], channel_wise=channels)
+    converted = ann2snn.Converter(recipe).convert(analog).eval()
+    file = round_trip(converted, tmp_path, low=0.0, sample=x[:4], steps=20, readout="mean")
+    assert len(file.golden.spikes) == 2 and all(s.any() for s in file.golden.spikes.values())
+    if not channels:  # a channel that is never active has a scale of 1e6, which no target holds
+        assert_program(file)
+
+
+# snnTorch: a start that is no zero.
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5, 1])
+def test_a_number_as_the_first_state(start, tmp_path):
+    import snntorch
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc, self.lif = nn.Linear(10, 3), snntorch.Leaky(beta=0.9)
+
+        def forward(self, x):
+            mem, out = start, []
+            for x_t in x:
+                spk, mem = self.lif(self.fc(x_t), mem)
+                out.append(spk)
+            return torch.stack(out)
+
+    text = refusal(lively(Net(), 3.0), tmp_path)
+    assert f"neuron layer 'lif': its state is given as the number {start:g}" in text and "torch.zeros" in text
