@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelFile", "SelfCheck", "load_model", "save", "self_check"]
 
 _HOME = {
-    "ModelFile": "seamount.frontends.model_file.file",
+    "ModelFile": "seamount.frontends.model_file.model",
     "load_model": "seamount.frontends.model_file.file",
     "SelfCheck": "seamount.frontends.model_file.self_check",
     "self_check": "seamount.frontends.model_file.self_check",

@@ -57,11 +57,15 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Meaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Conventions of a whole file: defaults, exceptions per NIR node, and where each default came from."""
+    """Conventions of a whole file: defaults, exceptions per NIR node, and where each default came from.
+
+    preset: the framework whose neurons the file is said to hold; its gains must then be those of that framework.
+    """
 
     default: Conventions = Conventions()
     nodes: Mapping[str, Conventions] = {}
     sources: Mapping[str, str] = {}
+    preset: str | None = None
 
     def of(self, node: str) -> Conventions:
         """The conventions of one NIR node."""
@@ -72,7 +76,7 @@ class Meaning(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The same with `more` taking precedence everywhere, and its source noted."""
         nodes = {k: more.over(v) for k, v in self.nodes.items()}
         sources = {**self.sources, **dict.fromkeys(more.known(), source)}
-        return Meaning(default=more.over(self.default), nodes=nodes, sources=sources)
+        return Meaning(default=more.over(self.default), nodes=nodes, sources=sources, preset=self.preset)
 
 
 _COMMON = Conventions(reset="zero", timing="immediate", spikes="single", v_min=float("-inf"))
@@ -99,7 +103,7 @@ def parse_assumptions(words: Iterable[str]) -> Meaning:
         key, equals, text = word.partition("=")
         if not equals:
             if key in PRESETS:
-                meaning = meaning.assuming(PRESETS[key], f"preset {key}")
+                meaning = msgspec.structs.replace(meaning.assuming(PRESETS[key], f"preset {key}"), preset=key)
             else:
                 problems.append(_bad(word, "is not a preset", f"one of {', '.join(PRESETS)}, or key=value"))
             continue

@@ -22,7 +22,7 @@ Lead = Literal["N", "TN", "NT", "M", "W", "1N"]
 """Leading axes of a tensor: batch; time and batch in either order; merged to one axis, time (M) or batch (W) first;
 an axis of length 1, to be repeated over time, and batch."""
 
-Kind = Literal["input", "layer", "neuron", "membrane", "add", "scale", "reshape", "embed"]
+Kind = Literal["input", "layer", "neuron", "membrane", "add", "scale", "reshape", "embed", "and", "not"]
 
 ZERO = -1
 """Node number of a tensor of zeros that stands for the spikes before the first step."""
@@ -56,7 +56,8 @@ class TracedNode:
     refs are the inputs; their sum arrives, except at "layer" and "neuron", which have one. A "membrane" has those of
     its neurons, and the neurons' spikes of the step before where it needs them. `factor` belongs to "scale". `module`
     belongs to "layer", "neuron" and "membrane". An "embed" puts its input at channel `offset` of a tensor of zeros;
-    a concatenation is the sum of one for each part.
+    a concatenation is the sum of one for each part. An "and" sends 1 where the sum of its inputs exceeds `factor`; a
+    "not" is 1 minus spikes, and is part of no network: it is taken up by the "and" behind it.
     """
 
     kind: Kind
@@ -69,6 +70,10 @@ class TracedNode:
     offset: int = 0
     lead: Lead = "N"
     """Leading axes the layer saw."""
+    fires: bool = False
+    """Whether a "neuron" sends spikes of 0 and 1, not its membrane."""
+    functional: bool = False
+    """Whether the module was made for a call of a function, so that the network never calls it."""
 
 
 @dataclass(frozen=True)

@@ -53,26 +53,49 @@ class Convention(_Note, frozen=True):
 
 
 class AxisDropped(_Note, frozen=True):
-    """A leading axis of length 1 was dropped. shape: before, where one is named."""
+    """A leading or trailing axis of length 1 was dropped. shape: before, where one is named."""
 
     where: str
     of: Literal["shape", "parameters", "input", "weight"]
     shape: Shape = ()
+    trailing: bool = False
 
     def __str__(self) -> str:
         shape = f" {self.shape}" if self.shape else ""
-        return f"{self.where}: leading axis of length 1 dropped from its {self.of}{shape}"
+        which = "trailing" if self.trailing else "leading"
+        return f"{self.where}: {which} axis of length 1 dropped from its {self.of}{shape}"
 
 
 class AxisDiffers(_Note, frozen=True):
-    """An output declares another shape than it receives, up to a leading 1."""
+    """An output declares another shape than it receives, up to axes of length 1; leading: up to a leading one."""
 
     where: str
     declared: Shape
     received: Shape
+    leading: bool = True
 
     def __str__(self) -> str:
-        return f"{self.where}: declares shape {self.declared}, receives {self.received}; they differ in a leading 1"
+        axes = "a leading 1" if self.leading else "axes of 1"
+        return f"{self.where}: declares shape {self.declared}, receives {self.received}; they differ in {axes}"
+
+
+class GainSupplied(_Note, frozen=True):
+    """A gain that an exporter writes as 1 although its framework's neuron adds the input in full.
+
+    field: of the NIR node. framework: whose neuron it is. gain: what is used, as text. dt: of a step, in seconds.
+    """
+
+    where: str
+    field: str
+    framework: str
+    gain: str
+    dt: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.where}: {self.field} = 1 is what {self.framework} writes for an input that its cell adds in full, "
+            f"{self.field} = {self.gain} at dt = {self.dt:g}, which is used"
+        )
 
 
 class InputDiffers(_Note, frozen=True):
@@ -306,8 +329,8 @@ class Proven(_Note, frozen=True):
 
 
 Note = (
-    Text | Convention | AxisDropped | AxisDiffers | InputDiffers | EdgesDelayed | Recurrent | ClampUnused | ResetUnused
-    | ScaleUnproven | TimeConstantChanged | CompareChanged | WeightsVanish | BitsUnused
+    Text | Convention | GainSupplied | AxisDropped | AxisDiffers | InputDiffers | EdgesDelayed | Recurrent
+    | ClampUnused | ResetUnused | ScaleUnproven | TimeConstantChanged | CompareChanged | WeightsVanish | BitsUnused
     | Delayed | Relayed | SlowedDown | Unbalanced
     | OverflowPossible | ScaleLowered | Proven
 )  # fmt: skip

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import torch
 
-from seamount.compiler.errors import ImportRefused, InputError, Problem
-from seamount.compiler.ir.ops import Shape
+from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
+from seamount.compiler.ir.ops import Rule, Shape
 from seamount.compiler.plugins import find, names
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
@@ -76,7 +77,10 @@ class Framework:
     leads: neuron classes that take all steps at once with other leading axes than (T, N). networks: modules of the
     package whose classes are whole networks and blocks, which are traced through. sized: makes the network ready for
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
-    does the same, or "cause; remedy" where there is none.
+    does the same, or why there is none. readouts: neuron classes that send their membrane.
+    scales: class of a layer that multiplies by a number, or by one of each channel -> that, for so many axes.
+    combines: class of a readout -> how it combines its membranes over the steps itself, None where it returns a list of
+    all; unrolled: its membranes at all steps, from what it was given.
     """
 
     name: str
@@ -96,10 +100,49 @@ class Framework:
     networks: tuple[str, ...] = ()
     sized: Callable[[torch.nn.Module, int, int], AbstractContextManager[None]] = _as_it_is
     plain: Callable[[torch.nn.Module], torch.nn.Module | Refusal] = _itself
+    readouts: frozenset[type] = frozenset()
+    scales: Mapping[type, Callable[[torch.nn.Module, int], float | torch.Tensor]] = field(default_factory=dict)
+    combines: Mapping[type, Callable[[torch.nn.Module], Rule | None]] = field(default_factory=dict)
+    unrolled: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None
+
+    def neuron_class(self, module: torch.nn.Module) -> type | None:
+        """The class of `neurons` whose step the module runs: its own, or that of which it is a sub-class."""
+        kind = type(module)
+        if kind in self.neurons or self.owns(module):
+            return kind if kind in self.neurons else None
+        base = next((cls for cls in kind.__mro__ if cls in self.neurons), None)
+        return base if base is not None and not _changed(kind, base) else None
 
     def is_neuron(self, module: torch.nn.Module) -> bool:
         """Whether the module is a neuron layer that can be written."""
-        return type(module) in self.neurons
+        return self.neuron_class(module) is not None
+
+    def changed_neuron(self, module: torch.nn.Module) -> Problem | None:
+        """What a sub-class of a neuron layer changes, where it can therefore not be written."""
+        base = next((cls for cls in type(module).__mro__ if cls in self.neurons), None)
+        if base is None or self.owns(module) or self.is_neuron(module):
+            return None
+        what = ", ".join(_changed(type(module), base))
+        found = f"is a sub-class of {base.__name__} that changes {what}"
+        return Problem(type(module).__name__, found, f"use {base.__name__} as it is; what it computes is then known")
+
+    def fires(self, module: torch.nn.Module) -> bool:
+        """Whether a neuron layer sends spikes, not its membrane."""
+        return self.neuron_class(module) not in self.readouts
+
+    def combined(self, module: torch.nn.Module) -> Rule | None:
+        """How a readout combines its membranes over the steps itself."""
+        kind = self.neuron_class(module)
+        combines = self.combines.get(kind) if kind is not None else None
+        return combines(module) if combines is not None else None
+
+    def sent(self, module: torch.nn.Module, given: Any, output: Any) -> torch.Tensor:
+        """What a neuron layer sends at each step, from what a call was given and returned."""
+        if self.neuron_class(module) in self.combines and self.unrolled is not None:
+            return self.unrolled(module, given)
+        first = output[0] if isinstance(output, tuple) else output
+        assert isinstance(first, torch.Tensor)
+        return first
 
     def loops(self, module: torch.nn.Module) -> bool:
         """Whether the layer takes all steps at once."""
@@ -107,8 +150,8 @@ class Framework:
 
     def lead(self, module: torch.nn.Module) -> Lead:
         """The leading axes that the layer takes."""
-        whole = type(module) in self.loop_classes or self.multi_step(module)
-        return self.leads.get(type(module), "TN" if whole else "N")
+        whole = self.neuron_class(module) in self.loop_classes or self.multi_step(module)
+        return self.leads.get(self.neuron_class(module) or type(module), "TN" if whole else "N")
 
     def whole_leads(self, model: torch.nn.Module) -> set[Lead]:
         """The leading axes of neuron layers of the model that take all steps at once."""
@@ -116,7 +159,12 @@ class Framework:
 
     def writer(self, module: torch.nn.Module) -> NeuronWriter:
         """The writer of a neuron layer."""
-        return self.neurons[type(module)]
+        return self.neurons[self.neuron_class(module) or type(module)]
+
+    def membrane(self, module: torch.nn.Module) -> Membrane | None:
+        """How a neuron layer's membrane is read, where it can be."""
+        kind = self.neuron_class(module)
+        return self.membranes.get(kind) if kind is not None else None
 
     def kind(self, module: torch.nn.Module) -> type:
         """The torch.nn class that a stateless layer acts as; its own class if there is none."""
@@ -130,7 +178,8 @@ class Framework:
         """Whether tracing stops at the module."""
         inside = type(module).__name__ in self.containers or type(module).__module__.startswith(self.networks or ("/",))
         foreign = self.owns(module) and not inside
-        return self.is_neuron(module) or foreign or layers.is_leaf(module)
+        changed = self.changed_neuron(module) is not None
+        return self.is_neuron(module) or foreign or changed or layers.is_leaf(module)
 
     def leaves(self, model: torch.nn.Module, name: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
         """Names and modules where tracing stops; what they are made of (parametrizations, say) is not looked at."""
@@ -148,8 +197,13 @@ class Framework:
                 continue
             where = f"layer '{name or type(module).__name__}' ({type(module).__name__})"
             problems += layers.precision_objections(where, module)
-            if self.is_neuron(module):
+            changed = self.changed_neuron(module)
+            if changed is not None:
+                problems.append(replace(changed, where=where))
+            elif self.is_neuron(module):
                 problems += self.neuron_objections(name or type(module).__name__.lower(), module)
+            elif type(module) in self.scales:
+                continue
             elif type(module) in self.layers:
                 plain = self.plain(module)
                 if isinstance(plain, Refusal):
@@ -158,12 +212,19 @@ class Framework:
                     problems += layers.objections(where, plain, self.layers[type(module)])
             elif self.owns(module):
                 kind = type(module).__name__
-                supported = ", ".join(sorted(c.__name__ for c in self.neurons))
+                supported = ", ".join(sorted(c.__name__ for c in self.neurons if c not in self.combines))
                 why = self.refused.get(kind) or Refusal(f"{self.name}'s {kind} has no counterpart in NIR")
                 problems.append(Problem(where, why.found, why.remedy or f"use one of {supported}"))
             else:
                 problems += layers.objections(where, module, layers.kind_of(module))
         return problems
+
+
+def _changed(kind: type, base: type) -> list[str]:
+    """Attributes of a neuron class that a sub-class defines anew, other than how it is built and shown."""
+    between = kind.__mro__[: kind.__mro__.index(base)]
+    own = {name for cls in between for name in vars(cls) if not name.startswith("__") and name != "extra_repr"}
+    return sorted(name for name in own if hasattr(base, name))
 
 
 _INSTALL_ALSO = {"sinabs": " and then pip install --no-deps sinabs, in an environment of its own"}
@@ -175,12 +236,41 @@ def framework_names() -> tuple[str, ...]:
     return (*FRAMEWORKS, *names("seamount.frontends", FRAMEWORKS))
 
 
+_WRAPPERS = {
+    "DataParallel": ("is wrapped in DataParallel, which splits the batch", "module"),
+    "DistributedDataParallel": ("is wrapped in DistributedDataParallel, which splits the batch", "module"),
+    "FullyShardedDataParallel": ("is wrapped in FullyShardedDataParallel, which splits its weights", "module"),
+    "OptimizedModule": ("was made by torch.compile, which hides its layers", "_orig_mod"),
+}
+"""Class -> what it is, and where it keeps the module that was given to it."""
+
+
+def _wrappers(model: torch.nn.Module) -> list[Problem]:
+    """Wrappers around the model or a part of it, which hide the layers that they run."""
+    problems = []
+    for name, module in model.named_modules():
+        kind = type(module).__name__
+        if kind in _WRAPPERS and type(module).__module__.startswith("torch."):
+            found, inner = _WRAPPERS[kind]
+            given = "model" + (f".{name}" if name else "")
+            remedy = f"give {given}.{inner}, the module it was made of"
+            problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
+        elif isinstance(module, torch.jit.ScriptModule):
+            where = f"layer '{name}'" if name else "model"
+            problems.append(
+                Problem(where, "is TorchScript, which cannot be looked into", "give the module it was made of")
+            )
+            break
+    return problems
+
+
 def find_framework(model: torch.nn.Module, name: str | None = None) -> Framework:
     """The framework of a module's neuron layers. Raises InputError or ImportRefused."""
     if not isinstance(model, torch.nn.Module):
         raise InputError(Problem("model", f"is a {type(model).__name__}", "give the torch.nn.Module that was trained"))
+    raise_all(ImportRefused, _wrappers(model))
     if name is None:
-        roots = {type(m).__module__.partition(".")[0] for m in model.modules()}
+        roots = {cls.__module__.partition(".")[0] for m in model.modules() for cls in type(m).__mro__}
         known = sorted(roots & set(framework_names()))
         if len(known) != 1:
             found = "holds no neuron layer of a known framework" if not known else f"mixes {' and '.join(known)}"

@@ -113,7 +113,27 @@ def _batchnorm(name: str, module: nn.BatchNorm1d | nn.BatchNorm2d, shape: Shape)
     return single(name, conv_node(weight, shift, shape, ones, (0,) * rank, ones, len(scale), tag))
 
 
+class Mask(nn.Module):
+    """Multiplication by a constant of each neuron, written in forward as spikes * mask."""
+
+    factors: torch.Tensor
+
+    def __init__(self, factors: torch.Tensor) -> None:
+        super().__init__()
+        self.register_buffer("factors", factors)
+        self.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x (N, *shape)."""
+        return x * self.factors
+
+
+def _mask(name: str, module: Mask, shape: Shape) -> Part:
+    return single(name, nir.Scale(np.array(np.broadcast_to(array(module.factors), shape))))
+
+
 LAYERS: dict[type, Writer] = {
+    Mask: _mask,
     nn.Linear: _linear,
     nn.Conv1d: _conv,
     nn.Conv2d: _conv,
@@ -136,6 +156,13 @@ _REMEDIES = {
     "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
+    "ConvTranspose1d": "a transposed convolution has no counterpart in NIR: use a Conv1d, or a Linear",
+    "ConvTranspose2d": "a transposed convolution has no counterpart in NIR: use a Conv2d, or a Linear",
+    "Upsample": "upsampling has no counterpart in NIR: use a Linear, or keep the resolution",
+    "MultiheadAttention": (
+        "attention multiplies activations with each other, which no connection does: mix with convolutions, or with "
+        "Linear layers over tokens"
+    ),
     "Softmax": "leave it out of the saved module: the largest output stays the largest",
     "LogSoftmax": "leave it out of the saved module: the largest output stays the largest",
     "LayerNorm": "use a batch norm, which is a fixed scale at inference",
@@ -207,7 +234,7 @@ def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
         return []
     if kind not in LAYERS:
         remedy = _REMEDIES.get(
-            type(module).__name__, f"supported layers: {', '.join(sorted(c.__name__ for c in LAYERS))}"
+            type(module).__name__, f"supported layers: {', '.join(sorted(c.__name__ for c in LAYERS if c is not Mask))}"
         )
         return [Problem(where, f"torch.nn.{type(module).__name__} cannot be carried over without loss", remedy)]
     problems = []

@@ -84,5 +84,13 @@ def versions() -> dict[str, str]:
 
 
 FRAMEWORK = Framework(
-    "norse", NEURONS, LOOPS, REFUSED, CONTAINERS, PRESETS["norse"], versions, networks=("norse.torch.models.",)
+    "norse",
+    NEURONS,
+    LOOPS,
+    REFUSED,
+    CONTAINERS,
+    PRESETS["norse"],
+    versions,
+    networks=("norse.torch.models.",),
+    readouts=frozenset({norse.LIBoxCell, norse.LICell, norse.LI, norse.LILinearCell}),
 )

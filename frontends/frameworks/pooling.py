@@ -52,9 +52,11 @@ def _sum2d(name: str, module: nn.LPPool2d, shape: Shape) -> Part:
 
 
 def _avg1d(name: str, module: nn.AvgPool1d, shape: Shape) -> Part:
-    """NIR has no 1-D pool: a convolution per channel with equal weights."""
+    """NIR has no 1-D pool: a convolution per channel with equal weights; of (N, features), a Linear."""
     kernel, stride, padding = (int(np.ravel(n)[0]) for n in (module.kernel_size, module.stride, module.padding))
     _check_window(name, module, shape, (kernel,), (stride,))
+    if len(shape) == 1:
+        return single(name, nir.Linear(_windows(shape[0], kernel, stride, padding) / kernel))
     if len(shape) != 2:
         raise ImportRefused(
             Problem(f"layer '{name}'", f"pools one axis of shape {shape}", "give it (channels, length)")
@@ -62,6 +64,13 @@ def _avg1d(name: str, module: nn.AvgPool1d, shape: Shape) -> Part:
     channels = shape[0]
     weight = np.full((channels, 1, kernel), 1 / kernel, np.float64)
     return single(name, nir.Conv1d(shape[-1], weight, stride, padding, 1, channels, np.zeros(channels)))
+
+
+def _windows(size: int, kernel: int, stride: int, padding: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """1 where a window (row) holds an entry (column)."""
+    starts = np.arange((size + 2 * padding - kernel) // stride + 1) * stride - padding
+    entries = np.arange(size)
+    return ((entries >= starts[:, None]) & (entries < starts[:, None] + kernel)).astype(np.float64)
 
 
 def _adaptive2d(name: str, module: nn.AdaptiveAvgPool2d, shape: Shape) -> Part:

@@ -62,7 +62,7 @@ def versions() -> dict[str, str]:
 def reset(model: nn.Module) -> None:
     """Set all states to nothing, which is zero at the next call, whatever the number of samples."""
     for module in model.modules():
-        if type(module) in NEURONS:
+        if isinstance(module, tuple(NEURONS)):
             for state in ("v_mem", "i_syn"):
                 if isinstance(module._buffers.get(state), torch.Tensor):
                     module._buffers[state] = torch.zeros(0, device=module._buffers[state].device)  # type: ignore[union-attr]
@@ -97,4 +97,5 @@ def _wrong_length(name: str, module: Any, steps: int) -> Problem:
 FRAMEWORK = Framework(
     "sinabs", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["sinabs"], versions,
     layers=LAYERS, neuron_objections=sinabs_neurons.objections, keeps_state=True, reset=reset, leads=LEADS, sized=sized,
+    readouts=frozenset({layers.ExpLeak, layers.ExpLeakSqueeze}),
 )  # fmt: skip

@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
 def reset(model: torch.nn.Module) -> None:
     """Set the states of every neuron layer to zero; unlike snntorch.utils.reset at any depth, and all states."""
     for module in model.modules():
-        if type(module) in NEURONS:
+        if isinstance(module, tuple(NEURONS)):
             module.reset_mem()  # type: ignore[operator]
 
 

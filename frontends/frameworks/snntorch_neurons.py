@@ -94,21 +94,26 @@ def objections(name: str, module: Any) -> list[Problem]:
     if told != reset:
         found = f"it was built with reset_mechanism={reset!r} and told {told!r} afterwards, and does some of both"
         layer.bad(found, f"build it with reset_mechanism={told!r} and load the parameters again")
-    elif not delayed and type(module).__name__ == "RSynaptic":
+    elif not delayed and _kind(module) == "RSynaptic":
         layer.bad("snntorch 1.0.0 does not carry out its reset_delay=False", "build it with reset_delay=True")
     elif not delayed and reset == "subtract":
         layer.bad(
             'reset_mechanism="subtract" with reset_delay=False depends on whether v stays above the threshold',
             "train with reset_delay=True",
         )
-    elif delayed and reset == "zero" and type(module).__name__ != "Leaky":
+    elif delayed and reset == "zero" and _kind(module) != "Leaky":
         # RSynaptic ignores reset_delay=False, and Lapicque has no such option.
-        free = type(module).__name__ in ("Synaptic", "RLeaky")
+        free = _kind(module) in ("Synaptic", "RLeaky")
         layer.bad(
             'reset_mechanism="zero" with a delay holds the membrane at 0 for one step, whatever arrives',
             f'train with {"reset_delay=False, or " if free else ""}reset_mechanism="subtract"',
         )
     return layer.problems
+
+
+def _kind(module: Any) -> str:
+    """The name of snnTorch's class; of a sub-class, that of its base."""
+    return next(cls.__name__ for cls in type(module).__mro__ if cls.__module__.startswith("snntorch."))
 
 
 def _object_to_extras(layer: _Layer) -> None:

@@ -21,7 +21,11 @@ NEURONS: dict[type, NeuronWriter] = {
     neuron.LIFNode: spikingjelly_neurons.lif,
     neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
     neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
+    neuron.NonSpikingIFNode: spikingjelly_neurons.non_spiking,
+    neuron.NonSpikingLIFNode: spikingjelly_neurons.non_spiking,
 }
+READOUTS = frozenset({neuron.NonSpikingIFNode, neuron.NonSpikingLIFNode})
+"""Neurons that send their membrane; they take all steps at once."""
 
 CONTAINERS = frozenset({"SeqToANNContainer", "MultiStepContainer", "StepModeContainer"})
 
@@ -32,8 +36,17 @@ _PARALLEL = Refusal("each step sees several steps of input at once, which no neu
 _INNER = Refusal("connections inside the layer that follow a rule of their own have no counterpart in NIR")
 _ONLINE = Refusal("a copy for online learning", "its trained weights belong to the plain class")
 _MAX = Refusal("a maximum is not linear", "use an average pool or a strided convolution, and train again")
-_GATE = Refusal("a product of activations has no counterpart in NIR")
+_GATE = Refusal(
+    "attention multiplies activations with each other, which no connection does",
+    "mix with convolutions, or with Linear layers over tokens",
+)
 _THREE = Refusal("NIR has layers of one and two dimensions")
+_TRANSPOSED = Refusal(
+    "a transposed convolution has no counterpart in NIR", "use a Conv2d before the decoder, or a Linear"
+)
+_UPSAMPLED = Refusal("upsampling has no counterpart in NIR", "use a Linear, or keep the resolution")
+_ENCODER = Refusal("an encoder draws or times spikes on the host and is no part of the network", "encode before save()")
+_LSTM = Refusal("gates multiply activations, which no connection does", "use LIFNode with recurrence in forward")
 _COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
 REFUSED: dict[str, Refusal] = {
     "KLIFNode": Refusal("scaling and rectifying the membrane before it is compared has no counterpart in NIR"),
@@ -46,8 +59,6 @@ REFUSED: dict[str, Refusal] = {
     "ILIFNode": Refusal("sending several spikes in one step has no counterpart on a chip of single spikes"),
     "HalfThresholdIFNode": Refusal("starting at half the threshold has no counterpart among the start conventions"),
     "LIAFNode": _ANALOG,
-    "NonSpikingIFNode": _ANALOG,
-    "NonSpikingLIFNode": _ANALOG,
     **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), _PARALLEL),
     **dict.fromkeys(("TernaryIFNode", "TernaryLIFNode", "STBIFNode"), _TERNARY),
     **dict.fromkeys(("NoisyCUBALIFNode", "NoisyNonSpikingIFNode", "NoisyILCCUBALIFNode"), _NOISE),
@@ -56,21 +67,34 @@ REFUSED: dict[str, Refusal] = {
     **dict.fromkeys(("MaxPool1d", "MaxPool3d"), _MAX),
     **dict.fromkeys(
         (
-            "QKAttention", "TokenQKAttention", "ChannelQKAttention", "SpikingSelfAttention", "SpikeDrivenSelfAttention",
-            "TemporalWiseAttention", "MultiDimensionalAttention",
+            "QKAttention",
+            "TokenQKAttention",
+            "ChannelQKAttention",
+            "SpikingSelfAttention",
+            "SpikeDrivenSelfAttention",
+            "TemporalWiseAttention",
+            "MultiDimensionalAttention",
         ),
         _GATE,
     ),
     **dict.fromkeys(
         (
-            "Conv3d", "ConvTranspose3d", "AvgPool3d", "AdaptiveAvgPool3d", "BatchNorm3d", "MaxUnpool3d",
-            "ThresholdDependentBatchNorm3d", "TemporalEffectiveBatchNorm3d", "BatchNormThroughTime3d",
+            "Conv3d",
+            "ConvTranspose3d",
+            "AvgPool3d",
+            "AdaptiveAvgPool3d",
+            "BatchNorm3d",
+            "MaxUnpool3d",
+            "ThresholdDependentBatchNorm3d",
+            "TemporalEffectiveBatchNorm3d",
+            "BatchNormThroughTime3d",
         ),
         _THREE,
     ),
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d"), _TRANSPOSED),
+    "Upsample": _UPSAMPLED,
     **dict.fromkeys(
-        ("ConvTranspose1d", "ConvTranspose2d", "Upsample", "MaxUnpool1d", "MaxUnpool2d"),
-        Refusal("a transposed convolution has no counterpart in NIR"),
+        ("MaxUnpool1d", "MaxUnpool2d"), Refusal("putting maxima back to where they were depends on the data")
     ),
     **dict.fromkeys(("SimpleIFNode", "SimpleLIFNode"), Refusal("a plain copy for teaching", "use IFNode or LIFNode")),
     **dict.fromkeys(("TemporalBinSum", "SpikeCountToBinary"), _COUNT),
@@ -78,6 +102,20 @@ REFUSED: dict[str, Refusal] = {
         ("TLastSeqToANNContainer", "TLastMultiStepContainer"), Refusal("time is its last axis", "put time first")
     ),
     **dict.fromkeys(("GradwithTrace", "SpikeTraceOp", "OTTTSequential"), _ONLINE),
+    **dict.fromkeys(
+        (
+            "PoissonEncoder",
+            "LatencyEncoder",
+            "WeightedPhaseEncoder",
+            "PeriodicEncoder",
+            "PopEncoder",
+            "PopSpikeEncoderDeterministic",
+            "PopSpikeEncoderRandom",
+        ),
+        _ENCODER,
+    ),
+    **dict.fromkeys(("SpikingLSTMCell", "SpikingLSTM", "SpikingGRUCell", "SpikingGRU"), _LSTM),
+    **dict.fromkeys(("SpikingVanillaRNNCell", "SpikingVanillaRNN"), _LSTM),
     "FewSpikeNode": Refusal("thresholds and weights that differ between steps have no counterpart in NIR"),
     "MPBNLIFNode": Refusal("a batch norm of the membrane has no counterpart in NIR"),
     "HGNode": _ANALOG,
@@ -91,13 +129,12 @@ REFUSED: dict[str, Refusal] = {
     "NeuNorm": Refusal("a scale that follows the activity has no counterpart in NIR", "use a batch norm"),
     "PrintShapeModule": Refusal("it prints while it runs", "leave it out"),
     "SynapseFilter": Refusal("a filtered synapse without neuron has no counterpart in NIR", "use a CUBALIFNode"),
-    "VotingLayer": Refusal("it averages neurons of one class", "leave it out, or use a Linear of equal weights"),
     "ElementWiseRecurrentContainer": Refusal("it feeds a function of its own back", "write the recurrence in forward"),
     "LinearRecurrentContainer": Refusal(
         "it feeds back through a concatenation", "write it in forward, with two Linear"
     ),
     "GroupNorm": Refusal("its scale follows each input", "use a batch norm"),
-}  # fmt: skip
+}
 """Class -> why it is refused."""
 
 
@@ -108,7 +145,7 @@ def versions() -> dict[str, str]:
 
 def multi_step(module: torch.nn.Module) -> bool:
     """Whether a neuron or wrapped layer takes (T, N, *shape)."""
-    several = type(module) in NEURONS or type(module) in LAYERS
+    several = isinstance(module, tuple(NEURONS)) or type(module) in (*LAYERS, *spikingjelly_layers.SCALES)
     alone = type(module).__name__.startswith(MULTI_STEP_ALONE)
     return alone or (several and getattr(module, "step_mode", "s") == "m")
 
@@ -122,4 +159,6 @@ FRAMEWORK = Framework(
     "spikingjelly", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["spikingjelly"], versions,
     multi_step=multi_step, layers=LAYERS, neuron_objections=spikingjelly_neurons.objections, keeps_state=True,
     reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
+    scales=spikingjelly_layers.SCALES, readouts=READOUTS, leads=dict.fromkeys(READOUTS, "TN"),
+    combines=dict.fromkeys(READOUTS, spikingjelly_neurons.combined), unrolled=spikingjelly_neurons.unrolled,
 )  # fmt: skip

@@ -2,16 +2,19 @@
 
 WSConv2d, WSLinear             weights are standardized in each forward pass: gain (w - mean) / sqrt(var fan_in + eps)
 TemporalEffectiveBatchNorm     y[t] = scale[t] batchnorm(x[t]): one batch norm where all scales are equal
+VotingLayer                    the mean of each group of outputs, one group per class
 BatchNormThroughTime           a batch norm per step: one where all are equal
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from spikingjelly.activation_based import layer
+from spikingjelly.activation_based.ann2snn.modules import ChannelVoltageScaler, VoltageScaler
 from torch import nn
 
 from seamount.frontends.frameworks.refusal import Refusal
@@ -32,6 +35,7 @@ LAYERS: dict[type, type] = {
     layer.BatchNormThroughTime2d: nn.BatchNorm2d,
     layer.AvgPool1d: nn.AvgPool1d,
     layer.AvgPool2d: nn.AvgPool2d,
+    layer.VotingLayer: nn.AvgPool1d,
     layer.AdaptiveAvgPool1d: nn.AdaptiveAvgPool1d,
     layer.AdaptiveAvgPool2d: nn.AdaptiveAvgPool2d,
     layer.MaxPool2d: nn.MaxPool2d,
@@ -51,10 +55,27 @@ _PER_STEP = Refusal(
 )
 
 
+def factor(module: Any, rank: int) -> float | torch.Tensor:
+    """What a scaler that ann2snn puts around neurons multiplies by: a number, or one of each channel of `rank` axes."""
+    if isinstance(module, VoltageScaler):
+        return float(module.scale)
+    channels = [1] * rank
+    channels[module.channel_dim - 1] = -1
+    return module.scale.detach().reshape(channels)  # type: ignore[no-any-return]
+
+
+SCALES: dict[type, Callable[[Any, int], float | torch.Tensor]] = {
+    VoltageScaler: factor, ChannelVoltageScaler: factor,
+}  # fmt: skip
+"""Layers that multiply by a number, or by one of each channel."""
+
+
 def plain(module: Any) -> nn.Module | Refusal:
     """The layer as one that torch.nn has; why not, where there is none."""
     if isinstance(module, (layer.WSConv2d, layer.WSLinear)):
         return _with_weight(module, module.get_weight())
+    if isinstance(module, layer.VotingLayer):
+        return nn.AvgPool1d(module.voting_size).eval()
     if isinstance(module, _EFFECTIVE):
         return _one_scale(module)
     if isinstance(module, _THROUGH):

@@ -11,20 +11,26 @@ LIFNode              u = v + (x - (v - v_r)) / tau           decay_input=True, s
 ParametricLIFNode    as LIFNode with 1 / tau = sigmoid(w)
 CUBALIFNode          c = c_decay c + x; u = v_decay v + c    leaks to 0 but starts at v_r
 
-NIR:  IF, r = 1 / dt;  LIF, tau dt, v_leak = v_r, r = 1 (decay_input) or tau;  CubaLIF, tau_syn = dt / (1 - c_decay),
-tau_mem = dt / (1 - v_decay), w_in = tau_syn / dt, r = tau_mem / dt, v_leak = 0;  v_reset, or 0 with soft reset.
+NonSpikingIFNode     v = v + x                               all steps at once, starts at 0; combined as `decode` says
+NonSpikingLIFNode    v = v + (x - v) / tau                   the same
+
+NIR:  I, LI without a threshold;  IF, r = 1 / dt;  LIF, tau dt, v_leak = v_r, r = 1 (decay_input) or tau;
+CubaLIF, tau_syn = dt / (1 - c_decay), tau_mem = dt / (1 - v_decay), w_in = tau_syn / dt, r = tau_mem / dt,
+v_leak = 0;  v_reset, or 0 with soft reset.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
 import nir
 import numpy as np
+import torch
 
 from seamount.compiler.errors import ImportRefused, Problem
-from seamount.compiler.ir.ops import Array, Shape
+from seamount.compiler.ir.ops import Array, Rule, Shape
 from seamount.frontends.conventions import PRESETS, Conventions
 from seamount.frontends.frameworks.parts import Part
 
@@ -35,7 +41,9 @@ DT = float(PRESETS["spikingjelly"].dt or 0)
 def objections(name: str, module: Any) -> list[Problem]:
     """What speaks against a neuron layer before it is run."""
     where = f"neuron layer '{name}' ({type(module).__name__})"
-    problems = []
+    problems: list[Problem] = []
+    if hasattr(module, "decode"):
+        return _readout_objections(where, module)
 
     def bad(found: str, remedy: str) -> None:
         problems.append(Problem(where, found, remedy))
@@ -50,7 +58,12 @@ def objections(name: str, module: Any) -> list[Problem]:
             bad(f"{field} is a {type(value).__name__}", "give one number for the layer")
             return problems
         if value is not None and not math.isfinite(value):
-            bad(f"{field} is {value}", _FINITE if field != "v_threshold" else f"{_FINITE}; read spikes, not membranes")
+            bad(
+                f"{field} is {value}",
+                _FINITE
+                if field != "v_threshold"
+                else f"{_FINITE}, or read the membrane of a NonSpikingLIFNode or NonSpikingIFNode",
+            )
     for field in ("c_decay", "v_decay"):
         if not 0 <= getattr(module, field, 0.0) <= 1:
             bad(f"{field} = {getattr(module, field):g} lies outside [0, 1]", "train with a decay between 0 and 1")
@@ -59,15 +72,50 @@ def objections(name: str, module: Any) -> list[Problem]:
     if not all(map(math.isfinite, _weights(module))):
         bad("w holds NaN or infinity", "train again with a smaller learning rate")
     for state, start in (("v", _level(module)), ("c", 0.0)):
-        if state in dict(module.named_memories()) and module.get_reset_value(state) != start:
-            bad(
-                f"it starts at {state} = {module.get_reset_value(state)}",
-                f"leave the reset value of {state} at {start:g}",
-            )
+        given = module.get_reset_value(state) if state in dict(module.named_memories()) else start
+        values = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given, np.float64)
+        if (values != start).any():
+            low, high = float(values.min()), float(values.max())
+            what = f"{state} = {given}" if values.ndim == 0 else f"a {state} of each neuron, {low:g} to {high:g}"
+            bad(f"it starts at {what}", f"leave the reset value of {state} at {start:g}")
     return problems
 
 
+def _readout_objections(where: str, module: Any) -> list[Problem]:
+    if module.decode == "max-abs-mem":
+        found = "takes the membrane of the largest magnitude over the steps, which is no readout rule"
+        return [Problem(where, found, 'use decode=None, "max-mem", "mean-mem" or "last_mem"')]
+    tau = getattr(module, "tau", 1.0)
+    if not 1 <= tau < math.inf:
+        return [Problem(where, f"tau = {tau:g} steps, so the state overshoots or never moves", "train with tau >= 1")]
+    return []
+
+
+_DECODED: dict[str, Rule] = {"max-mem": "max", "mean-mem": "mean", "last_mem": "last"}
+
+
+def combined(module: Any) -> Rule | None:
+    """How a readout combines its membranes over the steps itself."""
+    return _DECODED.get(module.decode)
+
+
+def unrolled(module: Any, given: Any) -> torch.Tensor:
+    """The membranes of a readout at all steps, (T, N, *shape)."""
+    whole = copy.copy(module)
+    whole.decode = None
+    return torch.stack(whole.forward(*given))
+
+
+def non_spiking(name: str, module: Any, shape: Shape) -> Part:
+    """NonSpikingIFNode: I with r = 1 / dt; NonSpikingLIFNode: LI with r = 1."""
+    if not hasattr(module, "tau"):
+        return Part({name: nir.I(r=np.full(shape, 1 / DT))}, name, name)
+    tau = np.full(shape, float(module.tau) * DT)
+    return Part({name: nir.LI(tau=tau, r=np.ones(shape), v_leak=np.zeros(shape))}, name, name)
+
+
 _FINITE = "give a finite number"
+_READ = f"{_FINITE}, or read the membrane of a NonSpikingLIFNode or NonSpikingIFNode"
 
 
 def _weights(module: Any) -> list[float]:

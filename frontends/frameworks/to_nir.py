@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from dataclasses import dataclass, field
+from importlib.metadata import version
 
 import nir
 import numpy as np
 from torch import nn
 
-from seamount.compiler.errors import ImportRefused, Problem, raise_all
+from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.framework import Framework
@@ -31,7 +33,10 @@ class NirModel:
 
 
 def to_nir(framework: Framework, traced: Traced) -> NirModel:
-    """Write every reachable node. Raises ImportRefused with the problems of all nodes."""
+    """Write every reachable node. Raises ImportRefused with the problems of all nodes, InputError for an old nir."""
+    if "v_reset" not in inspect.signature(nir.LIF).parameters:
+        found = f"version {version('nir')} is installed, whose neurons have no v_reset"
+        raise InputError(Problem("nir", found, "pip install 'nir>=1.0.8'", "nir 1.0.6 or newer is needed"))
     return _Writer(framework, traced).run()
 
 
@@ -82,6 +87,11 @@ class _Writer:
             return single(name, nir.Input({"input": np.array(node.shape)}))
         if node.kind == "scale":
             return layers.write_scale(name, node.factor, node.shape)
+        if node.kind == "and":
+            return single(name, nir.Threshold(np.full(node.shape, node.factor, np.float64)))
+        if node.kind == "not":
+            remedy = "multiply it with other spikes, or put the constant into the bias of a layer"
+            raise ImportRefused(Problem(f"1 - the spikes of '{self._source(node)}'", "adds a constant", remedy))
         if node.kind == "embed":
             return layers.write_embed(name, node.in_shape, node.shape, node.offset)
         if node.kind == "reshape":
@@ -89,11 +99,16 @@ class _Writer:
         if node.kind == "neuron":
             return self.framework.writer(node.module)(name, node.module, node.in_shape)
         if node.kind == "membrane":
-            return self.framework.membranes[type(node.module)].writer(name, node.module, node.in_shape)
+            read = self.framework.membrane(node.module)
+            assert read is not None, "only readable membranes are traced"
+            return read.writer(name, node.module, node.in_shape)
         kind, loops = self.framework.kind(node.module), self.framework.loops(node.module)
         plain = self.framework.plain(node.module)
         assert not isinstance(plain, Refusal), "objected to before tracing"
         return layers.write_layer(name, plain, node.in_shape, node.lead, kind, loops)
+
+    def _source(self, node: TracedNode) -> str:
+        return self.traced.nodes[node.refs[0].node].name
 
     def _analog_maximum(self, node: TracedNode) -> list[Problem]:
         """A maximum over anything but the spikes of one layer is no OR, and has no counterpart."""
@@ -104,7 +119,10 @@ class _Writer:
         if len(terms) == 1 and all(isinstance(part.nodes[part.exit], SPIKING) for part in ends):
             return []
         found = "takes the maximum of values other than the spikes of one neuron layer"
-        remedy = "put it behind the neuron layer, or use torch.nn.AvgPool2d or a strided convolution, and train again"
+        remedy = (
+            "put it behind the neuron layer, where it is exact, or use torch.nn.AvgPool2d or a strided convolution, "
+            "and train again"
+        )
         return [
             Problem(f"layer '{node.name}' (MaxPool2d)", found, remedy, "of spikes, a maximum is an OR; neurons add")
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,9 @@ from seamount.frontends.conventions import Meaning
 from seamount.frontends.model_file.model import Golden, ModelFile, Ports, by_port
 
 FORMAT = "seamount-model"
-VERSION = 1
+VERSION = 2
+"""Written; version 1, which has no digest, is still read."""
+READ = (1, VERSION)
 SPIKES = "golden.spikes/"
 """Prefix of the packed spikes of one neuron layer; the NIR node's name follows."""
 PORTS = ("inputs", "series", "outputs")
@@ -52,7 +55,30 @@ def to_fields(model: ModelFile) -> dict[str, Any]:
         fields["golden.labels"] = golden.labels
     for name, spikes in sorted(golden.spikes.items()):
         fields[SPIKES + name] = np.packbits(spikes.reshape(-1))
+    fields["digest"] = digest(fields)
     return fields
+
+
+def digest(fields: Mapping[str, Any]) -> str:
+    """SHA-256 over all fields but "digest" itself, in the order of their names.
+
+    Of each its name and its type as text, each with its length, then its length and its bytes: UTF-8 of texts and of
+    numbers as Python writes them, arrays in C order and little-endian.
+    """
+    total = hashlib.sha256()
+    for name in sorted(set(fields) - {"digest"}):
+        kind, content = _bytes_of(fields[name])
+        for part in (name.encode(), kind.encode(), content):
+            total.update(len(part).to_bytes(8, "little"))
+            total.update(part)
+    return total.hexdigest()
+
+
+def _bytes_of(value: Any) -> tuple[str, bytes]:
+    if isinstance(value, np.ndarray):
+        plain = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+        return f"{value.dtype.name} {list(value.shape)}", plain.tobytes()
+    return type(value).__name__, (value if isinstance(value, str) else repr(value)).encode()
 
 
 def _json(value: object) -> str:
@@ -70,14 +96,9 @@ def _plain(value: Any) -> Any:
 
 def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     """Check every field and build the ModelFile. Raises InputError with all faults."""
-    version = fields.get("version")
-    if type(version) is not int or version != VERSION:
-        newer = type(version) is int and version > VERSION
-        remedy = "update Seamount" if newer else _AGAIN
-        raise InputError(
-            Problem(path, f"model file of version {version!r}", remedy, f"this Seamount reads version {VERSION}")
-        )
+    _check_version(fields.get("version"), path)
     reader = _Reader(dict(fields), path)
+    told = reader.text("digest") if fields["version"] > 1 else None
     meaning = reader.parsed("meaning", Meaning)
     shapes = reader.parsed("golden.shapes", dict[str, tuple[int, ...]]) or {}
     classes = reader.parsed("classes", tuple[str, ...]) or ()
@@ -95,11 +116,28 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     assert meaning is not None
     golden = Golden(inputs, spikes, series, outputs, labels)
     _check_golden(meaning, golden, path)
+    if told is not None and told != digest({k: _stored(v) for k, v in fields.items()}):
+        found = "its digest does not fit its content: it was damaged or changed after it was saved"
+        raise InputError(Problem(path, found, "copy it again, or save the model again"))
     return ModelFile(
         nir=nir.tobytes(), meaning=meaning, golden=golden, framework=texts["framework"], versions=versions,
         name=texts["name"], description=texts["description"], accuracy=accuracy, classes=classes, ties=int(ties or 0),
         left_out=left_out,
     )  # fmt: skip
+
+
+def _stored(value: Any) -> Any:
+    """A checked field as `to_fields` makes it."""
+    return value if isinstance(value, (str, int, float)) else value.numpy()
+
+
+def _check_version(version: object, path: str) -> None:
+    if type(version) is int and version in READ:
+        return
+    remedy = "update Seamount" if type(version) is int and version > VERSION else _AGAIN
+    told = f"{version!r}"[:40] if isinstance(version, (int, float, str)) or version is None else type(version).__name__
+    limit = f"this Seamount reads versions {READ[0]} to {READ[-1]}"
+    raise InputError(Problem(path, f"model file of version {told}", remedy, limit))
 
 
 def _check_golden(meaning: Meaning, golden: Golden, path: str) -> None:
@@ -190,10 +228,15 @@ class _Reader:
         value = self._take(key, _is_plain_tensor, "a plain tensor", optional)
         if value is None:
             return None if optional else np.zeros(0, dtype)
+        wanted = np.dtype(dtype).name
+        if str(value.dtype) != f"torch.{wanted}":
+            self._bad(key, f"is {str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}, not {wanted}")
+            return np.zeros(0, dtype)
         result: NDArray[Any] = value.numpy()
-        if result.dtype != dtype or (ndim is not None and result.ndim != ndim):
-            self._bad(key, f"is {result.dtype} of shape {result.shape}, not {np.dtype(dtype)}")
-        elif result.dtype.kind == "f" and not np.isfinite(result).all():
+        if result.ndim != ndim if ndim is not None else result.ndim == 0:
+            self._bad(key, f"is {wanted} of shape {result.shape}, not of {ndim or 'several'} axes")
+            return np.zeros(0, dtype)
+        if result.dtype.kind == "f" and not np.isfinite(result).all():
             self._bad(key, "holds NaN or infinity")
         return result
 
@@ -208,7 +251,7 @@ class _Reader:
     def spikes(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Packed spikes of one layer."""
         packed: NDArray[np.uint8] = self.array(SPIKES + name, np.uint8, 1)
-        count = math.prod(shape) if all(n >= 0 for n in shape) else -1
+        count = math.prod(shape) if len(shape) >= 2 and all(n > 0 for n in shape) else -1
         if (count + 7) // 8 != packed.size or packed.dtype != np.uint8:
             self._bad(SPIKES + name, f"{packed.size} bytes do not hold spikes of shape {shape}")
             return np.zeros(0, np.uint8)
@@ -231,9 +274,10 @@ def _is_plain_tensor(value: Any) -> bool:
     return (
         type(value) is torch.Tensor
         and value.layout == torch.strided
+        and value.device.type == "cpu"
         and value.is_contiguous()
-        and not value.is_quantized
+        and not (value.is_quantized or value.requires_grad or value.is_neg() or value.is_conj())
     )
 
 
-__all__ = ["FORMAT", "VERSION", "from_fields", "to_fields"]
+__all__ = ["FORMAT", "READ", "VERSION", "digest", "from_fields", "to_fields"]

@@ -8,7 +8,9 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,7 @@ import numpy as np
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import replace_file
+from seamount.frontends.model_file.fields import FORMAT, from_fields, to_fields
 from seamount.frontends.model_file.model import ModelFile
 
 MAX_BYTES = 4 * 1024**3
@@ -28,6 +31,25 @@ _SAVE = (
     "save it with two lines in the training script: `from seamount.frontends import save` and "
     '`save(model, "model.pt", sample=x[:8], steps=..., readout=...)`'
 )
+
+_COPY = "copy it again, or save it again"
+_DAMAGE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    ImportError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What torch.load and zipfile raise on damaged bytes; UnicodeError is a ValueError, NotImplementedError a
+RuntimeError."""
 
 
 def _torch(path: str) -> ModuleType:
@@ -42,8 +64,6 @@ def _torch(path: str) -> ModuleType:
 
 def load_model(path: str | os.PathLike[str]) -> ModelFile:
     """Read a model file. Raises InputError for anything else, naming what it is and how to save it properly."""
-    from seamount.frontends.model_file.fields import from_fields
-
     file = Path(path)
     data = _read(file)
     torch = _torch(str(file))
@@ -74,13 +94,14 @@ def _unpickle(torch: ModuleType, file: Path, data: bytes) -> dict[str, Any]:
     except pickle.UnpicklingError:
         found = "holds Python objects (a whole pickled module?), which could run code when loaded"
         raise InputError(Problem(str(file), found, _SAVE)) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, UnicodeError) as error:
-        found = f"is damaged: {str(error).splitlines()[0][:120]}"
-        raise InputError(Problem(str(file), found, "copy it again, or save it again")) from None
+    except _DAMAGE as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise InputError(Problem(str(file), f"is damaged: {lines[0][:120]}", _COPY)) from None
     if not isinstance(content, dict):
         found = f"holds a {type(content).__name__}, not a network"
         raise InputError(Problem(str(file), found, _SAVE))
-    if content.get("format") != "seamount-model":
+    told = content.get("format")
+    if not isinstance(told, str) or told != FORMAT:
         tensors = [v for v in content.values() if isinstance(v, torch.Tensor)]
         what = "a plain state_dict" if tensors and len(tensors) == len(content) else "a checkpoint"
         found = f"is {what}: weights without the structure and the neurons' parameters"
@@ -99,9 +120,10 @@ def _foreign_kind(data: bytes) -> tuple[str, str] | None:
             return "is a pickle of the old torch format or of other origin, which could run code when loaded", _SAVE
         return "is not a PyTorch file", _SAVE
     try:
-        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError):
-        return "is damaged or cut short", "copy it again, or save it again"
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except (OSError, *_DAMAGE):
+        return "is damaged or cut short", _COPY
+    entries = archive.infolist()
     tails = {e.filename.partition("/")[2] for e in entries}
     if "archive_format" in tails or any(t.startswith("models/") for t in tails):
         return "is a torch.export archive (.pt2); loading one can run code", _SAVE
@@ -111,7 +133,16 @@ def _foreign_kind(data: bytes) -> tuple[str, str] | None:
         return "is a zip archive, but not a PyTorch file", _SAVE
     if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
         return "is a compressed archive, which PyTorch does not write", _SAVE
-    return None
+    return _damaged_entry(archive)
+
+
+def _damaged_entry(archive: zipfile.ZipFile) -> tuple[str, str] | None:
+    """What is damaged, by the checksum of each entry; torch.load reads entries without looking at theirs."""
+    try:
+        damaged = archive.testzip()
+    except (OSError, *_DAMAGE):
+        return "is damaged: an entry of the archive cannot be read", _COPY
+    return (f"is damaged: the checksum of {damaged[:80]!r} does not fit", _COPY) if damaged is not None else None
 
 
 def write_model(model: ModelFile, path: str | os.PathLike[str]) -> None:
@@ -119,8 +150,6 @@ def write_model(model: ModelFile, path: str | os.PathLike[str]) -> None:
 
     Raises InputError when the file cannot be written.
     """
-    from seamount.frontends.model_file.fields import to_fields
-
     torch = _torch(str(path))
     fields = to_fields(model).items()
     write_torch({k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in fields}, Path(path))

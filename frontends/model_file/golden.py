@@ -26,6 +26,7 @@ Floats = NDArray[np.float32]
 class _Recorder:
     """Outputs of layers, call by call: (module, place) -> tensors. Place 0 is what a layer sends, -1 its membrane."""
 
+    framework: Framework
     traced: Traced
     x: Mapping[str, Floats]
     steps: int
@@ -38,7 +39,8 @@ class _Recorder:
         calls = self.kept.setdefault((id(node.module), place), [])
 
         def keep(module: torch.nn.Module, args: Any, output: Any) -> None:
-            sent = output[place] if isinstance(output, tuple) else output
+            member = place == -1 and isinstance(output, tuple)
+            sent = output[-1] if member else self.framework.sent(module, args, output)
             calls.append(sent.detach().cpu().clone())
 
         return cast(torch.nn.Module, node.module).register_forward_hook(keep)
@@ -62,7 +64,7 @@ class _Recorder:
         return np.concatenate([np.zeros_like(series[:, : ref.lag]), series[:, : -ref.lag]], axis=1)
 
     def _node(self, node: TracedNode) -> Floats | None:
-        if node.module is not None:
+        if node.module is not None and not node.functional:
             return self.layer(node, node.lead)
         if node.kind == "input":
             x = self.x[node.name]
@@ -70,12 +72,24 @@ class _Recorder:
         parts = [part for part in map(self.at, node.refs) if part is not None]
         if len(parts) < len(node.refs):
             return None
+        if node.kind == "and":
+            return np.asarray(np.asarray(sum(parts)) > node.factor, np.float32)
+        if node.functional:
+            return _applied(cast(torch.nn.Module, node.module), parts[0])
         total = np.asarray(sum(parts), np.float32) * np.float32(node.factor)
         if node.kind == "embed":
             wide = np.zeros((*total.shape[:2], *node.shape), np.float32)
             wide[:, :, node.offset : node.offset + total.shape[2]] = total
             return wide
         return total.reshape(*total.shape[:2], *node.shape)
+
+
+def _applied(module: torch.nn.Module, x: Floats) -> Floats:
+    """What a stateless layer makes of (N, T, *shape)."""
+    place = next(iter([*module.parameters(), *module.buffers()]), torch.zeros(0))
+    with torch.no_grad():
+        y = module(torch.from_numpy(x.reshape(-1, *x.shape[2:])).to(place))
+    return _floats(y.reshape(*x.shape[:2], *y.shape[1:]))
 
 
 def by_sample(x: torch.Tensor, lead: Lead, steps: int) -> Floats:
@@ -108,7 +122,7 @@ def record_golden(
     spikes other than 0 and 1, and for an output whose steps cannot be told.
     """
     inputs = {name: _floats(one) for name, one in x.items()}
-    recorder = _Recorder(traced, inputs, steps, constant)
+    recorder = _Recorder(framework, traced, inputs, steps, constant)
     handles = [recorder.watch(node) for node in _watched(traced)]
     framework.reset(model)
     try:
@@ -130,7 +144,7 @@ def _watched(traced: Traced) -> list[TracedNode]:
     wanted: set[int] = set()
     while waiting:
         node = traced.nodes[number := waiting.pop()]
-        if node.module is None:
+        if node.module is None or node.functional:
             waiting += [ref.node for ref in node.refs]
         else:
             wanted |= {n for n in traced.reachable() if traced.nodes[n].module is node.module}

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.errors import CompileError, raise_all
+from seamount.compiler.errors import CompileError, InputError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph
-from seamount.compiler.ir.ops import Rule
+from seamount.compiler.ir.ops import LIF, Input, Rule, Shape
 from seamount.compiler.ir.shape_inference import infer
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir.file import NirFile, read_nir
@@ -107,7 +107,33 @@ class ModelFile:
 
     def graph(self) -> Graph:
         """The network as a Graph, shapes known. Raises InputError or ImportRefused."""
-        return with_shapes(from_nir(self.nir_file().graph, self.meaning))
+        graph = with_shapes(from_nir(self.nir_file().graph, self.meaning))
+        raise_all(InputError, self._misfits(graph))
+        return graph
+
+    def _misfits(self, graph: Graph) -> list[Problem]:
+        """Golden inputs and spikes that are not those of the graph's nodes."""
+        wanted = {n.name: n.op.shape for n in graph.nodes if isinstance(n.op, Input)}
+        inputs, lead = by_port(self.golden.inputs, tuple(wanted)), 1 if self.encoding == "constant" else 2
+        firing = {n.name: n.shape for n in graph.nodes if isinstance(n.op, LIF)}
+        found = [("golden.inputs", name, values.shape[lead:], wanted.get(name)) for name, values in inputs.items()] + [
+            ("golden.spikes", name, values.shape[2:], firing.get(name)) for name, values in self.golden.spikes.items()
+        ]
+        problems = [
+            Problem(f"field '{member}', node '{name}'", f"has shape {shape}, {_told(node)}", _AGAIN)
+            for member, name, shape, node in found
+            if shape != node
+        ]
+        for name in sorted(set(wanted) - set(inputs)):
+            problems.append(Problem("field 'golden.inputs'", f"holds nothing for input '{name}'", _AGAIN))
+        return problems
+
+
+_AGAIN = "save the model again"
+
+
+def _told(shape: Shape | None) -> str:
+    return "but the network has no such node" if shape is None else f"but the network {shape}"
 
 
 def with_shapes(graph: Graph) -> Graph:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import nir
+import numpy as np
 import torch
 
-from seamount.compiler.errors import CheckFailed, ImportRefused, Problem, raise_all
+from seamount.compiler.errors import CheckFailed, ImportRefused, InputError, Problem, raise_all
 from seamount.compiler.ir.ops import Coding, Rule
 from seamount.frontends.conventions import Conventions, Meaning
 from seamount.frontends.frameworks.framework import Framework, find_framework
@@ -94,12 +96,14 @@ def imported(
     time: Time | None = None,
 ) -> tuple[ModelFile, SelfCheck]:
     """What `save` writes, and the result of its self-check, without a file: arguments and errors are the same."""
+    labels = _numbered(labels, classes)
     sample_ = Sample.read(sample, steps, encoding, readout, labels, accuracy, coding, input_range)
     chosen = find_framework(model, framework)
     place = _place(model)
     x = {key: torch.from_numpy(one).to(**place) for key, one in sample_.x.items()}
     traced = trace(chosen, model, x, sample_.steps, sample_.constant, time)
     rules = _rules(traced, readout, sample_)
+    _check_classes(traced, classes)
     written = to_nir(chosen, traced)
     golden = record_golden(chosen, model, traced, written, x, sample_.steps, sample_.constant, rules, sample_.labels)
     file = ModelFile(
@@ -118,6 +122,33 @@ def imported(
     if not result.ok:
         raise CheckFailed(result.problems)
     return replace(file, ties=result.ties), result
+
+
+def _numbered(labels: Any, classes: Sequence[str]) -> Any:
+    """Labels given as text, as the places of the classes that they name. Raises InputError."""
+    words = np.asarray(labels if labels is not None and not isinstance(labels, torch.Tensor) else 0)
+    if words.dtype.kind not in "UO" or not all(isinstance(word, str) for word in words.ravel()):
+        return labels
+    places = {str(name): k for k, name in enumerate(classes)}
+    unknown = sorted({str(word) for word in words.ravel()} - set(places))
+    if unknown:
+        found = f"text that classes= does not hold: {', '.join(map(repr, unknown[:5]))}"
+        top = max(len(classes) - 1, 0)
+        remedy = f"give class numbers, 0 to {top or 'the number of classes - 1'}, or name every class in classes="
+        raise InputError(Problem("save(labels=)", found, remedy))
+    return np.array([places[str(word)] for word in words.ravel()], np.int64).reshape(words.shape)
+
+
+def _check_classes(traced: Traced, classes: Sequence[str]) -> None:
+    """One name for each output: an answer is the place of the largest. Raises ImportRefused."""
+    first = traced.nodes[next(iter(traced.outputs.values())).ref.node]
+    outputs = math.prod(first.shape)
+    if classes and len(classes) != outputs:
+        found = f"names {len(classes)} classes for {outputs} outputs, and an answer is the place of the largest output"
+        remedy = (
+            "name every output; of a population code, average each class's neurons in the module (torch.nn.AvgPool1d)"
+        )
+        raise ImportRefused(Problem("save(classes=)", found, remedy))
 
 
 def _place(model: torch.nn.Module) -> dict[str, Any]:

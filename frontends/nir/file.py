@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
 import nir
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ from seamount.frontends.nir.schema import LAYOUTS, RESETTING, STATEFUL, Fields, 
 
 _EXPORT_AGAIN = "export the network again"
 _LAST_MAJOR = 1
+_BROKEN = 5
+"""Edges without an end that are named one by one."""
 _SUBTRACTS_UP_TO = (1, 0, 5)
 """nir 1.0.5 and before define a spike to subtract the threshold; 1.0.6 added v_reset."""
 
@@ -47,7 +50,7 @@ class NirFile:
                 sources[key] = f"file version {self.version}"
             elif told != value:
                 sources[key] = f"{sources.get(key, 'given')}; file version {self.version} would say {value}"
-        return Meaning(default=given.default.over(self.facts), nodes=given.nodes, sources=sources)
+        return msgspec.structs.replace(given, default=given.default.over(self.facts), sources=sources)
 
 
 def read_nir(source: str | Path | BinaryIO, name: str | None = None, limits: Limits | None = None) -> NirFile:
@@ -136,9 +139,13 @@ class _Builder:
             self._problem(where, "has no list of edges (pairs of node names)")
             return []
         edges = [(str(a), str(b)) for a, b in value] if value.size else []
-        unknown = sorted({n for edge in edges for n in edge if n not in names})
-        if unknown:
-            self._problem(where, f"edges name nodes that do not exist: {_list(unknown)}")
+        broken = [edge for edge in edges if edge[0] not in names or edge[1] not in names]
+        for source, target in broken[:_BROKEN]:
+            absent = " and ".join(repr(n[:60]) for n in dict.fromkeys((source, target)) if n not in names)
+            found = f"edge {source[:60]!r} -> {target[:60]!r} names a node that does not exist: {absent}"
+            self._problem(where, found, f"the graph has {_list(sorted(names))}; {_EXPORT_AGAIN}")
+        if len(broken) > _BROKEN:
+            self._problem(where, f"{len(broken) - _BROKEN} more edges name nodes that do not exist")
         counts = Counter(edges)
         twice = [f"{a} -> {b}" for (a, b), n in counts.items() if n > 1]
         if twice:

@@ -20,6 +20,7 @@ from seamount.compiler.ir.ops import Input, Op, Output, Shape
 from seamount.compiler.ir.shapes import output_shape
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir.flatten import Net, bypass, cut_off, flatten
+from seamount.frontends.nir.gains import with_true_gains
 from seamount.frontends.nir.linear import LINEAR, WEIGHTS, rank_taken
 from seamount.frontends.nir.log import Log, Site
 from seamount.frontends.nir.neurons import NEURONS
@@ -189,7 +190,7 @@ class _Walk:
             p = fitted(site.where, site.fields, site.shape, self.log)
             if p is None:
                 return None
-            site = replace(site, fields=p)
+            site = with_true_gains(replace(site, fields=p), self.log)
         importers = {**LINEAR, **NEURONS, "Input": _input, "Output": _output}
         return importers[site.kind](site, self.log)
 
@@ -220,11 +221,12 @@ class _Walk:
 
 
 def _input(site: Site, log: Log) -> Op | None:
-    """x[t] from the host. A leading batch axis of 1 is dropped when all consumers take one axis less."""
+    """x[t] from the host. Leading and trailing axes of 1 are dropped when all consumers take fewer axes."""
     shape: Shape = site.fields["shape"]
-    if len(shape) > 1 and shape[0] == 1 and site.ranks == {len(shape) - 1}:
-        log.note(AxisDropped(site.where, "shape", shape))
-        shape = shape[1:]
+    while len(site.ranks) == 1 and len(shape) > min(site.ranks) and 1 in (shape[0], shape[-1]):
+        trailing = shape[0] != 1
+        log.note(AxisDropped(site.where, "shape", shape, trailing))
+        shape = shape[:-1] if trailing else shape[1:]
     coding = log.value(site, "coding")
     if math.prod(shape) > _LAYER_LIMIT:
         log.refuse(site.where, f"has {math.prod(shape):,} entries", "check its shape", f"{_LAYER_LIMIT:,} entries")
@@ -235,15 +237,22 @@ def _input(site: Site, log: Log) -> Op | None:
     return Input(shape) if low is None or high is None else Input(shape, "graded", low, high)
 
 
+def _bare(shape: Shape) -> Shape:
+    """The shape without leading and trailing axes of length 1."""
+    inner = [k for k, n in enumerate(shape) if n != 1]
+    return shape[inner[0] : inner[-1] + 1] if inner else ()
+
+
 def _output(site: Site, log: Log) -> Op | None:
     """The rule over steps; its declared shape must be the one that arrives."""
     declared = site.fields["shape"]
     if declared is not None and declared != site.shape:
-        if declared not in ((1, *site.shape), site.shape[1:]) or math.prod(declared) != math.prod(site.shape):
+        if _bare(declared) != _bare(site.shape):
             found = f"declares shape {declared} but receives {site.shape}"
             log.refuse(site.where, found, "check that no layer was lost in the export, or correct the shape")
         else:
-            log.note(AxisDiffers(site.where, declared, site.shape))
+            leading = declared in ((1, *site.shape), site.shape[1:])
+            log.note(AxisDiffers(site.where, declared, site.shape, leading))
     rule = log.value(site, "readout")
     return Output() if rule is None else Output(rule)
 

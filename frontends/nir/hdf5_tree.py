@@ -45,7 +45,15 @@ _PIPELINE = ((_SHUFFLE,), (_DEFLATE, _LZF), (_FLETCHER,))
 _LZF_EXPANSION = 90
 """LZF turns 3 bytes into 264 at most."""
 _TEXT_BUDGET = 1 << 26
+_NUMBERS = tuple(
+    getattr(h5py.h5t, f"{name}{order}")
+    for name in (*(f"IEEE_F{n}" for n in (16, 32, 64)), *(f"STD_{k}{n}" for k in "IU" for n in (8, 16, 32, 64)))
+    for order in ("LE", "BE")
+)
+"""What numpy writes; anything else is a damaged header, which would give other numbers."""
 _REWRITE = "write the file again with nir.write"
+_MISSING = "holds less data than its shape declares; what is missing would read as zeros"
+_FILLED = h5py.h5d.FILL_VALUE_USER_DEFINED
 
 
 @dataclass(frozen=True)
@@ -182,12 +190,20 @@ class _Reader:
         if not _is_known(codes):
             found = f"uses HDF5 filters {codes}"
             self._problem(path, found, "write it with compression='gzip'", "gzip, lzf, shuffle and fletcher32 are read")
-        elif item.chunks and codes:
+        elif plist.fill_value_defined() == _FILLED:
+            self._problem(
+                path, "has a fill value of its own, which may stand for data that were never stored", _REWRITE
+            )
+        elif item.chunks:
             self._survey_chunks(item, path, codes, chunk)
+        elif item.size and plist.get_layout() == h5py.h5d.CONTIGUOUS and item.id.get_offset() is None:
+            self._problem(path, _MISSING, _REWRITE)
 
     def _survey_chunks(self, item: h5py.Dataset, path: str, codes: list[int], size: int) -> None:
-        """No chunk may hold more than its shape says; libhdf5 would unpack all of it."""
-        expected = math.prod(-(-n // c) for n, c in zip(item.shape, item.chunks, strict=True))
+        """Every chunk must be there, in its place and as filtered as the others, and hold no more than its shape says:
+        libhdf5 reads a missing chunk as zeros and would unpack all of a large one."""
+        places = [range(0, n, c) for n, c in zip(item.shape, item.chunks, strict=True)]
+        expected = math.prod(map(len, places))
         chunks: list[Any] = []
 
         def take(info: Any) -> bool | None:
@@ -195,15 +211,31 @@ class _Reader:
             return True if len(chunks) > expected else None
 
         item.id.chunk_iter(take)
+        found = {tuple(info.chunk_offset) for info in chunks}
+        inside = all(n in places[axis] for place in found for axis, n in enumerate(place))
+        if len(chunks) <= expected and (len(found) < expected or not inside):
+            self._problem(path, _MISSING, _REWRITE)
+            return
         tail = 4 if _FLETCHER in codes else 0
         for info in chunks:
-            stored = self.image[info.byte_offset : info.byte_offset + info.size - tail]
+            if info.byte_offset + info.size > len(self.image):
+                self._problem(path, _MISSING, _REWRITE)
+                return
+            # By the keys of the index, as reading finds it; damaged ones lead to nothing, which reads as zeros.
+            stored = item.id.read_direct_chunk(info.chunk_offset)[1][: info.size - tail]
             if _DEFLATE in codes and not info.filter_mask:
-                bomb = len(zlib.decompressobj().decompress(stored, size + 1)) > size
+                unpacked = len(zlib.decompressobj().decompress(stored, size + 1))
+            elif _LZF in codes and not info.filter_mask:
+                unpacked = size if info.size * _LZF_EXPANSION <= max(self.limits.nbytes, size) else size + 1
+            elif item.dtype.kind in "fiub":  # not filtered; libhdf5 stores what does not shrink as it is
+                unpacked = len(stored)
             else:
-                bomb = _LZF in codes and info.size * _LZF_EXPANSION > max(self.limits.nbytes, size)
-            if bomb or len(chunks) > expected:
+                unpacked = size
+            if unpacked > size or len(chunks) > expected:
                 self._problem(path, "unpacks to more data than its shape declares", _REWRITE)
+                return
+            if unpacked < size:
+                self._problem(path, _MISSING, _REWRITE)
                 return
 
     def _value(self, item: h5py.Dataset) -> NDArray[Any] | str | Unreadable:
@@ -211,6 +243,8 @@ class _Reader:
             return Unreadable("empty")
         text = h5py.check_string_dtype(item.dtype)
         if text is None:
+            if item.dtype.kind in "fiu" and not any(item.id.get_type().equal(kind) for kind in _NUMBERS):
+                return Unreadable("numbers in a format of their own")
             if item.dtype.kind in "fiub":
                 return np.asarray(item[()])
             return Unreadable(f"of type {item.dtype}")

@@ -16,7 +16,8 @@ QUESTIONS: dict[str, tuple[str, str]] = {
     "dt": (
         "the file does not hold the time step",
         "add --assume dt=STEP in the unit of its time constants"
-        " (norse 0.001, snntorch and spikingjelly 0.0001, sinabs 1)" + _PRESET,
+        " (norse 0.001 times the dt of to_nir, which is 0.001 by default; snntorch 0.0001; spikingjelly the dt of"
+        " export_to_nir, 0.0001 by default; sinabs 1)" + _PRESET,
     ),
     "integrate": (
         "the file does not say how a time constant acts in discrete steps",
@@ -98,6 +99,11 @@ class Log:
         self._used: dict[str, dict[Any, list[str]]] = {}
         self._notes: list[Note] = []
 
+    @property
+    def preset(self) -> str | None:
+        """The framework whose neurons the file is said to hold."""
+        return self._meaning.preset
+
     def refuse(self, where: str, found: str, remedy: str, limit: str = "") -> None:
         self.problems.append(Problem(where, found, remedy, limit))
 
@@ -162,5 +168,6 @@ def _plain(value: Any) -> str:
 
 
 def _listed(wheres: list[str]) -> str:
+    wheres = list(dict.fromkeys(wheres))
     more = f" and {len(wheres) - 4} more" if len(wheres) > 4 else ""
     return ", ".join(wheres[:4]) + more

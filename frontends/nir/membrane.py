@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seamount.compiler.ir.ops import Array
+from seamount.frontends.conventions import PRESETS
+from seamount.frontends.nir.gains import likely_step
 from seamount.frontends.nir.log import Log, Site
 
 _ROUNDING = 1e-6
@@ -72,19 +74,22 @@ def _share(site: Site, log: Log, name: str, gain: str) -> Array | None:
         log.refuse(
             site.where,
             f"dt = {dt:g} is larger than the smallest {name} = {smallest:g}, so one step would overshoot",
-            f"give the dt it was trained with, at most {smallest:g}{_likely(tau, site.fields.get(gain, ONE))}"
-            " (norse 1.1.0 shrinks time constants by dt unless exported with dt=1.0)",
+            f"give the dt it was trained with, at most {smallest:g}{_likely(log, tau, site.fields.get(gain, ONE))}",
             "integrate=euler needs dt <= tau",
         )
         return None
     return np.asarray(np.minimum(dt / tau, 1.0))
 
 
-def _likely(tau: Array, gain: Array) -> str:
-    """The dt at which a step adds exactly its input, as snntorch and spikingjelly write their neurons."""
-    if np.any(gain <= 0):
+def _likely(log: Log, tau: Array, gain: Array) -> str:
+    """What a framework's export says of its dt."""
+    step = None if np.all(gain == 1) else likely_step(log.preset, tau, gain)
+    if step is not None and step <= tau.min() * (1 + _ROUNDING):
+        return f"; its gains suggest {step:.3g}"
+    if log.preset not in (None, "norse"):
         return ""
-    steps = tau / gain
-    guess = float(steps.flat[0])
-    fits = np.allclose(steps, guess, rtol=1e-3, atol=0) and guess <= tau.min() * (1 + _ROUNDING)
-    return f"; its gains suggest {guess:.3g}" if fits else ""
+    default = float(PRESETS["norse"].dt or 0)
+    return (
+        f" (norse multiplies time constants by the dt of its to_nir: give that times the dt of the cells, "
+        f"{default**2:g} where both are {default:g}, their default)"
+    )

@@ -95,7 +95,8 @@ def _firing(site: Site, log: Log, m: Membrane | None) -> LIF | None:
     if m is None or start is None or not positive or reset is None or compare is None:
         return None
     v_reset = _v_reset(site, log, reset)
-    _check_below(site, log, level, start, "the membrane starts at")
+    if site.conventions.start != "leak":  # a leak above the threshold fires without input, from the first step on
+        _check_below(site, log, level, start, "the membrane starts at")
     _check_below(site, log, level, v_reset, "v_reset is")
     reset_by = _reset_by(site, log, m, reset)
     v_min = _v_min(site, log, min(float(start.min()), float(v_reset.min())), reset)

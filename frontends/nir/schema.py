@@ -78,6 +78,12 @@ def shape(name: str, value: object) -> tuple[int, ...]:
     return sizes
 
 
+def declared(name: str, value: object) -> tuple[int, ...] | None:
+    """A shape that only says what the graph gives anyway; None for a placeholder such as (0, 0, 0, 0)."""
+    sizes = whole(name, value)
+    return sizes if min(sizes) >= 1 else None
+
+
 Reader = Callable[[str, object], Any]
 Check = Callable[[Fields], Iterator[BadField]]
 
@@ -155,11 +161,11 @@ LAYOUTS: dict[str, Layout] = {
     "Affine": Layout({"weight": real, "bias": real}, {}, _linear),
     "Linear": Layout({"weight": real}, {}, _linear),
     "Scale": Layout({"scale": real}, {}, _nothing),
-    "Conv1d": Layout(_CONV, {"input_shape": shape}, partial(_conv, 1)),
-    "Conv2d": Layout(_CONV, {"input_shape": shape}, partial(_conv, 2)),
+    "Conv1d": Layout(_CONV, {"input_shape": declared}, partial(_conv, 1)),
+    "Conv2d": Layout(_CONV, {"input_shape": declared}, partial(_conv, 2)),
     "SumPool2d": _POOL,
     "AvgPool2d": _POOL,
-    "Flatten": Layout({"start_dim": whole, "end_dim": whole}, {"input_type": shape}, _nothing),
+    "Flatten": Layout({"start_dim": whole, "end_dim": whole}, {"input_type": declared}, _nothing),
     "Delay": Layout({"delay": real}, {}, _nothing),
     "Threshold": Layout({"threshold": real}, {}, _nothing),
     "I": Layout({"r": real}, {}, _nothing),

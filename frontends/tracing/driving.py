@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,10 @@ class WrongTime(Exception):
         return Problem(self.where, _FOUND[driven], _REMEDY)
 
 
+class WrittenBatch(WrongTime):
+    """A batch size is written into the module, whatever way it is driven."""
+
+
 _FOUND = {
     "step": "it runs over an axis that is not time: the module was given one step at a time, (N, *shape)",
     "loop": "a one-step neuron cell gets all steps at once: the module was given (T, N, *shape)",
@@ -45,6 +50,7 @@ Samples = Mapping[str, torch.Tensor]
 Outputs = dict[str, torch.Tensor]
 """What one call returns, by name. One output alone is named OUTPUT."""
 INPUT, OUTPUT = "input", "output"
+Beside = Callable[[Any, Any], None]
 OnInput = Callable[[str, torch.Tensor, int | None], None]
 """Called with each input that is fed and its step (None: all steps, or every step)."""
 
@@ -56,21 +62,32 @@ def drive(
     constant: bool,
     time: Time,
     on_input: OnInput = lambda name, tensor, step: None,
+    beside: Beside = lambda first, rest: None,
 ) -> list[Outputs]:
     """Run the module over N samples, (N, *shape) when `constant`, else (N, T, *shape).
 
+    beside: called with what is taken as the output of a call and what the module returned beside it.
     Returns what it put out: (N, *out) per step for "step", else one entry with tensors as the module returns them.
     Raises InputError when the module fails or returns something other than tensors.
     """
     if time == "step":
-        return _stepwise(model, x, steps, constant, on_input)
+        return _stepwise(model, x, steps, constant, on_input, beside)
     fed = {name: _whole(one, steps, constant, time) for name, one in x.items()}
     for name, tensor in fed.items():
         on_input(name, tensor, None)
     result = _call(model, fed)
-    while isinstance(result, (tuple, list)) and result:
+    if isinstance(result, list) and len(result) == steps > 1 and all(isinstance(y, torch.Tensor) for y in result):
+        result = torch.stack(result)
+    while isinstance(result, (tuple, list)) and result and not _is_named(result):
+        beside(result[0], result[1:])
         result = result[0]
     return [_named(result)]
+
+
+def _is_named(y: object) -> bool:
+    """A named tuple or a dataclass of tensors alone: outputs with names."""
+    names = getattr(y, "_fields", ()) or (y.__dataclass_fields__ if is_dataclass(y) else ())
+    return bool(names) and all(isinstance(getattr(y, name), torch.Tensor) for name in names)
 
 
 def _whole(x: torch.Tensor, steps: int, constant: bool, time: Time) -> torch.Tensor:
@@ -84,7 +101,9 @@ def _whole(x: torch.Tensor, steps: int, constant: bool, time: Time) -> torch.Ten
     return whole.flatten(0, 1) if time == "merged" else whole
 
 
-def _stepwise(model: torch.nn.Module, x: Samples, steps: int, constant: bool, on_input: OnInput) -> list[Outputs]:
+def _stepwise(
+    model: torch.nn.Module, x: Samples, steps: int, constant: bool, on_input: OnInput, beside: Beside
+) -> list[Outputs]:
     outputs, state = [], None
     hands_on = _takes_state(model, len(x))
     for t in range(steps):
@@ -92,9 +111,10 @@ def _stepwise(model: torch.nn.Module, x: Samples, steps: int, constant: bool, on
         for name, tensor in fed.items():
             on_input(name, tensor, t)
         result = _call(model, fed, *(state or ()))
-        if isinstance(result, (tuple, list)):
+        if isinstance(result, (tuple, list)) and not _is_named(result):
             if len(result) < 2:
                 raise ImportRefused(Problem("output", f"the module returns {len(result)} values", _RETURN))
+            beside(result[0], result[1:])
             state = tuple(result[1:]) if hands_on else None
             outputs.append(_named(result[0]))
         else:
@@ -173,5 +193,8 @@ def _named(y: object) -> Outputs:
         return {OUTPUT: y}
     if isinstance(y, dict) and y and all(isinstance(v, torch.Tensor) for v in y.values()):
         return {str(name): tensor for name, tensor in y.items()}
+    if _is_named(y):
+        names = getattr(y, "_fields", None) or [f.name for f in fields(y)]  # type: ignore[arg-type]
+        return {name: getattr(y, name) for name in names}
     found = f"the module returns a {type(y).__name__} instead of a tensor"
     raise ImportRefused(Problem("output", found, f"{_RETURN}; for several outputs return a dict of tensors"))

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.utils._pytree import tree_leaves
 
+from seamount.compiler.errors import Problem
+from seamount.frontends.frameworks.pooling import POOLS
 from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
+from seamount.frontends.tracing import functional, products
 from seamount.frontends.tracing import over_time as trace_time
-
-if TYPE_CHECKING:
-    from seamount.frontends.tracing.tracer import Tracer, Value
+from seamount.frontends.tracing.driving import WrittenBatch
+from seamount.frontends.tracing.recording import Recording, Value
+from seamount.frontends.tracing.user_line import user_line
 
 Args = tuple[Any, ...]
-Handler = Callable[["Tracer", Args, dict[str, Any], Any], None]
+Handler = Callable[[Recording, Args, dict[str, Any], Any], None]
 
 _ASK = {
     "shape", "size", "dim", "ndim", "ndimension", "numel", "nelement", "dtype", "device", "layout",
@@ -71,79 +74,85 @@ def function_name(func: Any) -> str:
     return str(name)
 
 
-def record(tracer: Tracer, func: Any, args: Args, kwargs: dict[str, Any]) -> Any:
+def record(recording: Recording, func: Any, args: Args, kwargs: dict[str, Any]) -> Any:
     """Run `func` and note what its result holds, or refuse it."""
     name = function_name(func)
     given = [*args, *kwargs.values()]
     leaves = tree_leaves(given)
-    values = [v for v in (tracer.value(x) for x in leaves) if v is not None]
-    on_state = not values and any(tracer.marked(x) for x in leaves)
+    values = [v for v in (recording.value(x) for x in leaves) if v is not None]
+    on_state = not values and any(recording.marked(x) for x in leaves)
     if name == "__iter__" and values:
         parts = args[0].unbind(0)
-        trace_time.unbind(tracer, args, kwargs, parts)
-        return trace_time.iterate(tracer, parts)
-    if values and HANDLERS.get(name) in (add, subtract):
-        tracer.zeros = {id(x) for x in leaves if _is_zero(x)}
+        trace_time.unbind(recording, args, kwargs, parts)
+        return trace_time.iterate(recording, parts)
+    if values and HANDLERS.get(name) in (add, subtract, subtract_from):
+        recording.zeros = {id(x) for x in leaves if _is_zero(x)}
+    if name in ("view", "reshape") and values:
+        _check_batch(recording, args, values[0])
     result = func(*args, **kwargs)
     if name in _ASK or (not values and not on_state):
-        if name in _ASK or all(tracer.is_constant(x) for x in leaves if isinstance(x, torch.Tensor)):
-            tracer.set_constant(result)
+        if name in _ASK or all(recording.is_constant(x) for x in leaves if isinstance(x, torch.Tensor)):
+            recording.set_constant(result)
         return result
     if name.endswith("_") and not name.endswith("__") and isinstance(args[0], torch.Tensor):
-        tracer.overwritten(args[0])
+        recording.overwritten(args[0])
     if on_state:
-        _on_state(tracer, name, args, result)
+        _on_state(recording, name, args, result)
     elif any(v.node == REFUSED for v in values):
-        if name in HANDLERS or name in _SAME or name in _DATA:
-            tracer.refuse_quietly(result)
+        if name in HANDLERS or name in _SAME or name in _DATA or name in functional.LAYERS:
+            recording.refuse_quietly(result)
         else:  # no argument would make it one that is carried over
-            refuse(tracer, name, args, result)
+            refuse(recording, name, args, result)
     elif any(v.node == STALE for v in values):
-        tracer.refuse(*STALE_USE, result=result)
+        recording.refuse(*STALE_USE, result=result)
     else:
-        _apply(tracer, name, args, kwargs, result, values)
+        _apply(recording, func, name, args, kwargs, result, values)
     return result
 
 
-def _on_state(tracer: Tracer, name: str, args: Args, result: Any) -> None:
+def _on_state(recording: Recording, name: str, args: Args, result: Any) -> None:
     """A function on a neuron's state; only what leaves the values alone passes."""
-    if name in _SAME and tracer.marked(args[0]) and isinstance(result, torch.Tensor):
-        tracer.copy_mark(args[0], result)
+    if name in _SAME and recording.marked(args[0]) and isinstance(result, torch.Tensor):
+        recording.copy_mark(args[0], result)
     else:
-        tracer.refuse(
+        recording.refuse(
             f"{name} on the state of a neuron layer",
             "hand states on unchanged, and read out a layer's output",
             result=result,
         )
 
 
-def _apply(tracer: Tracer, name: str, args: Args, kwargs: dict[str, Any], result: Any, values: list[Value]) -> None:
+def _apply(
+    recording: Recording, func: Any, name: str, args: Args, kwargs: dict[str, Any], result: Any, values: list[Value]
+) -> None:
     if name in _SAME and isinstance(result, torch.Tensor) and result.dtype in (torch.float32, torch.float64):
-        tracer.set(result, values[0])
-        if tracer.marked(args[0]):
-            tracer.copy_mark(args[0], result)
+        recording.set(result, values[0])
+        if recording.marked(args[0]):
+            recording.copy_mark(args[0], result)
     elif name in _DATA:
-        tracer.refuse(
+        recording.refuse(
             f"{name} makes the computation depend on the data",
             "keep values of activations out of Python's control flow", result=result,
         )  # fmt: skip
     elif name in HANDLERS and kwargs.get("out") is None:
-        HANDLERS[name](tracer, args, kwargs, result)
+        HANDLERS[name](recording, args, kwargs, result)
+    elif name in functional.LAYERS and functional.layer(recording, func, name, args, kwargs, result):
+        pass
     else:
-        refuse(tracer, name, args, result)
+        refuse(recording, name, args, result)
 
 
-def refuse(tracer: Tracer, name: str, args: Args, result: Any) -> None:
+def refuse(recording: Recording, name: str, args: Args, result: Any) -> None:
     """Refuse a function that is not carried over."""
     bare = name.strip("_")
     remedy = REMEDIES.get(bare, "use layers, sums, scaling by a number, and reshapes between neuron layers only")
-    tracer.refuse(f"{bare} on {source(tracer, args)} cannot be carried over without loss", remedy, result=result)
+    recording.refuse(f"{bare} on {source(recording, args)} cannot be carried over without loss", remedy, result=result)
 
 
-def source(tracer: Tracer, args: Any) -> str:
+def source(recording: Recording, args: Any) -> str:
     """Names the traced layers among the arguments."""
-    numbers = [v.node for v in (tracer.value(x) for x in tree_leaves(list(args))) if v is not None and v.node >= 0]
-    names = dict.fromkeys(f"'{tracer.nodes[n].name}'" for n in numbers)
+    numbers = [v.node for v in (recording.value(x) for x in tree_leaves(list(args))) if v is not None and v.node >= 0]
+    names = dict.fromkeys(f"'{recording.nodes[n].name}'" for n in numbers)
     return "the output of " + " and ".join(names) if names else "a traced tensor"
 
 
@@ -158,143 +167,208 @@ def _constant(x: Any) -> float | None:
     return float(x) if isinstance(x, (int, float)) else None
 
 
-def add(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+def add(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """a + alpha b, in every spelling."""
-    _sum(tracer, args, float(kwargs.get("alpha", 1)), result)
+    _sum(recording, args, float(kwargs.get("alpha", 1)), result)
 
 
-def subtract(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
-    """a - alpha b."""
-    _sum(tracer, args, -float(kwargs.get("alpha", 1)), result)
+def subtract(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """a - alpha b; of 1 and spikes, their negation."""
+    one = _constant(args[0]) if recording.value(args[0]) is None and recording.is_constant(args[0]) else None
+    if one == 1 and float(kwargs.get("alpha", 1)) == 1 and products.negation(recording, args[1], result):
+        return
+    _sum(recording, args, -float(kwargs.get("alpha", 1)), result)
 
 
-def _sum(tracer: Tracer, args: Args, alpha: float, result: Any) -> None:
+def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
     a, b = args[0], args[1]
-    left, right = tracer.value(a), tracer.value(b)
+    left, right = recording.value(a), recording.value(b)
     if left is None or right is None:
         known, other, factor = (left, b, 1.0) if left is not None else (right, a, alpha)
         assert known is not None
-        if not tracer.is_constant(other):
-            tracer.refuse(
-                f"a tensor of unknown origin is added to {source(tracer, args)}",
+        if not recording.is_constant(other):
+            recording.refuse(
+                f"a tensor of unknown origin is added to {source(recording, args)}",
                 "use layer and neuron modules; functions of your own cannot be looked into", result=result,
             )  # fmt: skip
-        elif id(other) not in tracer.zeros:
-            tracer.refuse(
-                f"a constant is added to {source(tracer, args)}", "put it into the bias of a layer", result=result
+        elif id(other) not in recording.zeros:
+            recording.refuse(
+                f"a constant is added to {source(recording, args)}", "put it into the bias of a layer", result=result
             )
         elif tuple(result.shape) != tuple((a if left is not None else b).shape):
-            refuse(tracer, "add", args, result)
+            refuse(recording, "add", args, result)
         else:
-            _scaled(tracer, known, factor, result)
+            scaled(recording, known, factor, result)
         return
-    if alpha == 1.0 and trace_time.accumulate(tracer, left, right, result):
+    if alpha == 1.0 and trace_time.accumulate(recording, left, right, result):
         return
     two_leads = len(left.lead) == len(right.lead) and left.lead != right.lead
     if left.rule or right.rule or left.partial or right.partial or a.shape[1:] != b.shape[1:] or two_leads:
-        refuse(tracer, "add", args, result)
+        refuse(recording, "add", args, result)
         return
     if alpha != 1.0:
-        right = _scale_value(tracer, right, alpha, tracer.features(b, right.lead))
-    aligned = tracer.align([left, right])
+        right = _scale_value(recording, right, alpha, recording.features(b, right.lead))
+    aligned = recording.align([left, right])
     if aligned is None:
-        tracer.refuse_quietly(result)
+        recording.refuse_quietly(result)
         return
     lead = left.lead if left.step != ANY else right.lead
-    shape = tracer.features(result, lead)
-    number = tracer.node("add", "sum", tuple(sorted(aligned[0])), shape, shape)
-    tracer.set(result, replace(left, node=number, step=aligned[1], lead=lead))
+    shape = recording.features(result, lead)
+    number = recording.node("add", "sum", tuple(sorted(aligned[0])), shape, shape)
+    recording.set(result, replace(left, node=number, step=aligned[1], lead=lead))
 
 
-def multiply(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+def subtract_from(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """b - alpha a, called as rsub(a, b): 1 - spikes, or a difference."""
+    one = _constant(args[1]) if recording.value(args[1]) is None and recording.is_constant(args[1]) else None
+    alpha = float(kwargs.get("alpha", 1))
+    if one != 1 or alpha != 1 or not products.negation(recording, args[0], result):
+        _sum(recording, (args[1], args[0]), -alpha, result)
+
+
+def multiply(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """x * number."""
-    known, other = (args[0], args[1]) if tracer.value(args[0]) is not None else (args[1], args[0])
-    _scale_by(tracer, "mul", known, other, 1, args, result)
+    known, other = (args[0], args[1]) if recording.value(args[0]) is not None else (args[1], args[0])
+    if isinstance(other, torch.Tensor) and other.numel() > 1:
+        if products.conjunction(recording, known, other, result, _scale_value):
+            return
+        if products.masked(recording, known, other, result):
+            return
+    _scale_by(recording, "mul", known, other, 1, args, result)
 
 
-def divide(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+def divide(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """x / number."""
-    if kwargs.get("rounding_mode") is not None or tracer.value(args[0]) is None:
-        refuse(tracer, "div", args, result)
+    if kwargs.get("rounding_mode") is not None or recording.value(args[0]) is None:
+        refuse(recording, "div", args, result)
     else:
-        _scale_by(tracer, "div", args[0], args[1], -1, args, result)
+        _scale_by(recording, "div", args[0], args[1], -1, args, result)
 
 
-def negate(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+def negate(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """-x."""
-    _scale_by(tracer, "neg", args[0], -1.0, 1, args, result)
+    _scale_by(recording, "neg", args[0], -1.0, 1, args, result)
 
 
-def _scale_by(tracer: Tracer, name: str, known: Any, other: Any, power: int, args: Args, result: Any) -> None:
-    value, factor = tracer.value(known), _constant(other) if tracer.is_constant(other) else None
+def _scale_by(recording: Recording, name: str, known: Any, other: Any, power: int, args: Args, result: Any) -> None:
+    value, factor = recording.value(known), _constant(other) if recording.is_constant(other) else None
     usable = value is not None and factor is not None and math.isfinite(factor) and factor != 0
     if not usable or result.shape != known.shape:
-        refuse(tracer, name, args, result)
+        refuse(recording, name, args, result)
         return
     assert value is not None and factor is not None
-    _scaled(tracer, value, factor**power, result)
+    scaled(recording, value, factor**power, result)
 
 
-def _scaled(tracer: Tracer, value: Value, factor: float, result: Any) -> None:
-    mean = trace_time.as_mean(tracer, value, factor)
+def scaled(recording: Recording, value: Value, factor: float, result: Any) -> None:
+    """Note that `result` is a value times a number."""
+    mean = trace_time.as_mean(recording, value, factor)
     if mean is not None:
-        tracer.set(result, mean)
+        recording.set(result, mean)
     elif value.rule is None or value.rule != "max" or factor > 0:
-        shape = tuple(result.shape) if value.rule else tracer.features(result, value.lead)
-        tracer.set(result, _scale_value(tracer, value, factor, shape))
+        shape = tuple(result.shape) if value.rule else recording.features(result, value.lead)
+        recording.set(result, _scale_value(recording, value, factor, shape))
     else:
-        refuse(tracer, "mul", (result,), result)
+        refuse(recording, "mul", (result,), result)
 
 
-def _scale_value(tracer: Tracer, value: Value, factor: float, shape: tuple[int, ...]) -> Value:
+def multiplied(recording: Recording, x: Any, value: Value, factor: float | torch.Tensor, result: Any) -> None:
+    """Note that `result` is x times a number, or a constant of each channel."""
+    if isinstance(factor, float):
+        scaled(recording, value, factor, result)
+        return
+    recording.set_constant(factor)
+    if not products.masked(recording, x, factor, result):
+        refuse(recording, "mul", (x,), result)
+
+
+def _scale_value(recording: Recording, value: Value, factor: float, shape: tuple[int, ...]) -> Value:
     if factor == 1.0 or value.node == ZERO:
         return value
-    return replace(value, node=tracer.node("scale", "scale", (Ref(value.node),), shape, shape, factor=factor))
+    return replace(value, node=recording.node("scale", "scale", (Ref(value.node),), shape, shape, factor=factor))
 
 
-def reshape(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any, name: str = "flatten") -> None:
+def reshape(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any, name: str = "flatten") -> None:
     """Any function that keeps the entries in order: reshape, view, flatten, squeeze, ..."""
-    value = tracer.value(args[0])
+    value = recording.value(args[0])
     if value is None or value.rule or value.partial or result.numel() != args[0].numel():
-        refuse(tracer, "reshape", args, result)
+        refuse(recording, "reshape", args, result)
         return
-    lead = _new_lead(tracer, value.lead, tuple(result.shape))
-    if lead == "1N" and ((value.step >= 0 and not tracer.is_input(value)) or trace_time.repeated(tracer, value)):
+    lead = _new_lead(recording, value.lead, tuple(result.shape))
+    if lead == "1N" and ((value.step >= 0 and not recording.is_input(value)) or trace_time.repeated(recording, value)):
         pass
     elif lead in (None, "1N"):
-        tracer.refuse(
-            f"a reshape of {source(tracer, args)} mixes the batch or time axis with others",
+        recording.refuse(
+            f"a reshape of {source(recording, args)} mixes the batch or time axis with others",
             "keep axis 0 the batch: torch.nn.Flatten() or x.flatten(1)", result=result,
         )  # fmt: skip
         return
-    before, after = tracer.features(args[0], value.lead), tracer.features(result, lead)
+    before, after = recording.features(args[0], value.lead), recording.features(result, lead)
     origin, number = Ref(value.node), value.node
-    if number >= 0 and tracer.nodes[number].kind == "reshape":
-        before, origin = tracer.nodes[number].in_shape, tracer.nodes[number].refs[0]
+    if number >= 0 and recording.nodes[number].kind == "reshape":
+        before, origin = recording.nodes[number].in_shape, recording.nodes[number].refs[0]
         number = origin.node
     if before != after:
-        number = tracer.node("reshape", name, (origin,), before, after)
-    tracer.set(result, replace(value, node=number, lead=lead))
+        number = recording.node("reshape", name, (origin,), before, after)
+    recording.set(result, replace(value, node=number, lead=lead))
 
 
-def expand(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+def _check_batch(recording: Recording, args: Args, value: Value) -> None:
+    """x.view(128, -1) with the batch size of training. Raises WrittenBatch."""
+    sizes = args[1] if len(args) == 2 and isinstance(args[1], (tuple, list)) else args[1:]
+    lead, count = value.lead, recording.samples
+    batch = {"N": 0, "TN": 1, "NT": 0, "M": 0, "W": 0, "1N": 1}[lead]
+    fits = {"M": count * recording.steps, "W": count * recording.steps}.get(lead, count)
+    if value.node < 0 or len(sizes) < 2 or type(sizes[0]) is not int or len(sizes) <= batch:
+        return
+    whole = math.prod(args[0].shape)
+    fixed = math.prod(n for n in sizes if type(n) is int and n > 0)
+    written = sizes[batch]
+    known = {-1, 1, fits, count, recording.steps, count * recording.steps}
+    if lead != "N" or type(written) is not int or written in known or (fixed == whole and -1 not in sizes):
+        return
+    if -1 in sizes and whole % fixed == 0 and written <= recording.steps:
+        return
+    line = user_line()
+    found = f"a batch size of {written} is written into line {line.rpartition(':')[2]}"
+    remedy = "write x.size(0) in its place, or x.flatten(1)"
+    raise WrittenBatch("step", line, Problem(line, found, remedy))
+
+
+def expand(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """x.expand(...): the same entries, or the same frame at every step."""
     same = result.numel() == args[0].numel()
-    (reshape if same and tracer.steps > 1 else trace_time.repeat)(tracer, args, kwargs, result)
+    (reshape if same and recording.steps > 1 else trace_time.repeat)(recording, args, kwargs, result)
 
 
-def dropout(tracer: Tracer, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+def dropout(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
     """torch.nn.functional.dropout outside training."""
-    value = tracer.value(args[0])
+    value = recording.value(args[0])
     if value is None or kwargs.get("training", args[2] if len(args) > 2 else True):
-        refuse(tracer, "dropout", args, result)
+        refuse(recording, "dropout", args, result)
     else:
-        tracer.set(result, value)
+        recording.set(result, value)
 
 
-def _new_lead(tracer: Tracer, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
+def rectify(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
+    """relu: nothing to do for spikes and pools of them."""
+    value = recording.value(args[0])
+    if value is None or value.rule or value.partial or not _not_negative(recording, value.node):
+        refuse(recording, "relu", args, result)
+    else:
+        recording.set(result, value)
+
+
+def _not_negative(recording: Recording, number: int) -> bool:
+    node = recording.nodes[number] if number >= 0 else None
+    while node is not None and (node.kind == "reshape" or isinstance(node.module, tuple(POOLS))):
+        node = recording.nodes[node.refs[0].node] if node.refs[0].node >= 0 else None
+    return node is not None and node.fires
+
+
+def _new_lead(recording: Recording, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
     """Leading axes after a reshape to `shape`; None when they are torn."""
-    steps, samples = tracer.steps, tracer.samples
+    steps, samples = recording.steps, recording.samples
     if lead in ("N", "1N"):
         return "N" if shape[:1] == (samples,) else "1N" if shape[:2] == (1, samples) else None
     both: tuple[Lead, Lead] = ("TN", "M") if lead in ("TN", "M") else ("NT", "W")
@@ -306,12 +380,15 @@ def _new_lead(tracer: Tracer, lead: Lead, shape: tuple[int, ...]) -> Lead | None
 HANDLERS: dict[str, Handler] = {
     "add": add, "add_": add, "__add__": add, "__radd__": add, "__iadd__": add,
     "sub": subtract, "sub_": subtract, "subtract": subtract, "__isub__": subtract,
+    **dict.fromkeys(("rsub", "__rsub__"), subtract_from),
     "mul": multiply, "mul_": multiply, "multiply": multiply, "__imul__": multiply, "__rmul__": multiply,
     **dict.fromkeys(("div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"), divide),
     "neg": negate, "negative": negate, "neg_": negate,
-    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"), dropout),
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout",
+        "feature_alpha_dropout"), dropout),
     **dict.fromkeys(_RESHAPES, reshape),
     "expand": expand,
+    **dict.fromkeys(("relu", "relu_"), rectify),
     **dict.fromkeys(("cat", "concat", "concatenate"), trace_concat.concatenate),
     **trace_time.HANDLERS,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 Symbolic tracing cannot follow `for t in range(x.shape[0])` or states of any type; running the module on a small
 sample can. What keeps it lossless: every tensor function applied to a traced tensor outside a leaf layer passes
-through one table (`trace_ops`), and whatever that table does not know is refused. Calls at different steps become
+through one table (`functions.HANDLERS`), and what it does not know is refused. Calls at different steps become
 one node when layer and inputs agree; a neuron layer whose inputs differ between steps is refused.
 """
 
@@ -18,8 +18,9 @@ import torch
 from seamount.compiler.errors import ImportRefused, InputError, Problem, raise_all
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.traced import ALL, ANY, Lead, Ref, Returned, Time, Traced
-from seamount.frontends.tracing.driving import INPUT, OUTPUT, Outputs, Samples, WrongTime, drive
-from seamount.frontends.tracing.tracer import Tracer, Value
+from seamount.frontends.tracing.driving import INPUT, OUTPUT, Outputs, Samples, WrittenBatch, WrongTime, drive
+from seamount.frontends.tracing.recording import Value
+from seamount.frontends.tracing.tracer import Tracer
 
 
 def _in_order(signature: inspect.Signature, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -36,6 +37,8 @@ def _hooked(tracer: Tracer, model: torch.nn.Module) -> Iterator[None]:
 
     def enter(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
         tracer.depth += 1
+        if tracer.depth == 1 and tracer.framework.is_neuron(module):
+            tracer.check_numbers(module, (*args[1:], *kwargs.values()))
 
     def leave(module: torch.nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         tracer.depth -= 1
@@ -149,6 +152,9 @@ def _by_trial(
             return _attempt(framework, model, x, steps, constant, guess)
         except (WrongTime, InputError) as error:
             failed[guess] = error
+    certain = [e.cause for e in failed.values() if isinstance(e, WrittenBatch) and e.cause is not None]
+    if certain:
+        raise ImportRefused(certain[0])
     first = failed[guesses[0]]
     told = failed.get(first.fits) if isinstance(first, WrongTime) else None
     final = told if isinstance(told, InputError) else first
@@ -172,7 +178,7 @@ def _attempt(
 
     framework.reset(model)
     with framework.sized(model, samples, steps), torch.no_grad(), _hooked(tracer, model), tracer:
-        outputs = drive(model, x, steps, constant, time, on_input)
+        outputs = drive(model, x, steps, constant, time, on_input, tracer.beside)
     raise_all(ImportRefused, [*framework.objections(model, tracer.called), *tracer.problems])
     _wire_membranes(tracer)
     return _finish(tracer, outputs, time)
@@ -183,9 +189,8 @@ def _wire_membranes(tracer: Tracer) -> None:
     for node in tracer.nodes:
         if node.kind == "membrane":
             neuron = node.refs[0].node
-            spikes = (
-                (Ref(neuron, 1),) if tracer.framework.membranes[type(node.module)].after_spikes(node.module) else ()
-            )
+            read = tracer.framework.membrane(node.module)
+            spikes = (Ref(neuron, 1),) if read is not None and read.after_spikes(node.module) else ()
             node.refs, node.in_shape = tracer.nodes[neuron].refs + spikes, tracer.nodes[neuron].in_shape
 
 
@@ -193,6 +198,7 @@ def _finish(tracer: Tracer, outputs: list[Outputs], time: Time) -> Traced:
     """Check that each output is one node at every step, and that all neurons and inputs take part."""
     if any(set(one) != set(outputs[0]) for one in outputs):
         raise ImportRefused(Problem("output", "what the module returns has other names at other steps", _RETURNED))
+    _check_loop(tracer)
     found = {name: [tracer.value(one[name]) for one in outputs] for name in outputs[0]}
     returned = {name: _returned(tracer, name, values, time) for name, values in found.items()}
     for name, calls in ((tracer.nodes[n].name, c) for n, c in _cell_calls(tracer)):
@@ -206,8 +212,16 @@ def _finish(tracer: Tracer, outputs: list[Outputs], time: Time) -> Traced:
         one = len(idle) == 1 and len(returned) == 1 and idle[0] == INPUT
         found_text = "it does not depend on the input" if one else f"no output depends on input '{idle[0]}'"
         raise ImportRefused(Problem("output", found_text, _RETURNED if one else "leave this input out"))
-    result.unused = tuple(n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
+    idle_layers = (n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
+    result.unused = (*idle_layers, *sorted(tracer.membranes_beside))
     return result
+
+
+def _check_loop(tracer: Tracer) -> None:
+    """A loop of another length than the sample calls every neuron layer as often as it runs."""
+    calls = {c for _, c in _cell_calls(tracer)}
+    if len(calls) == 1 and not calls & {0, 1, tracer.steps}:
+        raise ImportRefused(tracer.loop_problem(calls.pop()))
 
 
 _RETURNED = "return the output of the last layer, one tensor per step (or torch.stack of them over time)"

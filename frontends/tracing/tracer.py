@@ -3,187 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakIdKeyDictionary
 
-from seamount.compiler.errors import Problem
-from seamount.compiler.ir.ops import Rule
+from seamount.compiler.errors import ImportRefused, Problem
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.frameworks.layers import RESHAPING, VANISHING
-from seamount.frontends.traced import ALL, ANY, REFUSED, STALE, STALE_USE, ZERO, Kind, Lead, Ref, Time, TracedNode
+from seamount.frontends.traced import ALL, ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref, Time, TracedNode
 from seamount.frontends.tracing import functions as trace_ops
 from seamount.frontends.tracing.driving import WrongTime
-from seamount.frontends.tracing.user_line import user_line
+from seamount.frontends.tracing.recording import Mark, Recording, Value
 from seamount.frontends.tracing.wiring import same_but_for_the_past
 
 _DRIVING: dict[Lead, Time] = {"N": "step", "TN": "loop", "NT": "batch_first", "W": "merged"}
 """How a module is driven so that its neuron layers see these leading axes."""
 
 
-@dataclass(frozen=True)
-class Value:
-    """What a tensor holds: the output of a node at a step.
-
-    partial > 0: the sum of steps 0..partial-1. rule: combined over all steps.
-    """
-
-    node: int
-    step: int
-    lead: Lead = "N"
-    partial: int = 0
-    rule: Rule | None = None
-
-
-@dataclass(frozen=True)
-class _Mark:
-    """A tensor of a neuron's state: which layer, after which call, at which place among the layer's outputs (counted
-    from the last), and torch's count of writes to it."""
-
-    module: int
-    call: int
-    place: int
-    version: int
-
-
-class Tracer(TorchFunctionMode):
+class Tracer(Recording, TorchFunctionMode):
     """Records layer calls and tensor functions while a module runs. steps, samples: T and N of the sample."""
 
     def __init__(self, framework: Framework, model: torch.nn.Module, steps: int, samples: int) -> None:
-        super().__init__()
-        self.framework, self.steps, self.samples = framework, steps, samples
+        super().__init__(steps, samples)
+        self.framework = framework
         self.names = {id(m): n or type(m).__name__.lower() for n, m in model.named_modules()}
-        self.nodes: list[TracedNode] = []
-        self.problems: list[Problem] = []
         self.depth = 0
         self.called: set[torch.nn.Module] = set()
         """Layers that ran."""
         self.objected = {m for _, m in framework.leaves(model) if framework.objections(m)}
         """Layers that are refused whatever they are given; nothing is said about what follows from them."""
-        self.zeros: set[int] = set()
-        """Identities of the arguments of the present function that were zeros before it ran."""
-        self.now = 0
-        self._values: Any = WeakIdKeyDictionary()
-        self._marks: Any = WeakIdKeyDictionary()
-        self._constants: Any = WeakIdKeyDictionary()
-        self._filled: Any = WeakIdKeyDictionary()
-        for tensor in (*model.parameters(), *model.buffers()):
-            self._constants[tensor] = True
-        self._index: dict[Any, int] = {}
+        self.set_constant([*model.parameters(), *model.buffers()])
         self._strayed: set[int] = set()
         """Neuron layers whose state was refused; once is enough."""
         self._calls: dict[int, int] = {}
-
-    # Values
-
-    def value(self, x: object) -> Value | None:
-        """What is known of a tensor."""
-        return self._values.get(x) if isinstance(x, torch.Tensor) else None
-
-    def set(self, x: object, value: Value) -> None:
-        """Note what a tensor holds."""
-        if isinstance(x, torch.Tensor):
-            self._values[x] = value
-            self._constants.pop(x, None)
-
-    def is_constant(self, x: object) -> bool:
-        """Whether a tensor or number was made without any activation: a parameter, torch.zeros, ..."""
-        return x in self._constants if isinstance(x, torch.Tensor) else isinstance(x, (int, float))
-
-    def set_constant(self, result: object) -> None:
-        """Note that tensors were made from constants alone."""
-        for x in tree_leaves(result):
-            if isinstance(x, torch.Tensor):
-                self._constants[x] = True
-
-    def filling(self, x: object) -> list[tuple[int, int]] | None:
-        """What was written into a constant tensor so far, (node, axis) per step; None for other tensors."""
-        if x in self._filled:
-            return cast(list[tuple[int, int]], self._filled[x])
-        if not self.is_constant(x) or self.value(x) is not None:
-            return None
-        del self._constants[x]
-        return cast(list[tuple[int, int]], self._filled.setdefault(x, []))
-
-    def overwritten(self, x: torch.Tensor) -> None:
-        """x is written to in place: every other tensor in the same memory changes with it."""
-        memory = x.untyped_storage().data_ptr()
-        for other, value in list(self._values.items()):
-            if other is not x and value.node >= 0 and other.untyped_storage().data_ptr() == memory:
-                self._values[other] = Value(STALE, ANY)
-
-    def feed(self, name: str, x: torch.Tensor, step: int, lead: Lead) -> None:
-        """Note that `x` is the input `name` at `step`."""
-        shape = tuple(x.shape[len(lead) :])
-        number = self.node("input", name, (), shape, shape)
-        self.set(x, Value(number, step, lead))
-        self.now = max(0, step)
-
-    def refuse(self, found: str, remedy: str, where: str = "", result: object = None) -> None:
-        """Add a problem (once), and mark what depends on it."""
-        problem = Problem(where or user_line(), found, remedy)
-        if problem not in self.problems:
-            self.problems.append(problem)
-        self.refuse_quietly(result)
-
-    def refuse_quietly(self, result: object) -> None:
-        """Mark tensors as depending on something refused."""
-        for x in tree_leaves(result):
-            self.set(x, Value(REFUSED, ANY))
-
-    def features(self, x: torch.Tensor, lead: Lead) -> tuple[int, ...]:
-        """Shape without the leading axes."""
-        return tuple(x.shape[len(lead) :])
-
-    # Nodes
-
-    def node(
-        self,
-        kind: Kind,
-        name: str,
-        refs: tuple[Ref, ...],
-        in_shape: tuple[int, ...],
-        shape: tuple[int, ...],
-        module: Any = None,
-        factor: float = 1.0,
-        offset: int = 0,
-        lead: Lead = "N",
-    ) -> int:
-        """The number of the node with these inputs; the same call at another step gives the same number."""
-        which = name if kind == "input" else id(module) if module is not None else 0
-        key = (kind, which, refs, shape, factor, offset)
-        if key not in self._index:
-            self._index[key] = len(self.nodes)
-            self.nodes.append(TracedNode(kind, name, refs, in_shape, shape, module, factor, offset, lead))
-        return self._index[key]
-
-    def is_input(self, value: Value) -> bool:
-        """Whether the value is an input as it was given."""
-        return value.node >= 0 and self.nodes[value.node].kind == "input"
-
-    def align(self, values: list[Value]) -> tuple[tuple[Ref, ...], int] | None:
-        """References to values as seen from the latest of their steps, and that step; None (refused) if too old."""
-        known = [v.step for v in values if v.step != ANY]
-        if not known:
-            return tuple(Ref(v.node) for v in values), ANY
-        if ALL in known:
-            if any(s != ALL for s in known):
-                self.refuse("a tensor of one step meets a tensor of all steps", "combine them within the time loop")
-                return None
-            return tuple(Ref(v.node) for v in values), ALL
-        now = max(known)
-        self.now = now
-        lags = [0 if v.step == ANY else now - v.step for v in values]
-        if max(lags) > 1:
-            self.refuse(
-                f"a value that is {max(lags)} steps old is used", "use values of this step or of the one before it"
-            )
-            return None
-        return tuple(Ref(v.node, lag) for v, lag in zip(values, lags, strict=True)), now
+        self.membranes_beside: set[str] = set()
+        """Membranes that the module returns beside its output, in its framework's convention; they are omitted."""
 
     # Leaf layers
 
@@ -209,22 +66,26 @@ class Tracer(TorchFunctionMode):
                 "end the saved module at the spikes or membranes of each step and choose the readout rule in save()",
                 f"layer '{name}'", output,
             )  # fmt: skip
+        elif isinstance(output, torch.Tensor) and type(module) in self.framework.scales:
+            factor = self.framework.scales[type(module)](module, len(self.features(output, value.lead)))
+            trace_ops.multiplied(self, x, value, factor, output)
         elif issubclass(self.framework.kind(module), RESHAPING):
             trace_ops.reshape(self, (x,), {}, output, name)
         elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
-            if not issubclass(self.framework.kind(module), VANISHING):
-                shapes = self.features(x, value.lead), self.features(output, value.lead)
-                ref = self._ref(value)
-                number = self.node("layer", name, (ref,), *shapes, module, lead=value.lead)
-                value = replace(value, node=number, step=value.step + ref.lag if value.step >= 0 else value.step)
-            self.set(output, value)
+            if issubclass(self.framework.kind(module), VANISHING):
+                self.set(output, value)
+            else:
+                self.layer(module, name, x, value, output, value.lead)
 
-    def _ref(self, value: Value) -> Ref:
-        """A reference as seen from the present step: a layer may be given what the step before put out."""
-        if value.step < 0 or value.step != self.now - 1:
-            self.now = max(value.step, 0)
-            return Ref(value.node)
-        return Ref(value.node, 1)
+    def check_numbers(self, module: torch.nn.Module, state: tuple[Any, ...]) -> None:
+        """Raise ImportRefused for a number in place of a state, which the layer itself would fail on."""
+        numbers = [s for s in tree_leaves(state) if type(s) in (int, float)]
+        if numbers:
+            found = f"its state is given as the number {numbers[0]:g}"
+            remedy = (
+                "start from what the layer makes itself (init_leaky() and the like), or from torch.zeros of its shape"
+            )
+            raise ImportRefused(Problem(f"neuron layer '{self.names[id(module)]}'", found, remedy))
 
     def on_neuron(self, module: torch.nn.Module, args: tuple[Any, ...], output: Any) -> None:
         """A neuron layer was called with (x, state)."""
@@ -254,20 +115,48 @@ class Tracer(TorchFunctionMode):
         if value.step not in (ANY, ALL, call) or (loops and call):
             raise WrongTime("inside", where, self._reused(where))
         self._check_state(module, call, args[1:], where)
-        refs = Ref(value.node, 0)
-        shapes = self.features(args[0], value.lead), self.features(spikes, value.lead)
-        number = self._neuron_node(module, name, refs, shapes)
-        self.set(spikes, Value(number, ALL if loops else call, value.lead))
+        sent, rule = spikes[0] if isinstance(spikes, list) else spikes, self.framework.combined(module)
+        single = isinstance(spikes, list) or rule is not None
+        shapes = self.features(args[0], value.lead), self.features(sent, "N" if single else value.lead)
+        number = self._neuron_node(module, name, Ref(value.node, 0), shapes)
+        if isinstance(spikes, list):
+            for step, one in enumerate(spikes):
+                self.set(one, Value(number, step))
+        elif rule is not None:
+            self.set(spikes, Value(number, ANY, rule=rule))
+        else:
+            self.set(spikes, Value(number, ALL if loops else call, value.lead))
         if isinstance(output, tuple):
             self._on_states(module, call, number, output, value.lead)
+
+    def beside(self, first: Any, rest: Any) -> None:
+        """What the module returns beside its output: states and membranes of neurons, or outputs that would be lost."""
+        while isinstance(first, (tuple, list)) and first:
+            first = first[0]
+        output = self.value(first)
+        lost = 0
+        for leaf in tree_leaves(_spread(rest)):
+            value = self.value(leaf)
+            if value is None or value.node < 0 or output is None or value.node == output.node:
+                continue
+            node = self.nodes[value.node]
+            if node.kind == "membrane":
+                self.membranes_beside.add(f"{node.name} (returned beside the output)")
+            elif not self.marked(leaf):
+                lost += 1
+        if lost:
+            self.refuse(
+                f"the module returns {lost + 1} tensors, of which only the first would be kept",
+                'name your outputs: return a dict of tensors, {"a": ..., "b": ...}', "output",
+            )  # fmt: skip
 
     def _on_states(self, module: torch.nn.Module, call: int, neuron: int, output: tuple[Any, ...], lead: Lead) -> None:
         """What a neuron layer returns: its states are marked, its membrane is a value of its own if it can be read."""
         leaves = tree_leaves(output)
         for place, leaf in enumerate(leaves, -len(leaves)):
             if isinstance(leaf, torch.Tensor):
-                self._marks[leaf] = _Mark(id(module), call, place, leaf._version)
-        if type(module) in self.framework.membranes:
+                self._marks[leaf] = Mark(id(module), call, place, leaf._version)
+        if self.framework.membrane(module) is not None:
             shape = self.nodes[neuron].shape
             name = f"{self.nodes[neuron].name}.mem"
             number = self.node("membrane", name, (Ref(neuron),), shape, shape, module, lead=lead)
@@ -283,7 +172,8 @@ class Tracer(TorchFunctionMode):
         known = self._index.get(("neuron", id(module)))
         if known is None:
             self._index["neuron", id(module)] = known = len(self.nodes)
-            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module, lead=self.framework.lead(module)))
+            lead, fires = self.framework.lead(module), self.framework.fires(module)
+            self.nodes.append(TracedNode("neuron", name, (ref,), *shapes, module, lead=lead, fires=fires))
             return known
         before = self.nodes[known].refs[0]
         if before != ref:
@@ -338,10 +228,11 @@ class Tracer(TorchFunctionMode):
             return func(*args, **kwargs)
         return trace_ops.record(self, func, args, kwargs)
 
-    def copy_mark(self, x: torch.Tensor, copy: torch.Tensor) -> None:
-        """Note that `copy` holds the same state as x."""
-        self._marks[copy] = replace(self._marks[x], version=copy._version)
 
-    def marked(self, x: object) -> bool:
-        """Whether x is a tensor of a neuron's state."""
-        return isinstance(x, torch.Tensor) and x in self._marks
+def _spread(x: Any) -> Any:
+    """Dataclasses as dicts, at any depth: their tensors are leaves too."""
+    if is_dataclass(x) and not isinstance(x, type):
+        return [_spread(getattr(x, f.name)) for f in fields(x)]
+    if isinstance(x, dict):
+        return [_spread(v) for v in x.values()]
+    return [_spread(v) for v in x] if isinstance(x, (tuple, list)) else x

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from seamount.frontends.frameworks.layers import has_offset
 from seamount.frontends.traced import ZERO, Ref, TracedNode
 
-_SOURCES = ("neuron", "membrane", "input")
+_SOURCES = ("neuron", "membrane", "input", "and", "not")
 """Kinds of nodes whose output is not made from that of other nodes in the same step by linear layers."""
 
 

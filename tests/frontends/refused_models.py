@@ -70,7 +70,7 @@ def simple(name: str, change: Callable[..., Any], make: Callable[[], dict[str, n
 
 simple("multiplication_between_layers", lambda net, h, x: h * net.a(x))
 simple("sine_of_activations", lambda net, h, x: torch.sin(h))
-simple("rectifier", lambda net, h, x: torch.relu(h))
+simple("rectifier", lambda net, h, x: torch.relu(net.a(h)))
 simple("softmax_between_layers", lambda net, h, x: torch.softmax(h, -1))
 simple("constant_added", lambda net, h, x: h + 0.25)
 simple("data_dependent_branch", lambda net, h, x: h if h.tolist() else h + h)
@@ -95,7 +95,7 @@ class Hidden(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        return x * x
+        return x.exp()
 
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> torch.Tensor:
@@ -441,13 +441,19 @@ def beta_above_one(folder: Path) -> object:
 
 @case("nir")
 def a_layer_lost_by_the_exporter(folder: Path) -> object:
-    nodes = {"input": port(4), "fc1": affine(3, 4), "input_lif": port(3), "lif": lif(tau=1e-3), "output": out(3)}
+    nodes = {
+        "input": port(4),
+        "fc1": affine(3, 4),
+        "input_lif": port(3),
+        "lif": lif(tau=1e-3, r=10.0),
+        "output": out(3),
+    }
     return imported(net(nodes, [("input", "fc1"), ("input_lif", "lif"), ("lif", "output")]), folder)
 
 
 @case("nir")
 def a_sum_lost_by_the_exporter(folder: Path) -> object:
-    nodes = {"input": port(4), "fc": affine(3, 4), "lif": lif(tau=1e-3), "output": out(4)}
+    nodes = {"input": port(4), "fc": affine(3, 4), "lif": lif(tau=1e-3, r=10.0), "output": out(4)}
     return imported(net(nodes, [("input", "fc"), ("fc", "lif"), ("lif", "output")]), folder)
 
 
@@ -458,7 +464,12 @@ def several_spikes_in_one_step(folder: Path) -> object:
 
 @case("nir")
 def delays_that_differ_within_a_connection(folder: Path) -> object:
-    nodes = {"input": port(3), "wait": nir.Delay(np.array([1e-4, 2e-4, 3e-4])), "lif": lif(tau=1e-3), "output": out(3)}
+    nodes = {
+        "input": port(3),
+        "wait": nir.Delay(np.array([1e-4, 2e-4, 3e-4])),
+        "lif": lif(tau=1e-3, r=10.0),
+        "output": out(3),
+    }
     return imported(net(nodes, [("input", "wait"), ("wait", "lif"), ("lif", "output")]), folder)
 
 

@@ -186,7 +186,8 @@ PRESET_OPS = {
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_presets(name):
     words = [name, "coding=spikes", "steps=4", "readout=sum"] + (["spikes=single"] if name == "sinabs" else [])
-    graph = from_nir(chain(port(3), lif(tau=2.0, v_leak=0.25, v_reset=0.125)), parse_assumptions(words))
+    gain = 2e4 if name == "snntorch" else 1.0
+    graph = from_nir(chain(port(3), lif(tau=2.0, r=gain, v_leak=0.25, v_reset=0.125)), parse_assumptions(words))
     op = graph["lif"].op
     reset, compare, beta, v_init, reset_by = PRESET_OPS[name]
     assert (op.reset, op.compare) == (reset, compare)
@@ -703,13 +704,13 @@ REFUSED = {
         {},
         "dt = 0.001 is larger than the smallest tau = 1e-05, so one step would overshoot\n"
         "  limit:  integrate=euler needs dt <= tau\n"
-        "  remedy: give the dt it was trained with, at most 1e-05; its gains suggest 1e-05 (norse 1.1.0 shrinks",
+        "  remedy: give the dt it was trained with, at most 1e-05 (norse multiplies time constants by the dt of its "
+        "to_nir: give that times the dt of the cells, 1e-06 where both are 0.001, their default)",
     ),
     "dt above tau_syn": (cuba(tau_syn=1e-4, w_in=1.0), {}, "larger than the smallest tau_syn = 0.0001"),
     "zero threshold": (lif(v_threshold=0.0), {}, "the threshold 0 is not positive, so it fires without input"),
     "zero Threshold": (nir.Threshold(np.zeros(3)), {}, "the threshold 0 is not positive"),
     "v_reset high": (lif(v_reset=1.0), {}, "v_reset is 1, not below the threshold 1"),
-    "start high": (lif(v_leak=1.5), {"start": "leak"}, "the membrane starts at 1.5, not below the threshold 1"),
     "NaN": (lif(r=np.nan), {}, "'r' holds 3 NaN or infinite values of 3"),
     "infinite tau": (lif(tau=np.inf), {}, "write an integrator (IF, I) for a neuron without leak"),
     "next without membrane": (lif(tau=1e-3), {"reset": "subtract", "timing": "next"}, "keeps nothing of its membrane"),
@@ -799,7 +800,7 @@ def test_hostile_sizes_end_in_a_message():
 
 def test_notes_name_every_convention_and_its_source():
     words = ["snntorch", "reset=zero", "timing=immediate", "coding=spikes", "readout=sum", "steps=4"]
-    graph = from_nir(chain(port(3), lif()), parse_assumptions(words))
+    graph = from_nir(chain(port(3), lif(r=100.0)), parse_assumptions(words))
     assert said(graph) == (
         "coding=spikes (--assume coding=spikes)",
         "dt=0.0001 (preset snntorch)",

@@ -116,6 +116,83 @@ def test_external_storage(tmp_path):
     assert "keeps its data in another file (external storage)" in refused(crafted(tmp_path, change))
 
 
+# Data that are missing: they would read as zeros, or as whatever the fill value is.
+
+
+def partly(file):
+    never(file, chunks=(2, 3))
+    file[WEIGHT][:2, :3] = 1.0
+
+
+def never(file, **options):
+    del file[WEIGHT]
+    file.create_dataset(WEIGHT, (3, 4), "f8", **options)
+
+
+def short_chunk(file):
+    never(file, chunks=(3, 4), compression="gzip")
+    file[WEIGHT].id.write_direct_chunk((0, 0), zlib.compress(bytes(40)))
+
+
+def unfiltered_chunk(file):
+    never(file, chunks=(3, 4), compression="gzip")
+    file[WEIGHT].id.write_direct_chunk((0, 0), bytes(40), filter_mask=1)
+
+
+MISSING = {
+    "no chunk": lambda file: never(file, chunks=(2, 3), compression="gzip"),
+    "one chunk of four": partly,
+    "contiguous, not allocated": never,
+    "a chunk that unpacks to less": short_chunk,
+    "a chunk stored as it is, too short": unfiltered_chunk,
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_missing_data(name, tmp_path):
+    found = "holds less data than its shape declares; what is missing would read as zeros"
+    assert f"{WEIGHT}: {found}" in refused(crafted(tmp_path, MISSING[name]))
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (2, 3)}, {"chunks": (3, 4), "compression": "lzf"}])
+def test_fill_value(options, tmp_path):
+    text = refused(crafted(tmp_path, lambda file: never(file, fillvalue=7.0, **options)))
+    assert "has a fill value of its own, which may stand for data that were never stored" in text
+
+
+def test_numbers_in_a_format_of_their_own(tmp_path):
+    """One flipped bit of a header moves the exponent: all weights would change by a factor."""
+    kind = h5py.h5t.IEEE_F64LE.copy()
+    kind.set_ebias(1022)
+
+    def change(file):
+        del file[WEIGHT]
+        space = h5py.h5s.create_simple((3, 4))
+        made = h5py.h5d.create(file.id, WEIGHT.encode(), kind, space)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ones((3, 4)))
+
+    assert "'weight' is numbers in a format of their own" in refused(crafted(tmp_path, change))
+
+
+def test_a_flipped_bit_never_gives_other_weights():
+    """Of a gzip file of several chunks, whose content has a checksum: headers, indices and data."""
+    weight = np.random.default_rng(0).normal(0, 1, (128, 64))
+    names = ["input", "fc", "output"]
+    nodes = dict(zip(names, (port(64), nir.Linear(weight), out(128)), strict=True))
+    data, rng = write(net(nodes, list(itertools.pairwise(names))), compression="gzip"), np.random.default_rng(0)
+    changed = []
+    for at in rng.choice(len(data), 1000, replace=False):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        try:
+            read = read_nir(io.BytesIO(bytes(flipped))).graph.nodes["fc"].weight
+        except (InputError, KeyError):
+            continue
+        if not np.array_equal(read, weight):
+            changed.append(int(at))
+    assert changed == []
+
+
 def test_virtual_dataset(tmp_path):
     def change(file):
         layout = h5py.VirtualLayout((3, 4), "f8")
@@ -148,7 +225,7 @@ def test_eighty_gigabytes_declared(tmp_path):
 def test_the_limit_is_on_the_sum(tmp_path):
     def change(file):
         for k in range(10):
-            file.create_dataset(f"node/nodes/lif/more{k}", (10_000,), "f8")
+            file.create_dataset(f"node/nodes/lif/more{k}", data=np.zeros(10_000), chunks=(10_000,), compression="gzip")
 
     path = crafted(tmp_path, change)
     assert "declares an array" in refused(path, nbytes=700_000)

@@ -108,7 +108,8 @@ def test_maxima_of_other_values_are_refused(what: str, tmp_path) -> None:
     assert str(error.value) == (
         "layer 'pool' (MaxPool2d): takes the maximum of values other than the spikes of one neuron layer\n"
         "  limit:  of spikes, a maximum is an OR; neurons add\n"
-        "  remedy: put it behind the neuron layer, or use torch.nn.AvgPool2d or a strided convolution, and train again"
+        "  remedy: put it behind the neuron layer, where it is exact, or use torch.nn.AvgPool2d or a strided "
+        "convolution, and train again"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -22,10 +22,10 @@ pytest.importorskip("norse")
 import nir
 from torch import nn
 
-from seamount.compiler.errors import InputError
-from seamount.frontends import load_model, save
+from seamount.compiler.errors import InputError, SeamountError
+from seamount.frontends import load_model, save, self_check
 from seamount.frontends.model_file import file as model_file
-from seamount.frontends.model_file.fields import to_fields
+from seamount.frontends.model_file.fields import digest, to_fields
 from seamount.frontends.model_file.file import write_model
 from tests.frontends.networks import Residual, lively, spikes
 
@@ -54,7 +54,7 @@ def test_the_same_model_gives_the_same_bytes(saved, tmp_path):
 def test_it_loads_with_weights_only_and_holds_plain_values(saved):
     content = torch.load(saved, weights_only=True)
     assert {type(v) for v in content.values()} == {torch.Tensor, str, int, float}
-    assert content["format"] == "seamount-model" and content["version"] == 1
+    assert content["format"] == "seamount-model" and content["version"] == 2
 
 
 def test_the_nir_graph_can_be_taken_out(saved):
@@ -164,7 +164,7 @@ def test_a_pickle_is_not_run(tmp_path):
 FORGED = {
     "no nir": ({"nir": None}, "field 'nir': is missing"),
     "nir as text": ({"nir": "x"}, "field 'nir': is str"),
-    "future": ({"version": 2}, "update Seamount"),
+    "future": ({"version": 3}, "update Seamount"),
     "no version": ({"version": None}, "save the model again"),
     "version as text": ({"version": "1"}, "version '1'"),
     "unknown field": ({"extra": 3}, "field 'extra': is not a field of this version"),
@@ -184,6 +184,16 @@ FORGED = {
     "spikes missing": ({"golden.spikes/two": None}, "field 'golden.spikes/two': is missing"),
     "huge shape": ({"golden.shapes": '{"one": [6, 7, 99999999999], "two": [6, 7, 16]}'}, "do not hold spikes"),
     "negative shape": ({"golden.shapes": '{"one": [6, -7, -16], "two": [6, 7, 16]}'}, "do not hold spikes"),
+    "bfloat16": ({"golden.inputs": torch.zeros(6, 7, 12, dtype=torch.bfloat16)}, "is bfloat16 of shape (6, 7, 12)"),
+    "gradient": ({"golden.inputs": torch.zeros(6, 7, 12).requires_grad_()}, "is Tensor, not a plain tensor"),
+    "meta": ({"golden.inputs": torch.zeros(6, 7, 12, device="meta")}, "is Tensor, not a plain tensor"),
+    "negative bit": ({"golden.inputs": torch._neg_view(torch.zeros(6, 7, 12))}, "is Tensor, not a plain tensor"),
+    "Parameter": ({"golden.inputs": nn.Parameter(torch.zeros(6, 7, 12))}, "is Parameter, not a plain tensor"),
+    "0-d": ({"golden.inputs": torch.tensor(1.0)}, "is float32 of shape (), not of several axes"),
+    "format as a tensor": ({"format": torch.zeros(3)}, "is a checkpoint"),
+    "version as a tensor": ({"version": torch.zeros(3)}, "model file of version Tensor"),
+    "no digest": ({"digest": None}, "field 'digest': is missing"),
+    "digest of another file": ({"ties": 7}, "its digest does not fit its content"),
     "series": ({"golden.series": torch.zeros(6, 6, 5)}, "for 6 samples of 7 steps"),
 }
 
@@ -194,6 +204,74 @@ def test_every_field_is_checked(name, saved, tmp_path):
     content = {**torch.load(saved, weights_only=True), **change}
     torch.save({k: v for k, v in content.items() if v is not None}, tmp_path / "m.pt")
     assert found in refused(tmp_path / "m.pt")
+
+
+def test_one_flipped_bit_is_refused(saved, tmp_path):
+    """torch.load looks at no checksum, and most bits of the weights would only give another network."""
+    data, rng, path = saved.read_bytes(), np.random.default_rng(0), tmp_path / "flipped.pt"
+    whole = torch.load(saved, weights_only=True)["nir"].numpy().tobytes()
+    start = data.index(whole)
+    for at in rng.integers(start, start + len(whole), 40):
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(flipped))
+        assert "is damaged: the checksum of" in refused(path)
+
+
+def test_a_changed_value_is_refused_where_the_checksums_fit(saved, tmp_path):
+    content = torch.load(saved, weights_only=True)
+    content["golden.outputs"][0, 0] += 1
+    torch.save(content, tmp_path / "m.pt")
+    assert "its digest does not fit its content" in refused(tmp_path / "m.pt")
+
+
+def test_version_1_has_no_digest_and_is_read(saved, tmp_path):
+    content = {**torch.load(saved, weights_only=True), "version": 1}
+    del content["digest"]
+    torch.save(content, tmp_path / "old.pt")
+    old, new = load_model(tmp_path / "old.pt"), load_model(saved)
+    assert old.nir == new.nir and np.array_equal(old.golden.outputs, new.golden.outputs)
+
+
+def test_the_digest_is_of_every_field(saved):
+    fields = to_fields(load_model(saved))
+    for name in set(fields) - {"digest"}:
+        assert digest({k: v for k, v in fields.items() if k != name}) != fields["digest"], name
+    inputs = fields["golden.inputs"]
+    assert digest({**fields, "golden.inputs": inputs.reshape(7, 6, 12)}) != fields["digest"]
+
+
+_KINDS = (
+    None, True, 3, -1, 2**70, float("nan"), "", "\0", "[]", "{}", "null", '{"a": [1, 2]}', b"x", [1], (), {"a": 1},
+    torch.zeros(()), torch.zeros(0), torch.zeros(2, 3), torch.zeros(6, 7, 12, 1), torch.zeros(6, 7, 11),
+    torch.zeros(3, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), torch.zeros(2, dtype=torch.complex64),
+)  # fmt: skip
+
+
+def test_any_value_in_any_field_is_accepted_or_refused_by_name(saved, tmp_path):
+    """As version 1, which no digest protects."""
+    whole = {**torch.load(saved, weights_only=True), "version": 1}
+    del whole["digest"]
+    escaped = []
+    for name in whole:
+        for value in _KINDS:
+            torch.save({**whole, name: value}, tmp_path / "m.pt")
+            try:
+                self_check(load_model(tmp_path / "m.pt"))
+            except SeamountError as error:
+                assert error.problems
+            except Exception as error:  # counted, and raised below
+                escaped.append((name, value, error))
+    assert escaped == []
+
+
+def test_a_golden_trace_of_another_network_is_refused(saved, tmp_path):
+    fields = {k: v for k, v in torch.load(saved, weights_only=True).items() if k != "digest"}
+    fields["golden.spikes/other"] = fields.pop("golden.spikes/two")
+    fields["golden.shapes"] = fields["golden.shapes"].replace('"two"', '"other"')
+    torch.save({**fields, "version": 1}, tmp_path / "m.pt")
+    with pytest.raises(InputError, match=r"node 'other': has shape .*, but the network has no such node"):
+        load_model(tmp_path / "m.pt").graph()
 
 
 def test_damaged_nir_bytes_are_refused(saved, tmp_path):

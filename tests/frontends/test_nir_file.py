@@ -224,7 +224,11 @@ BAD = {
     "no edges": ("node/edges", None, "/node: has no list of edges"),
     "edges are numbers": ("node/edges", np.ones((2, 2)), "/node: has no list of edges"),
     "edges are triples": ("node/edges", [["a", "b", "c"]], "/node: has no list of edges"),
-    "unknown ends": ("node/edges", [["input", "ghost"]], "edges name nodes that do not exist: 'ghost'"),
+    "unknown ends": (
+        "node/edges",
+        [["input", "ghost"]],
+        "edge 'input' -> 'ghost' names a node that does not exist: 'ghost'",
+    ),
     "double edge": ("node/edges", [["input", "lif"]] * 2, "an edge occurs twice: 'input -> lif'"),
     "no type": (f"{L}/type", None, "net.nir: node 'lif': has no type"),
     "type is a number": (f"{L}/type", 3, "node 'lif': has no type"),
@@ -297,7 +301,7 @@ def test_slash_in_a_name():
 def test_faults_in_nested_graphs_name_the_path():
     inner = net({"in": port(3), "n": lif(), "out": out(3)}, [("in", "n"), ("n", "ghost")])
     text = refused(write(net({"input": port(3), "g": inner, "output": out(3)}, [("input", "g"), ("g", "output")])))
-    assert "net.nir: graph 'g': edges name nodes that do not exist: 'ghost'" in text
+    assert "net.nir: graph 'g': edge 'n' -> 'ghost' names a node that does not exist: 'ghost'" in text
 
 
 def test_paths_that_are_no_files(tmp_path):

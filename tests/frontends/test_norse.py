@@ -277,11 +277,13 @@ class Between(nn.Module):
         return v, (one, out)
 
 
+UNKNOWN = torch.eye(12)
+"""Made outside of the module, from whatever it may be."""
 REFUSED = {
     "product": (lambda m, x, z: z * x, "mul on the output of 'one' and 'input'", "no counterpart on the chip"),
-    "gate": (lambda m, x, z: z * m.gate, "mul on the output of 'one'", "no counterpart"),
-    "relu": (lambda m, x, z: torch.relu(z), "relu on the output of 'one'", "leave it out"),
-    "F.relu": (lambda m, x, z: nn.functional.relu(z), "relu on the output of 'one'", "leave it out"),
+    "gate": (lambda m, x, z: z * UNKNOWN[0], "mul on the output of 'one'", "no counterpart"),
+    "relu": (lambda m, x, z: torch.relu(-z), "relu on the output of 'scale'", "leave it out"),
+    "F.relu": (lambda m, x, z: nn.functional.relu(-z), "relu on the output of 'scale'", "leave it out"),
     "constant": (lambda m, x, z: z + 0.1, "a constant is added to the output of 'one'", "bias"),
     "parameter": (lambda m, x, z: m.gate + z, "a constant is added to the output of 'one'", "bias"),
     "maximum": (lambda m, x, z: torch.maximum(z, x), "maximum on the output of", "layers, sums"),
@@ -290,7 +292,7 @@ REFUSED = {
     "roll": (lambda m, x, z: z.roll(1, 0), "roll on the output of 'one'", ""),
     "sort": (lambda m, x, z: z.sort(1).values, "sort on the output of 'one'", ""),
     "threshold": (lambda m, x, z: (z > 0.5).float(), "gt on the output of 'one'", ""),
-    "functional linear": (lambda m, x, z: nn.functional.linear(z, m.b.weight.T @ m.b.weight), "linear on", "nn.Linear"),
+    "functional linear": (lambda m, x, z: nn.functional.linear(z, UNKNOWN), "linear on", "nn.Linear"),
     "control flow": (lambda m, x, z: z if z.sum(1).max() > 3 else x, "", ""),
     "item": (lambda m, x, z: z * float(z.mean()), "", ""),
     "numpy": (lambda m, x, z: torch.from_numpy(z.numpy()), "numpy makes the computation depend on the data", "control"),

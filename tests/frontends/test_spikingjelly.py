@@ -10,7 +10,7 @@ pytest.importorskip("spikingjelly", reason="spikingjelly is not installed")
 
 import numpy as np
 import torch
-from spikingjelly.activation_based import functional, layer, neuron
+from spikingjelly.activation_based import encoding, functional, layer, neuron, rnn
 from torch import nn
 
 from seamount.compiler.errors import ImportRefused, SeamountError
@@ -252,12 +252,10 @@ LAYERS = {
     "MaxPool1d": (layer.MaxPool1d(2), "a maximum is not linear"),
     "GroupNorm": (layer.GroupNorm(2, 6), "its scale follows each input"),
     "SynapseFilter": (layer.SynapseFilter(), "use a CUBALIFNode"),
-    "VotingLayer": (layer.VotingLayer(2), "averages neurons of one class"),
     "MaxPool1d of torch": (nn.MaxPool1d(2), "MaxPool1d cannot be carried over"),
     "LinearRecurrentContainer": (layer.LinearRecurrentContainer(neuron.IFNode(), 6, 6), "through a concatenation"),
     "Dropout in training": (layer.Dropout().train(), "drops activations at random"),
     "BatchNorm in training": (layer.BatchNorm2d(6).train(), "normalises by the batch"),
-    "NonSpikingLIFNode": (neuron.NonSpikingLIFNode(), "sends real values"),
 }
 
 
@@ -327,7 +325,7 @@ def test_a_membrane_as_output_is_refused(tmp_path):
 
 
 def test_the_reasons_name_classes_that_exist():
-    known = {*vars(neuron), *vars(layer)}
+    known = {*vars(neuron), *vars(layer), *vars(encoding), *vars(rnn)}
     assert [name for name in REFUSED if name not in known] == []
 
 
