@@ -306,3 +306,34 @@ def test_a_number_as_the_first_state(start, tmp_path):
 
     text = refusal(lively(Net(), 3.0), tmp_path)
     assert f"neuron layer 'lif': its state is given as the number {start:g}" in text and "torch.zeros" in text
+
+
+# Networks of SpikingJelly's zoo: max pooling behind neurons, dropout, votes.
+
+
+@pytest.mark.parametrize("name", ["MNISTNet", "CIFAR10Net", pytest.param("DVSGestureNet", marks=pytest.mark.slow)])
+def test_networks_of_the_zoo(name, tmp_path):
+    from spikingjelly.activation_based import functional, surrogate
+    from spikingjelly.activation_based.model import parametric_lif_net
+
+    torch.manual_seed(0)
+    build = getattr(parametric_lif_net, name)
+    model = build(8, neuron.LIFNode, surrogate_function=surrogate.ATan()).eval()
+    functional.set_step_mode(model, "m")
+    shape = {"MNISTNet": (1, 28, 28), "CIFAR10Net": (3, 32, 32), "DVSGestureNet": (2, 128, 128)}[name]
+    checked = save(model, tmp_path / "m.pt", sample=spikes(2, 3, *shape), readout="sum")
+    assert checked.ok and checked.compared > 10_000
+
+
+def test_snntorch_tutorial_in_its_sequential_form(tmp_path):
+    """Max pooling before the neurons: another network than behind them, and the remedy says which is exact."""
+    import snntorch
+
+    def leaky(**options):
+        return snntorch.Leaky(beta=0.9, init_hidden=True, **options)
+
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 5), nn.MaxPool2d(2), leaky(), nn.Flatten(), nn.Linear(576, 10), leaky(output=True)
+    )
+    text = refusal(lively(model, 3.0), tmp_path, sample=spikes(2, 4, 1, 28, 28))
+    assert "put it behind the neuron layer, where it is exact" in text
