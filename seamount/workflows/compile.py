@@ -184,8 +184,17 @@ def compilation(
         )  # fmt: skip
     artifact = made.artifact
     if vectors:
+        _recheck(model)
         artifact = with_vectors(artifact, witness(artifact.program), vector_messages(model, artifact))
     return Compilation(Artifact.of(artifact), model, made.canonical, made.quantized)
+
+
+def _recheck(model: Model) -> None:
+    """Raise CheckFailed where a model file's graph no longer does what the framework did: the file was damaged."""
+    if model.file is not None and not model.checked:
+        from seamount.frontends.model_file.self_check import self_check
+
+        self_check(model.file).raise_if_failed()
 
 
 class _Stages:

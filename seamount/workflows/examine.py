@@ -117,11 +117,11 @@ def check_import(
     """
     file, words = Path(path), assumptions(assume)
     said = parse_assumptions(words)
-    found = _model_file(file, bool(words)) if file.suffix != ".nir" else _nir_file(file, said)
+    found = _model_file(file, bool(words)) if file.suffix != ".nir" else _nir_file(file, said, words)
     return found if target is None or found.problems else _compiled(found, target)
 
 
-def _nir_file(path: Path, said: Meaning) -> Examination:
+def _nir_file(path: Path, said: Meaning, words: Sequence[str]) -> Examination:
     from seamount.frontends.nir.author import likely_author
     from seamount.frontends.nir.file import read_nir
     from seamount.frontends.nir.from_nir import examine
@@ -142,7 +142,7 @@ def _nir_file(path: Path, said: Meaning) -> Examination:
         if author is not None:
             hint = f"{author[1]}, as {author[0]} writes it; if so: --assume {author[0]}"
     return Examination(
-        path, {"nir": read.version}, examined, meaning, tuple(problems), hint, given=said.sources
+        path, {"nir": read.version}, examined, meaning, tuple(problems), hint, given=_stated(words)
     )  # fmt: skip
 
 
@@ -161,6 +161,12 @@ def _model_file(path: Path, assumed: bool) -> Examination:
     about = {"framework": file.framework, **file.versions, "nir": nir_file.version}
     found_ = Examination(path, about, examined, file.meaning, tuple(examined.problems))
     return found_ if found_.problems else _compared(found_, file)
+
+
+def _stated(words: Sequence[str]) -> dict[str, str]:
+    """Conventions that were given by name, not by a preset -> the option that states them, the last one of each."""
+    pairs = (word.partition("=") for word in words)
+    return {key: f"--assume {key}{equals}{value}" for key, equals, value in pairs if equals}
 
 
 def _compared(found: Examination, file: ModelFile) -> Examination:

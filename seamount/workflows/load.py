@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,13 +30,14 @@ class Model(Shown):
 
     graph: the network, discrete in time. encoding: "constant" for samples (N, *shape) that are shown at each step,
     "sequence" for (N, T, *shape). about: name, conventions, provenance, float accuracy, class names. file: what the
-    model file holds, with the golden trace; None for a bare .nir file.
+    model file holds, with the golden trace; None for a bare .nir file. checked: against the golden trace just now.
     """
 
     graph: Graph
     encoding: Literal["constant", "sequence"]
     about: About
     file: ModelFile | None = field(default=None)
+    checked: bool = False
 
     @classmethod
     def from_module(cls, module: Any, *, sample: Any, readout: Any, **options: Any) -> Model:
@@ -50,7 +51,7 @@ class Model(Shown):
         from seamount.frontends.model_file.save import imported
 
         file, _ = imported(module, sample=sample, readout=readout, **options)
-        return cls.of_file(file)
+        return replace(cls.of_file(file), checked=True)
 
     @classmethod
     def of_file(cls, file: ModelFile, name: str = "model") -> Model:

@@ -48,7 +48,7 @@ def imported(graph, *words):
     file = read_nir(io.BytesIO(stream.getvalue()))
     given = parse_assumptions([*words, "coding=spikes", f"steps={STEPS}", "readout=sum"])
     found = from_nir(file.graph, file.meaning(given))
-    return next(iter(run(found, X[:, 0].numpy()).series.values()))[0], found.notes
+    return next(iter(run(found, X[:, 0].numpy()).series.values()))[0], tuple(map(str, found.notes))
 
 
 def refusal(graph, *words):
