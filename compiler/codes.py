@@ -16,6 +16,10 @@ Samples: TypeAlias = Values | Mapping[str, Values]
 """Samples of the only input, or by input where there are several."""
 
 
+MAX_MESSAGES = 2**32
+"""Messages of one input that are handed over at once, 16 GiB of them."""
+
+
 @dataclass(frozen=True)
 class InputCode:
     """How data become messages of one input port: payload = round(clip(x, low, high) / unit).
@@ -51,6 +55,12 @@ def messages(code: InputCode, x: Values, steps: int) -> NDArray[np.int32]:
     Raises InputError when shape, range or kind do not fit.
     """
     problems = list(_faults(code, x, steps))
+    wanted = len(x) * steps * int(np.prod(code.shape, dtype=np.int64)) if x.ndim else 0
+    if not problems and code.encoding == "constant" and wanted > MAX_MESSAGES:
+        found = f"makes {wanted} messages in {steps} steps"
+        problems = [
+            Problem(f"data for input '{code.port}'", found, "ask for fewer steps or samples", f"{MAX_MESSAGES}")
+        ]
     if problems:
         raise InputError(problems)
     payload = np.rint(np.clip(x, code.low, code.high) / code.unit).astype(np.int32)

@@ -19,6 +19,11 @@ from seamount.compiler.passes.parse import WHERE, parse_pipeline
 from seamount.compiler.passes.quantize import Quantize
 from seamount.compiler.target.target import Target
 
+MAX_SLOW_DOWN = 1024
+"""Every step is simulated for the test vectors; a loop of so many layers has never been seen."""
+MAX_STEPS = 10**6
+"""Longest sample that a network is compiled for."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -63,6 +68,11 @@ def contradictions(options: Options, target: Target) -> list[Problem]:
         return [Problem("max-delay", found, f"give 0 to {target.delay_max}, or omit it", limit)]
     if options.slow_down < 1:
         return [Problem("slow-down", f"is {options.slow_down}", "give a whole number of at least 1")]
+    if options.slow_down > MAX_SLOW_DOWN:
+        limit = f"{MAX_SLOW_DOWN} steps of the chip for each of the network"
+        return [Problem("slow-down", f"is {options.slow_down}", "give a smaller number", limit)]
+    if options.steps is not None and not 1 <= options.steps <= MAX_STEPS:
+        return [Problem("steps", f"is {options.steps}", "give a smaller number", f"1 to {MAX_STEPS} steps")]
     if options.slow_down > 1 and not options.balance_delays:
         found = "is asked for without balanced delays, and then messages would arrive between the network's steps"
         return [Problem("slow-down", found, "omit one of the two")]

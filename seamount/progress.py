@@ -26,11 +26,16 @@ def watched(progress: Progress, label: str) -> Iterator[Tick]:
         return
     if progress is None and in_notebook():
         yield _NotebookBar(label)
-    elif progress or (progress is None and sys.stderr.isatty()):
+    elif progress or (progress is None and watched_by_a_person(sys.stderr)):
         with _bar(label) as tick:
             yield tick
     else:
         yield lambda done, total: None
+
+
+def watched_by_a_person(stream: Any) -> bool:
+    """Whether a stream is a terminal; a closed one is None."""
+    return stream is not None and not stream.closed and bool(stream.isatty())
 
 
 def in_notebook() -> bool:
@@ -56,7 +61,7 @@ def _bar(label: str) -> Iterator[Tick]:
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True, highlight=False, emoji=False), transient=True) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

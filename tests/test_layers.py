@@ -17,9 +17,9 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "rename", "places", "files", "codes", "plugins", "ir", "analysis", "quantization", "passes",
-    "program", "target", "execution", "manifest", "artifact", "kept_run", "placement", "diff", "energy", "pipelines",
-    "ranges", "report", "driver",
+    "errors", "version", "visible", "rename", "places", "files", "arrays", "codes", "plugins", "ir", "analysis",
+    "quantization", "passes", "program", "target", "execution", "manifest", "artifact", "kept_run", "placement", "diff",
+    "energy", "pipelines", "ranges", "report", "driver",
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 
@@ -27,12 +27,13 @@ PUBLIC = ("progress", "results", "workflows", "cli")
 """Folders of seamount/, each of which imports only itself and what stands to its left; workflows see all packages."""
 
 OUTSIDE = {
-    "frontends": {"errors", "version", "places", "files", "codes", "plugins", "ir"},
+    "frontends": {"errors", "version", "places", "files", "arrays", "codes", "plugins", "ir"},
     "backends": {
         "errors",
         "version",
         "places",
         "files",
+        "arrays",
         "codes",
         "plugins",
         "program",
@@ -41,7 +42,7 @@ OUTSIDE = {
         "execution",
         "energy",
     },
-    "models": {"errors", "version", "files"},
+    "models": {"errors", "version", "files", "arrays"},
 }
 """Layers of compiler/ that the three folders beside it see, beside their own modules."""
 
@@ -81,7 +82,8 @@ LIBRARIES = {
 
 HOST = (
     "seamount/__init__.py", "compiler/__init__.py", "compiler/errors.py", "compiler/version.py", "compiler/rename.py",
-    "compiler/places.py", "compiler/files.py", "compiler/codes.py", "compiler/program/", "compiler/execution.py",
+    "compiler/places.py", "compiler/files.py", "compiler/arrays.py", "compiler/codes.py", "compiler/program/",
+    "compiler/execution.py",
     "backends/__init__.py", "backends/schedule.py", "backends/threads.py", "backends/simulator/", "backends/lava/",
 )  # fmt: skip
 """What a Lava host imports: Python 3.10 and numpy alone; lava, and scipy that it needs, in backends/lava."""

@@ -103,8 +103,6 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
         return load_arrays(path)
     except InputError as error:
         raise InputError([Problem(p.where, p.found, AGAIN, p.limit) for p in error.problems]) from None
-    except (RuntimeError, KeyError) as error:  # encrypted, compressed in an unknown way, listed and not there
-        raise InputError(Problem(str(path), f"is damaged: {error}", AGAIN)) from None
 
 
 def _key_fault(program: Program, part: str, name: str) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.arrays import check_regular
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.program.program import Program
 
@@ -47,6 +48,7 @@ def read_events(path: Path, program: Program, samples: int, steps: int) -> Event
     problems: list[Problem] = []
     mentioned: dict[str, None] = {}
     found: dict[tuple[str, str], dict[int, int]] = {}
+    check_regular(path)
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

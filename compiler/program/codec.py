@@ -6,8 +6,6 @@ Runs on Python 3.10 with numpy alone. The same program gives the same bytes.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from seamount.compiler.arrays import DamagedArrays, check_regular, open_npz
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.program.program import (
     Conv,
@@ -74,23 +73,19 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """Read an npz of plain arrays, sizes checked before anything is unpacked."""
+    """Read an npz of plain arrays, headers and sizes checked before anything is unpacked."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            declared = sum(info.file_size for info in archive.infolist())
-        if declared > MAX_ARRAY_BYTES:
-            found = f"declares {declared} bytes of arrays"
-            raise InputError(Problem(str(path), found, "do not use this file", f"{MAX_ARRAY_BYTES} bytes"))
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
+        with open_npz(path, MAX_ARRAY_BYTES) as archive:
+            return {name: archive.read(name) for name in archive.names}
     except FileNotFoundError:
         raise InputError(Problem(str(path), "does not exist", "give the folder of an artifact")) from None
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError, zlib.error) as error:
+    except (DamagedArrays, MemoryError, OSError) as error:
         raise InputError(Problem(str(path), f"is damaged: {error}", "compile the model again")) from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, or InputError."""
+    check_regular(path)
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

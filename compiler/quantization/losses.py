@@ -20,6 +20,9 @@ from seamount.compiler.quantization.registers import ONE, current_decay, membran
 from seamount.compiler.quantization.rounding import Rounded
 from seamount.compiler.quantization.scales import U_LIMIT, Choice, Incoming
 
+LEAST, MOST = 1e-70, 1e70
+"""Beyond them squares and products of weights and inputs leave what floats hold."""
+MAGNITUDES = f"{LEAST:g} to {MOST:g} in magnitude"
 NOTICEABLE = 0.01
 """Relative change of a time constant that is worth a note."""
 
@@ -30,6 +33,10 @@ def neuron_problems(node: Node, op: LIF | LI, bias_max: int) -> list[Problem]:
     broken = [name for name, value in arrays.items() if not np.all(np.isfinite(value))]
     if broken:
         return [Problem(node.where, f"{', '.join(broken)} has values that are not finite", "train or save it again")]
+    huge = [name for name, value in arrays.items() if np.max(np.abs(value), initial=0.0) > MOST]
+    if huge:
+        found = f"{', '.join(huge)} reaches {max(float(np.max(np.abs(arrays[name]))) for name in huge):g}"
+        return [Problem(node.where, found, "check how the model was saved", f"{MOST:g}")]
     problems = []
     for name, value in (("alpha (synaptic decay)", op.alpha), ("beta (membrane decay)", op.beta)):
         if np.any((value < 0) | (value > 1)):
@@ -71,6 +78,9 @@ def input_problems(node: Node, op: Input, payload_bits: int) -> list[Problem]:
     if not (np.isfinite(op.low) and np.isfinite(op.high) and op.low < op.high):
         found = f"takes values from {op.low:g} to {op.high:g}"
         return [Problem(node.where, found, "state the range of its values", "low < high, both finite")]
+    if not LEAST <= max(abs(op.low), abs(op.high)) <= MOST:
+        found = f"takes values from {op.low:g} to {op.high:g}"
+        return [Problem(node.where, found, "give its values in another unit", MAGNITUDES)]
     return []
 
 
@@ -79,6 +89,10 @@ def weight_problems(node: Node, bits: int) -> list[Problem]:
     values: Array = values_of(node.op)  # type: ignore[arg-type]
     if not np.all(np.isfinite(values)):
         return [Problem(node.where, "has weights that are not finite", "train or save it again")]
+    largest = float(np.max(np.abs(values), initial=0.0))
+    if largest and not LEAST <= largest <= MOST:
+        found = f"has weights of up to {largest:g} thresholds of the neurons they go to"
+        return [Problem(node.where, found, "check how the model was saved, or give its values other units", MAGNITUDES)]
     if not 1 <= bits <= 8:
         return [Problem(node.where, f"is to have {bits} bits per weight", "choose another width", "1 to 8 bits")]
     if bits == 1 and sign_mode(values) == "mixed":

@@ -26,6 +26,10 @@ Chosen = tuple[Population, int, str]
 """Population, flat index of the neuron, why it was chosen."""
 
 
+_DIGITS = 18
+"""Longest number that is looked at."""
+
+
 def neurons_named(program: Program, words: Sequence[str]) -> list[Chosen]:
     """Neurons as the user names them, POPULATION:INDEX. Raises InputError for each that there is not."""
     known = {p.name: p for p in program.populations}
@@ -36,7 +40,7 @@ def neurons_named(program: Program, words: Sequence[str]) -> list[Chosen]:
             problems.append(
                 Problem(f"--neuron {word}", "names no population", f"one of {', '.join(known)}, then :INDEX")
             )
-        elif not (number.isdecimal() and int(number) < known[name].size):
+        elif not (number.isdecimal() and len(number) <= _DIGITS and int(number) < known[name].size):
             limit = f"0 to {known[name].size - 1}, flattened"
             problems.append(Problem(f"--neuron {word}", f"'{number}' is no neuron of it", "choose another", limit))
         else:

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from seamount.compiler.arrays import check_regular
 from seamount.compiler.errors import InputError, Problem, raise_all
 from seamount.compiler.target.target import Quantity, Target
 
@@ -101,6 +102,12 @@ class _Alias(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     backend: str
 
 
+MAX_BYTES = 2**24
+"""Largest file that is read."""
+MOST = 2**63 - 1
+"""Largest number of a file, as TOML has it."""
+
+
 def read_target(path: Path) -> Target:
     """The target described by the file. Raises InputError with every fault found."""
     document = parse(path)
@@ -110,13 +117,18 @@ def read_target(path: Path) -> Target:
 
 
 def parse(path: Path) -> dict[str, Any]:
+    check_regular(path)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(Problem(str(path), f"has {path.stat().st_size} bytes", "check the path", f"{MAX_BYTES}"))
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(Problem(str(path), f"cannot be read: {error.strerror}", "check the path")) from None
     except UnicodeDecodeError:
         raise InputError(Problem(str(path), "is not text in UTF-8", "a target file is TOML")) from None
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise InputError(Problem(str(path), "is nested too deep", "correct it")) from None
+    except ValueError as error:  # also numbers of more digits than Python takes
         raise InputError(Problem(str(path), f"is not TOML: {error}", "correct the line named")) from None
 
 
@@ -225,6 +237,9 @@ def read_quantity(
 
 
 def _value_faults(value: bool | int | float | tuple[int, ...] | None, kind: Kind) -> Iterator[tuple[str, str]]:
+    if any(isinstance(n, int) and abs(n) > MOST for n in (value if isinstance(value, tuple) else (value,))):
+        yield "is beyond 64 bits", "give a smaller number"
+        return
     if value is None:
         yield "has no value", "give a value, or unknown = true"
         return

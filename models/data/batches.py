@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.models.data.foreign import items, user_code
 
 Values = NDArray[Any]
 Part: TypeAlias = "tuple[Values | dict[str, Values], Values | None]"
 """Samples of one batch, by input where there are several, and their labels if they have any."""
 
 _WAYS = "give an array or tensor (N, ...), a mapping of them by input, a torch Dataset or DataLoader, or batches (x, y)"
+_CORRECT = "correct the code that makes the samples"
 
 
 def is_array(x: object) -> bool:
@@ -49,21 +51,21 @@ def as_samples(x: Any, where: str = "x") -> Values | dict[str, Values]:
     return as_array(x, where)
 
 
-def batches(data: Any, size: int) -> Iterator[Part]:
+def batches(data: Any, size: int, where: str = "data") -> Iterator[Part]:
     """Data batch by batch: arrays are cut, data sets stacked `size` samples at a time, batches taken as they come.
 
     data: an array or tensor (N, ...); a mapping of them by input; a pair (x, y) of such; a map-style data set of
     samples or pairs (sample, label); a loader or another iterable of batches x or (x, y).
-    Raises InputError for anything else, and for batches that cannot be made arrays.
+    Raises InputError for anything else, for batches that cannot be made arrays, and for what the user's code raises.
     """
     if is_array(data) or isinstance(data, Mapping):
         yield from _cut(as_samples(data), None, size)
     elif is_pair(data):
         yield from _cut(as_samples(data[0]), as_array(data[1], "y"), size)
     elif _is_dataset(data):
-        yield from _stacked(data, size)
+        yield from _stacked(data, size, where)
     elif isinstance(data, Iterable) and not isinstance(data, str | bytes):
-        for k, batch in enumerate(data):
+        for k, batch in enumerate(items(data, where, _CORRECT)):
             yield _batch(batch, f"batch {k}")
     else:
         raise InputError(Problem("data", f"is a {type(data).__name__}", _WAYS))
@@ -105,14 +107,17 @@ def _batch(batch: Any, where: str) -> Part:
     raise InputError(Problem(where, f"is a {type(batch).__name__}", "give batches x or (x, y)"))
 
 
-def _stacked(data: Any, size: int) -> Iterator[Part]:
-    for start in range(0, len(data), size):
-        items = [data[i] for i in range(start, min(start + size, len(data)))]
-        paired = all(isinstance(item, list | tuple) and len(item) == 2 for item in items)
-        alone = all(isinstance(item, list | tuple) and len(item) == 1 for item in items)
-        samples = [item[0] for item in items] if paired or alone else items
-        where = f"samples {start} to {start + len(items) - 1}"
-        labels = as_array([_scalar(item[1]) for item in items], f"{where}, labels") if paired else None
+def _stacked(data: Any, size: int, whose: str) -> Iterator[Part]:
+    with user_code(whose, _CORRECT):
+        count = len(data)
+    for start in range(0, count, size):
+        with user_code(whose, _CORRECT):
+            taken = [data[i] for i in range(start, min(start + size, count))]
+        paired = all(isinstance(item, list | tuple) and len(item) == 2 for item in taken)
+        alone = all(isinstance(item, list | tuple) and len(item) == 1 for item in taken)
+        samples = [item[0] for item in taken] if paired or alone else taken
+        where = f"samples {start} to {start + len(taken) - 1}"
+        labels = as_array([_scalar(item[1]) for item in taken], f"{where}, labels") if paired else None
         yield _stack(samples, where), labels
 
 
@@ -126,14 +131,14 @@ def _scalar(label: Any) -> Any:
     return as_array(label, "label") if is_array(label) else label
 
 
-def gathered(data: Any) -> Part:
+def gathered(data: Any, where: str = "data") -> Part:
     """All batches as one. Raises InputError as `batches` does, and where only some batches have labels."""
-    parts = list(batches(data, 4096))
+    parts = list(batches(data, 4096, where))
     if not parts:
-        raise InputError(Problem("data", "holds no samples", "give at least one"))
+        raise InputError(Problem(where, "holds no samples", "give at least one"))
     labelled = [y for _, y in parts if y is not None]
     if labelled and len(labelled) < len(parts):
-        raise InputError(Problem("data", "some batches have labels and others have none", "give all or none"))
+        raise InputError(Problem(where, "some batches have labels and others have none", "give all or none"))
     first = parts[0][0]
     try:
         x: Values | dict[str, Values]
@@ -144,4 +149,4 @@ def gathered(data: Any) -> Part:
         return x, np.concatenate(labelled) if labelled else None
     except (ValueError, KeyError) as error:
         found = f"batches do not fit together: {error}"
-        raise InputError(Problem("data", found, "give every batch the same inputs and shapes")) from None
+        raise InputError(Problem(where, found, "give every batch the same inputs and shapes")) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.models.data.batches import gathered, is_array
 from seamount.models.data.events import Recording, Sensor, frames
+from seamount.models.data.foreign import user_code
 from seamount.models.data.readers import names_in_npz, read_npz
 from seamount.models.data.samples import Data, PortData
 
@@ -37,30 +39,40 @@ def from_npz(path: Path) -> Data | PortData:
 def from_function(name: str, split: str, steps: int | None = None, limit: int | None = None) -> Data | PortData:
     """What `module:function` returns; modules beside the working directory are found too.
 
-    That is a pair (x, y), with x by input where the network has several; or a data set of recordings as tonic's are,
+    That is a pair (x, y), with x by input where the network has several; a data set, loader or iterable of batches, as
+    `batches.batches` takes them; or a data set of recordings as tonic's are,
     with `sensor_size` (width, height, polarities), a length, and items (events, label): the first `limit` are counted
     in `steps` time bins, as `events.frames` does.
     The function is the user's own code and is run. What it raises is reported as InputError.
     """
     module_name, _, function_name = name.partition(":")
     function = _resolve(name, module_name, function_name)
-    try:
+    where = f"data '{name}'"
+    with user_code(where, "correct the function"):
         takes_split = "split" in inspect.signature(function).parameters
         result = function(split=split) if takes_split else function()
-    except Exception as error:  # foreign code may raise anything; reported, not swallowed
-        found = f"raised {type(error).__name__}: {error}"
-        raise InputError(Problem(f"data '{name}'", found, "correct the function")) from error
     if hasattr(result, "sensor_size"):
         return _counted(result, name, steps, limit)
-    try:
-        x, y = result
-    except (TypeError, ValueError):
-        found = f"returned {type(result).__name__}, not a pair"
-        raise InputError(Problem(f"data '{name}'", found, "return (x, y)")) from None
-    labels, where = _array("y", y, name), f"data '{name}'"
+    x, y = _pair(result, name)
+    labels = _array("y", y, name)
     if isinstance(x, Mapping):
         return _ports({str(k): _array(f"x of '{k}'", v, name) for k, v in x.items()}, labels, where)
     return _data(_array("x", x, name), labels, where)
+
+
+def _pair(result: Any, name: str) -> tuple[Any, Any]:
+    """(x, y), or all that a data set, a loader or an iterable of batches holds."""
+    where = f"data '{name}'"
+    if isinstance(result, list | tuple) and len(result) == 2:
+        return result[0], result[1]
+    iterated = hasattr(result, "__getitem__") and hasattr(result, "__len__")
+    if is_array(result) or isinstance(result, Mapping | str | bytes) or not (iterated or isinstance(result, Iterable)):
+        raise InputError(Problem(where, f"returned {type(result).__name__}, not a pair", "return (x, y)"))
+    x, y = gathered(result, where)
+    if y is None:
+        found = f"returned {type(result).__name__} without labels"
+        raise InputError(Problem(where, found, "return (x, y), or a data set or batches of pairs"))
+    return x, y
 
 
 def _counted(dataset: Any, name: str, steps: int | None, limit: int | None) -> Data:
@@ -78,12 +90,9 @@ def _counted(dataset: Any, name: str, steps: int | None, limit: int | None) -> D
 
     def recordings() -> Iterator[Recording]:
         for i in range(count):
-            try:
+            with user_code(where, "items must be pairs of events and class number", f"sample {i}"):
                 events, label = dataset[i]
                 one = Recording(np.asarray(events), int(label), f"{where}, sample {i}")
-            except Exception as error:  # foreign code, as above
-                found = f"sample {i} raised {type(error).__name__}: {error}"
-                raise InputError(Problem(where, found, "items must be pairs of events and class number")) from error
             yield one
 
     return frames(recordings(), count, Sensor(*size), steps)
@@ -103,15 +112,15 @@ def _resolve(name: str, module_name: str, function_name: str) -> Callable[..., A
         raise InputError(Problem(where, "is not module:function", "write package.module:function"))
     sys.path.insert(0, here)
     try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        found = f"there is no module '{error.name}'"
-        raise InputError(Problem(where, found, "install it, or run beside it")) from None
-    except Exception as error:  # as above
-        found = f"importing {module_name} raised {type(error).__name__}: {error}"
-        raise InputError(Problem(where, found, "correct the module")) from error
+        with user_code(where, "correct the module", f"importing {module_name}"):
+            try:
+                module = import_module(module_name)
+            except ModuleNotFoundError as error:
+                found = f"there is no module '{error.name}'"
+                raise InputError(Problem(where, found, "install it, or run beside it")) from None
     finally:
-        sys.path.remove(here)
+        if here in sys.path:
+            sys.path.remove(here)
     function = getattr(module, function_name, None)
     if not callable(function):
         found = f"module {module_name} has no function '{function_name}'"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from seamount.cli.streams import safe_streams
+
 
 def main() -> None:
     """Entry of the `seamount` command."""
-    from seamount.cli.app import app
+    with safe_streams():
+        from seamount.cli.app import app
 
-    app()
+        app()
 
 
 def main_compile() -> None:
     """Entry of the `compile` command: `seamount compile` under a name of its own."""
-    from seamount.cli.app import compile_only
+    with safe_streams():
+        from seamount.cli.app import compile_only
 
-    compile_only(prog_name="compile")
+        compile_only(prog_name="compile")

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from seamount.cli.signals import sigterm_interrupts
+from seamount.cli.streams import to_nothing
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.files import write_json
-from seamount.progress import Progress
+from seamount.compiler.places import DRAFT
+from seamount.compiler.visible import visible
+from seamount.progress import Progress, watched_by_a_person
 from seamount.results.blocks import WIDTH, Block, Shown, print_to
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False, width=None if watched_by_a_person(sys.stdout) else WIDTH)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 ISSUES = "please report it with the command and the model file"
 
@@ -35,33 +38,44 @@ def guarded(action: Callable[[], object]) -> int:
         show_problems(error)
         return error.exit_code
     except KeyboardInterrupt:
-        err.print("[bold]interrupted[/]; nothing was left half-written")
+        complain("interrupted", "; nothing was left half-written", "bold")
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nothing(1)
         return 0
     except MemoryError:
-        err.print("[bold red]error[/] out of memory\n  remedy: use --limit, a smaller --batch-size or a larger machine")
+        complain("error", " out of memory\n  remedy: use --limit, a smaller --batch-size or a larger machine")
         return 2
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        err.print(f"[bold red]error[/] {escape(place)}{escape(error.strerror or str(error))}")
+        place = f"{_place(error.filename)}: " if error.filename else ""
+        complain("error", f" {place}{error.strerror or error}")
         return 2
     except Exception as error:
         if os.environ.get("SEAMOUNT_DEBUG"):
             raise
-        err.print(f"[bold red]fault in Seamount[/] {type(error).__name__}: {escape(str(error))}")
-        err.print(f"  remedy: {ISSUES}; SEAMOUNT_DEBUG=1 shows where it happened")
+        complain("fault in Seamount", f" {type(error).__name__}: {error}")
+        complain("", f"  remedy: {ISSUES}; SEAMOUNT_DEBUG=1 shows where it happened")
         return 3
     return 0
+
+
+def _place(name: object) -> str:
+    """A path as the user knows it: a draft is called by what it becomes."""
+    parts = [found["name"] if (found := DRAFT.fullmatch(part)) else part for part in Path(os.fsdecode(name)).parts]  # type: ignore[arg-type]
+    return str(Path(*parts))
 
 
 def show_problems(error: SeamountError) -> None:
     """All problems of an error, to stderr."""
     for problem in error.problems:
-        err.print(f"[bold red]error[/] {escape(str(problem))}", soft_wrap=True)
+        complain("error", f" {problem}")
     if len(error.problems) > 1:
-        err.print(f"{len(error.problems)} problems")
+        complain("", f"{len(error.problems)} problems")
+
+
+def complain(head: str, text: str, style: str = "bold red") -> None:
+    """A marked word and text to stderr, never broken over lines."""
+    err.print(Text.assemble((head, style), visible(text)), soft_wrap=True)
 
 
 def show(blocks: Iterable[Block]) -> None:
@@ -79,7 +93,7 @@ def answer(result: Shown, json: Path | None, quiet: bool) -> None:
 
 def warn(text: str) -> None:
     """A remark on stderr that is no error."""
-    err.print(f"[bold yellow]note[/] {escape(text)}", soft_wrap=True)
+    complain("note", f" {text}", "bold yellow")
 
 
 def progress(quiet: bool) -> Progress:
@@ -89,4 +103,4 @@ def progress(quiet: bool) -> Progress:
 
 def raw(text: Any) -> None:
     """Text as it is, without a line break added."""
-    out.print(text, markup=False, soft_wrap=True, end="")
+    out.print(visible(str(text)), markup=False, soft_wrap=True, end="")

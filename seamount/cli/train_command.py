@@ -30,10 +30,12 @@ def train(
     recipe: Annotated[str, typer.Argument(help=f"One of {_RECIPES}; or card: a shipped network by its own schedule.")],
     network: Annotated[str, typer.Option("--network", "-n", help=f"One of {_NETWORKS}.")] = "digits-conv3",
     data: Annotated[str, typer.Option("--data", "-d", metavar="NAME", help=o.DATA_HELP)] = "digits",
-    seed: Annotated[int, typer.Option(min=0, help="Of weights and order; runs with equal seeds are paired.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Of weights and order; runs with equal seeds are paired.")
+    ] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training split.")] = 20,
     batch: Annotated[int, typer.Option(min=2, help="Samples per update.")] = 32,
-    rate: Annotated[float, typer.Option(min=1e-9, help="Learning rate at the start of a phase.")] = 0.05,
+    rate: Annotated[float, typer.Option(min=1e-9, max=1e6, help="Learning rate at the start of a phase.")] = 0.05,
     steps: Annotated[int | None, typer.Option(min=1, help="T; default: the recipe's.")] = None,
     crop: Annotated[int, typer.Option(min=0, help="Shift images by up to so many pixels.")] = 0,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the images.")] = False,

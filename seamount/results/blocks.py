@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.visible import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,19 +58,19 @@ def print_to(console: Console, blocks: Iterable[Block]) -> None:
         if isinstance(block, Table):
             _print_table(console, block)
         else:
-            console.print(block, markup=False, soft_wrap=True)
+            console.print(visible(block), markup=False, emoji=False, soft_wrap=True)
 
 
 def _print_table(console: Console, block: Table) -> None:
-    from rich.markup import escape
     from rich.table import Table as Grid
+    from rich.text import Text
 
     grid = Grid(box=None, pad_edge=False, show_edge=False)
     for k, name in enumerate(block.columns):
-        grid.add_column(name, justify="left" if k < block.left else "right", overflow="fold")
+        grid.add_column(Text(visible(name)), justify="left" if k < block.left else "right", overflow="fold")
     for row in block.rows:
-        grid.add_row(*(escape(cell(value)) for value in row))
-    console.print(f"[bold]{escape(block.title)}[/]")
+        grid.add_row(*(Text(visible(cell(value))) for value in row))
+    console.print(Text(visible(block.title), style="bold"))
     console.print(grid)
     console.print()
 
@@ -85,7 +86,8 @@ def as_text(blocks: Iterable[Block]) -> str:
 
 def as_html(blocks: Iterable[Block]) -> str:
     """Blocks as a notebook shows them; everything escaped."""
-    return "\n".join(_html_table(b) if isinstance(b, Table) else f"<div>{html.escape(b)}</div>" for b in blocks)
+    shown = (_html_table(b) if isinstance(b, Table) else f"<div>{html.escape(b)}</div>" for b in blocks)
+    return visible("\n".join(shown))
 
 
 def _html_table(block: Table) -> str:

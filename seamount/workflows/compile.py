@@ -262,12 +262,15 @@ def witness(program: Program) -> Backend:
     return load_backend(DEFAULT_BACKEND if too_large(program) else "reference")
 
 
+_WIDTHS = tuple("12345678")
+
+
 def layer_bits(words: Sequence[str]) -> dict[str, int]:
     """Bits by layer of "LAYER=N" texts. Raises InputError with all that are none."""
     chosen, problems = {}, []
     for word in words:
         layer, _, number = word.rpartition("=")
-        if layer and number.isdigit() and 1 <= int(number) <= 8:
+        if layer and number in _WIDTHS:
             chosen[layer] = int(number)
         else:
             problems.append(Problem(f"--bits {word}", "is not LAYER=N with N from 1 to 8", "e.g. --bits conv1=6"))

@@ -62,6 +62,8 @@ def load_data(source: DataSource, steps: int | None = None) -> Labelled:
     from seamount.models.data.datasets import load_inputs, takes_steps
 
     name, limit, seed = source.name, source.limit, source.seed
+    if seed is not None and seed < 0:
+        raise InputError(Problem("seed", f"is {seed}", "give a whole number of at least 0"))
     binned = steps if takes_steps(name) else None
     data = load_inputs(name, source.split, source.folder, limit if seed is None else None, binned)
     if seed is None or limit is None or limit >= len(data.y):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.arrays import check_regular
 from seamount.compiler.codes import Samples, by_input
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
@@ -133,6 +134,7 @@ def load(path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, o
         raise InputError(Problem(str(path), "does not exist", "give a model.pt or a .nir file"))
     if path.is_dir():
         raise InputError(Problem(str(path), "is a folder", "give a model.pt or a .nir file"))
+    check_regular(path, "give a model.pt or a .nir file")
     words = assumptions(assume)
     said = parse_assumptions(words)
     if path.suffix == ".nir":

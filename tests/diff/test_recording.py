@@ -170,7 +170,7 @@ NPZ_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "more steps": ({"spikes:conv1": np.zeros((7, *SHAPE))}, "holds 1 samples of 7 steps"),
     "no spikes": ({"v:conv1": TRACE.v["conv1"]}, "holds no spikes"),
     "empty": ({}, "holds no spikes"),
-    "pickled": ({"spikes:conv1": np.array([{}], object)}, "is damaged: Object arrays cannot be loaded"),
+    "pickled": ({"spikes:conv1": np.array([{}], object)}, "is damaged: 'spikes:conv1' holds Python objects"),
 }
 
 

@@ -18,6 +18,7 @@ from seamount.compiler.report.cost_tables import core_table, cost_tables, set_ta
 from seamount.compiler.report.numbers import plural
 from seamount.compiler.report.page import charts, cost_charts
 from seamount.compiler.version import __version__
+from seamount.compiler.visible import visible
 
 
 def as_html(report: Report) -> str:
@@ -43,13 +44,14 @@ def as_html(report: Report) -> str:
         energy=[_costs(tree) for tree in report.energy["sets"]] if report.energy else (),
         mapping=_mapping(report.mapping) if report.mapping else None,
     )  # fmt: skip
-    return found + "\n"
+    return visible(found) + "\n"
 
 
 def as_markdown(report: Report) -> str:
     """The tables and remarks, for a README, an issue or a paper's supplement."""
     template = _environment(autoescape=False).get_template("report.md.jinja")
-    return template.render(report=report, tables=(*t.main_tables(report), *cost_tables(report.energy, report.mapping)))
+    tables = (*t.main_tables(report), *cost_tables(report.energy, report.mapping))
+    return visible(template.render(report=report, tables=tables))
 
 
 def _resource(name: str) -> str:
