@@ -17,7 +17,7 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "rename", "places", "files", "codes", "plugins", "ir", "analysis", "quantization", "passes",
+    "errors", "version", "rename", "places", "files", "codes", "measures", "plugins", "ir", "analysis", "quantization", "passes",
     "program", "target", "execution", "manifest", "artifact", "kept_run", "placement", "diff", "energy", "pipelines",
     "ranges", "report", "driver",
 )  # fmt: skip
