@@ -56,12 +56,12 @@ BY_VALUE = frozenset({Task.VALUES, Task.NONE})
 
 
 def certain_task(shape: tuple[int, ...], classes: int, labels: Values | None = None, lead: int = 1) -> Task:
-    """The task of an output that nobody stated: what its shape, the number of named classes and labels leave no doubt of.
+    """The task of an output that nobody stated: what its shape, the class names and labels leave no doubt of.
 
     lead: axes of the labels before those of the output. A single output has no largest one, so it is a real value.
     """
     size = int(np.prod(shape, dtype=np.int64))
-    if size == 1 or (labels is not None and labels.dtype.kind == "f" and not np.array_equal(labels, np.rint(labels))):
+    if size == 1 or (labels is not None and labels.shape[lead:] == shape and np.any(labels != np.rint(labels))):
         return Task.VALUES
     if labels is not None and len(shape) > 1 and labels.shape[lead:] == shape[1:]:
         return Task.PIXELS
@@ -72,7 +72,9 @@ def task_faults(task: Task, shape: tuple[int, ...], classes: int) -> list[str]:
     """Why an output of this shape cannot have the task, with so many named classes (0: none are named)."""
     size = int(np.prod(shape, dtype=np.int64))
     if task is Task.POPULATION and not (1 < classes < size and size % classes == 0):
-        return [f"a population code needs class names whose number divides the outputs: {classes} names, {size} outputs"]
+        return [
+            f"a population code needs class names whose number divides the outputs: {classes} names, {size} outputs"
+        ]
     if task is Task.PIXELS and (len(shape) < 2 or shape[0] < 2 or classes not in (0, shape[0])):
         named = f" and {classes} class names" if classes else ""
         return [f"classes per pixel need an output (classes, *pixels), but there are outputs of shape {shape}{named}"]
@@ -182,9 +184,10 @@ def clipped(codes: Sequence[InputCode], x: Samples) -> int:
     return sum(int(np.sum((given[c.port] < c.low) | (given[c.port] > c.high))) for c in codes)
 
 
-def scores(code: OutputCode, integers: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
-    """Integers of a readout back to the units of the trained network."""
-    return np.asarray(integers * (code.unit / (steps if code.rule == "mean" else 1)), np.float64)
+def scores(code: OutputCode, integers: NDArray[np.int64], steps: int | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Integers of a readout back to the units of the trained network. steps: of all samples, or (N,) of each."""
+    lasting = steps if isinstance(steps, int) else steps.reshape(-1, *(1,) * (integers.ndim - 1))
+    return np.asarray(integers * (code.unit / (lasting if code.rule == "mean" else 1)), np.float64)
 
 
 def predictions(readout: Values, rule: str) -> NDArray[np.int64]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.codes import BY_VALUE, OutputCode, Task, check_form, predictions, share_right
+from seamount.compiler.codes import BY_VALUE, OutputCode, Task, check_form, predictions, scores, share_right
 from seamount.compiler.errors import InputError, Problem
 
 Values = NDArray[Any]
@@ -44,6 +45,10 @@ class Likeness:
     rms: float | None = None
     correlation: float | None = None
 
+    def known(self) -> dict[str, float]:
+        """What was compared, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
 
 def answers(code: OutputCode, values: Values) -> Values:
     """What an output answers. values: integers or units of the trained network, (N, *shape) or (N, T, *shape).
@@ -59,6 +64,12 @@ def answers(code: OutputCode, values: Values) -> Values:
     if code.task in BY_VALUE:
         return np.asarray(values, np.float64)
     return predictions(values, code.rule)
+
+
+def values_of(code: OutputCode, readout: Mapping[str, Values], steps: int) -> Values:
+    """What `answers` takes of a run's readouts: integers where they suffice, else in units of the trained network."""
+    integers = readout[code.readout]
+    return scores(code, integers, steps) if code.task in BY_VALUE else integers
 
 
 def classes_of(code: OutputCode, shape: tuple[int, ...]) -> int:

@@ -63,8 +63,8 @@ def save(
                 (T, N, *shape); "batch_first", with x (N, T, *shape); "inside", model(x) with x (N, *shape) and the
                 loop inside; "merged", with x (N * T, *shape); default: found by trying
 
-    task        what the output answers, by which it is judged: "classes", "population" (a class per group of neighbouring
-                outputs, as many as `classes`), "values" (real numbers), "pixels" (a class for each), "none"; default:
+    task        what the output answers, by which it is judged: "classes", "population" (a class per group of
+                neighbouring outputs, as many as `classes`), "values" (real numbers), "pixels" (a class for each), "none"; default:
                 real values of a single output, or where labels are fractions; a population code where `classes` are
                 fewer and divide the outputs; pixels where each has a label; else classes
 

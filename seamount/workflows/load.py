@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.codes import Samples, by_input
+from seamount.compiler.codes import Samples, Task, by_input
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.manifest import About
@@ -30,13 +30,15 @@ class Model(Shown):
 
     graph: the network, discrete in time. encoding: "constant" for samples (N, *shape) that are shown at each step,
     "sequence" for (N, T, *shape). about: name, conventions, provenance, float accuracy, class names. file: what the
-    model file holds, with the golden trace; None for a bare .nir file.
+    model file holds, with the golden trace; None for a bare .nir file. task: what the output answers, where the file
+    says so.
     """
 
     graph: Graph
     encoding: Literal["constant", "sequence"]
     about: About
     file: ModelFile | None = field(default=None)
+    task: Task | None = None
 
     @classmethod
     def from_module(cls, module: Any, *, sample: Any, readout: Any, **options: Any) -> Model:
@@ -63,7 +65,7 @@ class Model(Shown):
             float_accuracy=file.accuracy,
             classes=tuple(file.classes),
         )
-        return cls(graph, file.encoding, about, file)
+        return cls(graph, file.encoding, about, file, file.task)
 
     @property
     def steps(self) -> int:
