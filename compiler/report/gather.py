@@ -107,8 +107,8 @@ def _answers(run: Run, forms: tuple[Rung, ...]) -> list[str]:
         ]
     low, high = wilson(found.accuracy, n)
     said = [
-        f"In Loihi's integers the network answers {percent(found.accuracy)} of {plural(n, 'sample')} correctly. With so "
-        f"many samples, the true share lies between {100 * low:.1f} and {percent(high, 1)} (95 % interval)."
+        f"In Loihi's integers the network answers {percent(found.accuracy)} of {plural(n, 'sample')} correctly. With "
+        f"so many samples, the true share lies between {100 * low:.1f} and {percent(high, 1)} (95 % interval)."
     ]
     before = stated_accuracy(run, forms)
     return said if before is None else [*said, _loss(before, found.accuracy, high)]

@@ -64,9 +64,9 @@ def save(
                 loop inside; "merged", with x (N * T, *shape); default: found by trying
 
     task        what the output answers, by which it is judged: "classes", "population" (a class per group of
-                neighbouring outputs, as many as `classes`), "values" (real numbers), "pixels" (a class for each), "none"; default:
-                real values of a single output, or where labels are fractions; a population code where `classes` are
-                fewer and divide the outputs; pixels where each has a label; else classes
+                neighbouring outputs, as many as `classes`), "values" (real numbers), "pixels" (a class for each),
+                "none"; default: real values of a single output, or where labels are fractions; a population code where
+                `classes` are fewer and divide the outputs; pixels where each has a label; else classes
 
     Several inputs: `sample` maps each parameter of forward to its array; `coding` and `input_range` may map them too.
     Several outputs: the module returns a dict of tensors; `readout` may give each its rule.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Plan:
     backend: str | None = None
     target: str = "loihi-sim"
     calibrate: Data | None = None
+    layer_bits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def longest(self) -> int:
@@ -103,6 +104,7 @@ def evaluate(
     data: Data,
     *,
     weight_bits: Sequence[int] = (8, 4),
+    bits: Mapping[str, int] | None = None,
     steps: Sequence[int] = (1, 2, 4),
     calibrate: Data | None = None,
     exact_samples: int = 3,
@@ -117,7 +119,8 @@ def evaluate(
     """Trained models as deployed: accuracy in float and integers, exactness, events, energy beside the ANN.
 
     models       a model (path or `seamount.Model`), or a list of them
-    data         samples with labels
+    data         samples, with labels where there are any
+    bits         exceptions from weight_bits, by the name of a layer of weights or of neurons
     weight_bits, steps  every pair of them is measured; one artifact per width runs at every T
     sets         cost sets beside the two that always are
     then         called after each model with what is known so far
@@ -133,7 +136,7 @@ def evaluate(
         load_backend(backend)
     plan = Plan(
         tuple(dict.fromkeys(weight_bits)), tuple(sorted(set(steps))), tuple(sets), exact_samples, lava, backend,
-        target, calibrate,
+        target, calibrate, dict(bits or {}),
     )  # fmt: skip
     given = models if isinstance(models, list | tuple) else [models]
     sources = [(_file(one), model_of(one, assume=assume)) for one in given]
@@ -204,7 +207,7 @@ def calibrated_on(data: Data | None) -> str | None:
 
 
 def _compiled(model: Model, bits: int, plan: Plan) -> Artifact:
-    options = Options(weight_bits=bits, steps=max(plan.longest, model.graph.steps))
+    options = Options(weight_bits=bits, layer_bits=plan.layer_bits, steps=max(plan.longest, model.graph.steps))
     made = compilation(model, plan.target, options, calibrate=plan.calibrate, vectors=False, progress=False)
     only_output(made.artifact.outputs)
     return made.artifact

@@ -43,6 +43,7 @@ from seamount.workflows.rungs import (
     full_trace,
     interpreted,
     layer_agreement,
+    weights_into,
 )
 from seamount.workflows.runner import run
 
@@ -118,14 +119,17 @@ class Check(Shown):
             yield "0 differing: spikes, u, v and readouts are equal at every step"
 
     def _layers(self) -> Block:
+        made = self.ladder.compiled
+        weights = {} if made is None else weights_into(made.quantized)
         shown = [
             (
-                a.layer, f"{a.float_spikes:,.1f}", f"{a.integer_spikes:,.1f}", number(a.correlation, ".4f"),
-                percent(a.same),
+                a.layer, ", ".join(weights.get(a.layer, ())), f"{a.float_spikes:,.1f}", f"{a.integer_spikes:,.1f}",
+                number(a.correlation, ".4f"), percent(a.same),
             )
             for a in self.layers
         ]  # fmt: skip
-        return table("layers", ("layer", "spikes, float", "spikes, integers", "correlation", "same entries"), shown)
+        columns = ("layer", "weights", "spikes, float", "spikes, integers", "correlation", "same entries")
+        return table("layers", columns, shown, left=2)
 
     def save(self, path: str | os.PathLike[str], *, record: int = 3, overwrite: bool = False) -> None:
         """Keep the integer program's run, with what every form of the network reached, as a folder for

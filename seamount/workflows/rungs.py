@@ -158,6 +158,16 @@ def layer_agreement(graph: Graph, inputs: Mapping[str, Values], trace: Trace) ->
     return rows
 
 
+def weights_into(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Layer of neurons -> the layers of weights that drive it; --bits takes either name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in graph.nodes:
+        if hasattr(node.op, "format"):
+            layer = graph.out_of(node.name)[0].target
+            found[layer] = (*found.get(layer, ()), node.name)
+    return found
+
+
 def differences(a: Trace, b: Trace) -> tuple[int, int]:
     """(entries that differ, entries compared) over spikes, u, v and readouts of two traces."""
     differing = compared = 0

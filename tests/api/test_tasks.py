@@ -18,6 +18,7 @@ from torch import nn
 
 import seamount as sm
 from seamount.compiler.codes import Task
+from seamount.compiler.ir.interpreter import interpret
 from tests.cli.running import call, plain
 
 
@@ -276,3 +277,27 @@ def test_sequences_of_different_lengths_run_their_own(
     refused = call(["check", "a", "--data", name, "--lava", "no"])
     assert refused.code == 2 and "the samples last 3 to 8 steps" in refused.err
     assert call(["check", "a", "--data", name, "--lava", "no", "--steps", "3"]).code == 0
+
+
+def test_bits_take_names_of_neurons_and_weights(model: Path, x: Any, tmp_path: Path) -> None:
+    wide, narrow = (sm.compile(model, bits=bits) for bits in ({}, {"lif1": 3}))
+    by_weights = sm.compile(model, bits={"fc1": 3})
+    assert {r.layer: r.bits for r in narrow.manifest.layers} == {"fc1": 3, "fc2": 8}
+    assert np.array_equal(narrow.run(x).scores, by_weights.run(x).scores)
+    assert not np.array_equal(narrow.run(x).scores, wide.run(x).scores)
+    found = sm.check(model, bits={"lif1": 3}, lava="no")
+    assert found.tables()["layers"].rows[0][:2] == ("lif1", "fc1")
+    np.savez(tmp_path / "d.npz", x=x)
+    words = ["evaluate", str(model), "--data", str(tmp_path / "d.npz"), "--steps", "6", "--bits", "lif1=3"]
+    ran = call([*words, "--weight-bits", "8", "--json", str(tmp_path / "e.json"), "--lava", "no"])
+    assert ran.code == 0, ran.err
+    (row,) = json.loads((tmp_path / "e.json").read_text())["models"][0]["integers"]
+    assert row["likeness"]["rms"] == pytest.approx(found_rms(narrow, model, x), rel=0.01)
+    assert call([*words[:-1], "lif7=3"]).code == 2
+
+
+def found_rms(narrow: Any, model: Path, x: Any) -> float:
+    """RMS difference of the narrow integers from the float network."""
+    loaded = sm.load(model)
+    values = interpret(loaded.graph, loaded.stepped(x.numpy(), 6), record=set()).outputs["output"]
+    return float(np.sqrt(np.mean((narrow.run(x).scores - values) ** 2)))
