@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -36,16 +37,81 @@ class InputCode:
     encoding: Literal["constant", "sequence"]
 
 
+class Task(Enum):
+    """What the values of an output answer, by which they are judged.
+
+    With the rule "each" there is such an answer per step.
+    """
+
+    CLASSES = "classes"
+    """The class of the largest output."""
+    POPULATION = "population"
+    """The class whose group of neighbouring outputs has the largest sum."""
+    VALUES = "values"
+    """Real numbers: a regression."""
+    PIXELS = "pixels"
+    """A class per pixel: the largest of the channels, which are the first axis."""
+    NONE = "none"
+    """Nothing that labels could be given for."""
+
+
+BY_VALUE = frozenset({Task.VALUES, Task.NONE})
+"""Tasks whose answers are the values themselves."""
+
+
+def certain_task(shape: tuple[int, ...], classes: int, labels: Values | None = None, lead: int = 1) -> Task:
+    """The task of an output that nobody stated: what its shape, the class names and labels leave no doubt of.
+
+    lead: axes of the labels before those of the output. A single output has no largest one, so it is a real value.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    if size == 1 or (labels is not None and labels.shape[lead:] == shape and np.any(labels != np.rint(labels))):
+        return Task.VALUES
+    if labels is not None and len(shape) > 1 and labels.shape[lead:] == shape[1:]:
+        return Task.PIXELS
+    return Task.POPULATION if 1 < classes < size and size % classes == 0 else Task.CLASSES
+
+
+def task_faults(task: Task, shape: tuple[int, ...], classes: int) -> list[str]:
+    """Why an output of this shape cannot have the task, with so many named classes (0: none are named)."""
+    size = int(np.prod(shape, dtype=np.int64))
+    if task is Task.POPULATION and not (1 < classes < size and size % classes == 0):
+        return [
+            f"a population code needs class names whose number divides the outputs: {classes} names, {size} outputs"
+        ]
+    if task is Task.PIXELS and (len(shape) < 2 or shape[0] < 2 or classes not in (0, shape[0])):
+        named = f" and {classes} class names" if classes else ""
+        return [f"classes per pixel need an output (classes, *pixels), but there are outputs of shape {shape}{named}"]
+    if task is Task.CLASSES and classes not in (0, size):
+        return [f"{classes} class names for {size} outputs"]
+    return []
+
+
 @dataclass(frozen=True)
 class OutputCode:
     """What a readout's integers mean: value = integer * unit, divided by the steps when the rule is mean.
 
-    The rule "each" gives a value per step, (N, T, *shape) instead of (N, *shape).
+    The rule "each" gives a value per step, (N, T, *shape) instead of (N, *shape). groups: classes of a population code,
+    0 for other tasks.
     """
 
     readout: str
     unit: float
     rule: Literal["sum", "mean", "max", "last", "each"]
+    task: Task = Task.CLASSES
+    groups: int = 0
+
+    @property
+    def lead(self) -> int:
+        """Axes before those of the output: samples, and steps where each has an answer."""
+        return 2 if self.rule == "each" else 1
+
+
+def unused_steps(codes: Sequence[InputCode], x: Samples, steps: int) -> int:
+    """Steps of the samples beyond those that are run; 0 where a sample is shown unchanged."""
+    given = by_input([code.port for code in codes], x)
+    lasting = [given[c.port].shape[1] for c in codes if c.encoding == "sequence" and given[c.port].ndim > 1]
+    return max(0, max(lasting, default=0) - steps)
 
 
 def messages(code: InputCode, x: Values, steps: int) -> NDArray[np.int32]:
@@ -128,9 +194,10 @@ def clipped(codes: Sequence[InputCode], x: Samples) -> int:
     return sum(int(np.sum((given[c.port] < c.low) | (given[c.port] > c.high))) for c in codes)
 
 
-def scores(code: OutputCode, integers: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
-    """Integers of a readout back to the units of the trained network."""
-    return np.asarray(integers * (code.unit / (steps if code.rule == "mean" else 1)), np.float64)
+def scores(code: OutputCode, integers: NDArray[np.int64], steps: int | NDArray[np.int64]) -> NDArray[np.float64]:
+    """Integers of a readout back to the units of the trained network. steps: of all samples, or (N,) of each."""
+    lasting = steps if isinstance(steps, int) else steps.reshape(-1, *(1,) * (integers.ndim - 1))
+    return np.asarray(integers * (code.unit / (lasting if code.rule == "mean" else 1)), np.float64)
 
 
 def predictions(readout: Values, rule: str) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from seamount.compiler.analysis.distributions import distributions
 from seamount.compiler.analysis.operations import products
 from seamount.compiler.analysis.precision import LayerPrecision, precision
 from seamount.compiler.artifact import Artifact, Vectors
-from seamount.compiler.codes import InputCode, OutputCode
+from seamount.compiler.codes import InputCode, OutputCode, Task, certain_task
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
@@ -55,12 +55,14 @@ def compile_graph(
     about: About | None = None,
     watch: Watcher | None = None,
     pipeline: str | None = None,
+    task: Task | None = None,
 ) -> Compiled:
     """Compile a graph for a target.
 
     samples: input name -> (N, T, *shape) real values to calibrate scales on; without them activity is assumed.
     encoding: how data will be given to the artifact. watch: called after each pass.
     pipeline: its text form, such as the artifact's manifest has under "pipeline"; what it states goes before `options`.
+    task: of the outputs; None: what their shape and the class names leave no doubt of.
     Raises CompileError with every reason why the target cannot represent the network, InputError for a pipeline that
     is none.
     """
@@ -91,7 +93,7 @@ def compile_graph(
     rows = precision(folded, quantized)
     manifest = _manifest(quantized, target, options, about, tuple(ran), rows, activity)
     inputs = tuple(_input_code(quantized, name, encoding) for name in (i.name for i in program.inputs))
-    outputs = tuple(_output_code(quantized, n.name) for n in quantized.outputs)
+    outputs = tuple(_output_code(quantized, n.name, task, len(about.classes)) for n in quantized.outputs)
     weights, thresholds = distributions(shaped[0], folded, quantized)
     analysis = Analysis(weights=weights, thresholds=thresholds, trained=products(shaped[0]))
     artifact = Artifact(program, inputs, outputs, manifest, Vectors({}, {}, {}), analysis)
@@ -148,12 +150,13 @@ def _input_code(graph: Graph, name: str, encoding: Encoding) -> InputCode:
     return InputCode(name, op.shape, op.coding, float(op.unit or 1.0), low, high, encoding)
 
 
-def _output_code(graph: Graph, name: str) -> OutputCode:
+def _output_code(graph: Graph, name: str, task: Task | None, classes: int) -> OutputCode:
     op = graph[name].op
     source = graph[graph.into(name)[0].source].op
     assert isinstance(op, Output) and isinstance(source, IntLIF)
     unit = 1.0 if source.vth is not None else 1 / (64 * source.scale)
-    return OutputCode(name, unit, op.rule)
+    task = task or certain_task(graph[name].shape or (), classes)
+    return OutputCode(name, unit, op.rule, task, classes if task is Task.POPULATION else 0)
 
 
 def _manifest(

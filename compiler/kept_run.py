@@ -24,10 +24,12 @@ from numpy.typing import NDArray
 
 from seamount.compiler.artifact import FOLDER as ARTIFACT
 from seamount.compiler.artifact import Artifact, load_artifact, write_parts
+from seamount.compiler.codes import BY_VALUE, Task
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import ARRAYS, EventCounts, readout_shape
 from seamount.compiler.files import write_folder
 from seamount.compiler.manifest import decode, plain
+from seamount.compiler.measures import Measures, answers, measured, values_of
 from seamount.compiler.places import FolderKind, check_place
 from seamount.compiler.program.codec import load_arrays, read_json, save_arrays
 from seamount.compiler.program.folder import MANIFEST_FILE
@@ -63,16 +65,19 @@ class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Summary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ran, on what. unfinished: samples that did not run. clipped_inputs: values outside the stated range."""
+    """What ran, on what. unfinished: samples that did not run. clipped_inputs: values outside the stated range.
+    unused_steps: of the longest sample."""
 
     backend: str
     data: Data
     unfinished: int = 0
     clipped_inputs: int = 0
+    unused_steps: int = 0
 
 
 class KeptRung(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One form of the network, as seamount/workflows/rungs.py has it."""
+    """One form of the network, as seamount/workflows/rungs.py has it. measures, likeness: what a task beside classes
+    has instead of accuracy and agreement (compiler/measures.py)."""
 
     name: str
     samples: int = 0
@@ -84,6 +89,8 @@ class KeptRung(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     differing: int | None = None
     compared: int = 0
     remark: str = ""
+    measures: dict[str, float] = {}
+    likeness: dict[str, float] = {}
 
     @property
     def exact(self) -> str:
@@ -110,7 +117,7 @@ class _Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     version: Literal[1]
     samples: int
     steps: int
-    accuracy: float
+    accuracy: float | None
     summary: Summary
     rungs: tuple[KeptRung, ...] = ()
     layers: tuple[KeptLayer, ...] = ()
@@ -136,17 +143,18 @@ class Recording:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """An artifact, and what it did on labelled samples.
+    """An artifact, and what it did on samples.
 
-    labels, predictions: (N,), or (N, T) with an answer per step. readout: readout name -> integers as in Trace.
+    labels, predictions: (N,), or (N, T) with an answer per step; as compiler/measures.py has them for other tasks than
+    classes. labels: None where there are none. readout: readout name -> integers as in Trace.
     rungs, layers: what `seamount check` found (seamount/workflows/rungs.py); empty after `seamount run`.
     digests: file -> sha256, filled by load_run.
     """
 
     artifact: Artifact
     counts: EventCounts
-    labels: NDArray[np.int64]
-    predictions: NDArray[np.int64]
+    labels: NDArray[Any] | None
+    predictions: NDArray[Any]
     readout: Mapping[str, NDArray[np.int64]]
     recording: Recording
     summary: Summary
@@ -155,9 +163,17 @@ class Run:
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def accuracy(self) -> float:
-        """Share of the labels that were predicted; negative ones are steps without label."""
+    def accuracy(self) -> float | None:
+        """Share of the labels that were predicted; negative ones are steps without label. None without labels, and
+        where the task has none."""
+        if self.labels is None or self.artifact.outputs[0].task in BY_VALUE:
+            return None
         return float(np.mean((self.predictions == self.labels)[self.labels >= 0]))
+
+    @property
+    def measures(self) -> Measures:
+        """Answers against labels, by the task."""
+        return measured(self.artifact.outputs[0], self.predictions, self.labels)
 
 
 def check_run_place(folder: Path, overwrite: bool) -> None:
@@ -178,8 +194,11 @@ def _write(run: Run, folder: Path) -> None:
     (folder / ARTIFACT_FOLDER).mkdir()
     write_parts(run.artifact, folder / ARTIFACT_FOLDER)
     counted = {f"{kind}:{name}": n for kind in ARRAYS for name, n in getattr(run.counts, kind).items()}
-    answers = {f"readout:{name}": value for name, value in run.readout.items()}
-    save_arrays(folder / COUNTS_FILE, {**counted, **answers, "labels": run.labels, "predictions": run.predictions})
+    values = {f"readout:{name}": value for name, value in run.readout.items()}
+    judged = {} if run.labels is None else {"labels": run.labels}
+    if run.artifact.outputs[0].task not in BY_VALUE:  # real values are told from the readout
+        judged["predictions"] = run.predictions
+    save_arrays(folder / COUNTS_FILE, {**counted, **values, **judged})
     kept = {f"{part}:{name}": x for part in _RECORDED for name, x in getattr(run.recording, part).items()}
     save_arrays(folder / RECORDING_FILE, kept)
     body = {
@@ -220,9 +239,6 @@ def load_run(folder: str | Path) -> Run:
         digests = _digests(folder, body)
         artifact = load_artifact(folder / ARTIFACT_FOLDER)
         counted, kept = load_arrays(folder / COUNTS_FILE), load_arrays(folder / RECORDING_FILE)
-        missing = [name for name in ("labels", "predictions") if name not in counted]
-        if missing:
-            raise InputError(Problem(str(folder / COUNTS_FILE), f"has no {' and no '.join(missing)}", AGAIN))
         run = _assembled(artifact, decode(path, _Body), _grouped(counted), _grouped(kept), digests)
         problems = [Problem(str(folder), fault, AGAIN) for fault in _faults(run)]
         if problems:
@@ -285,8 +301,8 @@ def _assembled(
     return Run(
         artifact,
         counts,
-        counted["labels"][""],
-        counted["predictions"][""],
+        counted["labels"][""] if "labels" in counted else None,
+        counted["predictions"][""] if "predictions" in counted else _answered(artifact, counted, body.steps),
         counted.get("readout", {}),
         Recording(*(kept.get(part, {}) for part in _RECORDED)),
         body.summary,
@@ -294,6 +310,16 @@ def _assembled(
         body.layers,
         digests,
     )
+
+
+def _answered(artifact: Artifact, counted: Mapping[str, Any], steps: int) -> NDArray[Any]:
+    """Answers told from the readout. Raises InputError where that is not the artifact's."""
+    output = artifact.outputs[0]
+    if output.task not in BY_VALUE:
+        raise InputError(Problem(COUNTS_FILE, "has no predictions", AGAIN))
+    if output.readout not in counted.get("readout", {}):
+        raise InputError(Problem(COUNTS_FILE, f"has no readout '{output.readout}'", AGAIN))
+    return answers(output, values_of(output, counted["readout"], steps))
 
 
 def _faults(run: Run) -> Iterator[str]:
@@ -307,13 +333,23 @@ def _faults(run: Run) -> Iterator[str]:
     yield from _unlike("counts of spikes", run.counts.spikes, dict.fromkeys(sizes, (t,)))
     yield from _unlike("counts of messages per neuron", run.counts.sent, {k: (size,) for k, size in sizes.items()})
     yield from _unlike("counts of synaptic operations", run.counts.synops, projections)
-    answers = (n, t) if run.artifact.outputs[0].rule == "each" else (n,)
-    yield from _unlike("labels", {"": run.labels}, {"": answers})
-    yield from _unlike("predictions", {"": run.predictions}, {"": answers})
-    yield from _unlike("readouts", run.readout, {r.name: readout_shape(program, r, n, t) for r in program.readouts})
+    shapes = {r.name: readout_shape(program, r, n, t) for r in program.readouts}
+    yield from _answer_faults(run, shapes)
+    yield from _unlike("readouts", run.readout, shapes)
     if run.counts.updates != {p.name: p.size * n * t for p in program.populations}:
         yield "neuron updates are not neurons x steps x samples of this artifact"
     yield from _recording_faults(program, run.recording, t)
+
+
+def _answer_faults(run: Run, readouts: Mapping[str, Shape]) -> Iterator[str]:
+    """What is wrong with labels and predictions."""
+    output = run.artifact.outputs[0]
+    lead, own = readouts[output.readout][: output.lead], readouts[output.readout][output.lead :]
+    form = {Task.PIXELS: (*lead, *own[1:]), Task.VALUES: (*lead, *own), Task.NONE: (*lead, *own)}.get(output.task, lead)
+    kinds = "f" if output.task in BY_VALUE else "iu"
+    if run.labels is not None:
+        yield from _unlike("labels", {"": run.labels}, {"": form}, kinds)
+    yield from _unlike("predictions", {"": run.predictions}, {"": form}, kinds)
 
 
 def _recording_faults(program: Program, recording: Recording, steps: int) -> Iterator[str]:
@@ -325,7 +361,9 @@ def _recording_faults(program: Program, recording: Recording, steps: int) -> Ite
     yield from _unlike("recorded v", recording.v, populations)
 
 
-def _unlike(what: str, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, Shape]) -> Iterator[str]:
+def _unlike(
+    what: str, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, Shape], kinds: str = "iu"
+) -> Iterator[str]:
     """Arrays whose names, shapes or kind are not the expected ones."""
     if set(arrays) != set(shapes):
         yield f"{what} are of other names than the artifact's"
@@ -334,5 +372,6 @@ def _unlike(what: str, arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, 
         label = f"{what} '{name}'" if name else what
         if arrays[name].shape != shape:
             yield f"{label} have shape {arrays[name].shape}, expected {shape}"
-        elif arrays[name].dtype.kind not in "iu":
-            yield f"{label} are of type {arrays[name].dtype}, expected integers"
+        elif arrays[name].dtype.kind not in kinds:
+            wanted = "integers" if kinds == "iu" else "real numbers"
+            yield f"{label} are of type {arrays[name].dtype}, expected {wanted}"

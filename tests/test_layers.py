@@ -17,9 +17,9 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "visible", "rename", "places", "files", "arrays", "codes", "plugins", "ir", "analysis",
-    "quantization", "passes", "program", "target", "execution", "manifest", "artifact", "kept_run", "placement", "diff",
-    "energy", "pipelines", "ranges", "report", "driver",
+    "errors", "version", "visible", "rename", "places", "files", "arrays", "codes", "measures", "plugins", "ir",
+    "analysis", "quantization", "passes", "program", "target", "execution", "manifest", "artifact", "kept_run",
+    "placement", "diff", "energy", "pipelines", "ranges", "report", "driver",
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 

@@ -85,7 +85,8 @@ class Quantize(Pass):
     def _problems(self, graph: Graph) -> list[Problem]:
         problems = []
         weights = [n for n in graph.nodes if hasattr(n.op, "format")]
-        named = {name for n in weights for name in (n.name, *n.origin)}
+        into = [_target(graph, n) for n in weights]
+        named = {name for n in (*weights, *into) for name in (n.name, *n.origin)}
         for name in sorted(set(self.layer_bits) - named):
             known = ", ".join(sorted(n.name for n in weights))
             problems.append(Problem(f"bits of layer '{name}'", "there is no such layer", f"one of {known}"))
@@ -96,13 +97,18 @@ class Quantize(Pass):
             elif isinstance(op, Input):
                 problems += input_problems(node, op, self.payload_bits)
         for node in weights:
-            problems += weight_problems(node, self._bits(node))
+            problems += weight_problems(node, self._bits(graph, node))
         return problems
 
-    def _bits(self, weights: Node) -> int:
-        """Bits of a layer by its name, else by a layer that was folded into it (the fewest of several)."""
-        named = [self.layer_bits[o] for o in weights.origin if o in self.layer_bits]
-        return self.layer_bits.get(weights.name, min(named, default=self.weight_bits))
+    def _bits(self, graph: Graph, weights: Node) -> int:
+        """Bits of a layer by its name, else by a layer that was folded into it, else by the neurons that it drives (the
+        fewest of several)."""
+        neurons = _target(graph, weights)
+        for names in ((weights.name,), weights.origin, (neurons.name, *neurons.origin)):
+            named = [self.layer_bits[name] for name in names if name in self.layer_bits]
+            if named:
+                return min(named)
+        return self.weight_bits
 
     # Inputs: how fine a payload is.
 
@@ -150,7 +156,7 @@ class Quantize(Pass):
                 unit, low, high = source.op.unit or 1.0, source.op.low, source.op.high
             importance = per_weight(op, _floored(activity.square[source.name], max(abs(low), abs(high))))
             mode = sign_mode(values_of(op))
-            found.append(Incoming(weights.name, op, unit, low, high, importance, self._bits(weights), mode))
+            found.append(Incoming(weights.name, op, unit, low, high, importance, self._bits(graph, weights), mode))
         return tuple(found)
 
     def _choose(
@@ -204,6 +210,11 @@ def _quantum(op: LIF) -> float:
 def _source(graph: Graph, weights: str) -> Node:
     """The input or neuron layer that the weights read."""
     return graph[graph.into(weights)[0].source]
+
+
+def _target(graph: Graph, weights: Node) -> Node:
+    """The neuron layer that the weights drive."""
+    return graph[graph.out_of(weights.name)[0].target]
 
 
 def _floored(square: Array, largest: float) -> Array:

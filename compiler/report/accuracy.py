@@ -6,7 +6,9 @@ from math import sqrt
 
 import numpy as np
 
+from seamount.compiler.codes import BY_VALUE, Task
 from seamount.compiler.kept_run import KeptRung, Run
+from seamount.compiler.measures import classes_of
 from seamount.compiler.report.contents import Agreement, Confusion, Rung
 
 Z95 = 1.959964
@@ -38,23 +40,35 @@ def wilson(right: float, of: int) -> tuple[float, float]:
 def rungs(run: Run) -> tuple[Rung, ...]:
     """What `seamount check` found; after `seamount run`, the stored accuracy and that of the integers."""
     if run.rungs:
-        return tuple(_rung(r) for r in run.rungs)
+        return tuple(_rung(run, r) for r in run.rungs)
     stored = run.artifact.manifest.model.float_accuracy
     first = [] if stored is None else [Rung(FRAMEWORK, MEANINGS[FRAMEWORK], 0, stored, None, None, None, None, None)]
     n = run.counts.samples
     firing = {p.name for p in run.artifact.program.populations if p.fires}
     spikes = sum(total for name, total in run.counts.spike_totals.items() if name in firing) / n
     synops = sum(run.counts.synop_totals.values()) / n
-    low, high = wilson(run.accuracy, n)
-    return (*first, Rung(INTEGERS, MEANINGS[INTEGERS], n, run.accuracy, low, high, None, spikes, synops))
+    low, high = interval(run, run.accuracy, n)
+    more = dict(run.measures.known())
+    more.pop("accuracy", None)
+    return (
+        *first,
+        Rung(INTEGERS, MEANINGS[INTEGERS], n, run.accuracy, low, high, None, spikes, synops, measures=more or None),
+    )
 
 
-def _rung(r: KeptRung) -> Rung:
+def interval(run: Run, share: float | None, samples: int) -> tuple[float | None, float | None]:
+    """95 % interval of an accuracy; none where it is unknown, or of pixels, which are not independent."""
+    if share is None or not samples or run.artifact.outputs[0].task is Task.PIXELS:
+        return None, None
+    return wilson(share, samples)
+
+
+def _rung(run: Run, r: KeptRung) -> Rung:
     meaning = MEANINGS.get(r.name) or MEANINGS.get(r.name.rpartition(", ")[2], "")
-    low, high = wilson(r.accuracy, r.samples) if r.samples and r.accuracy is not None else (None, None)
+    low, high = interval(run, r.accuracy, r.samples)
     return Rung(
         r.name, meaning, r.samples, r.accuracy, low, high, r.agreement,
-        r.spikes_per_sample, r.synops_per_sample, r.exact,
+        r.spikes_per_sample, r.synops_per_sample, r.exact, r.measures or None, r.likeness or None,
     )  # fmt: skip
 
 
@@ -63,16 +77,18 @@ def agreement(run: Run) -> tuple[Agreement, ...]:
 
 
 def class_names(run: Run) -> tuple[str, ...]:
-    """Names of the classes, or their numbers."""
-    outputs = int(np.prod(next(iter(run.readout.values())).shape[run.labels.ndim :]))
+    """Names of the classes, or their numbers; of the outputs where they are no classes."""
+    code = run.artifact.outputs[0]
+    shape = run.readout[code.readout].shape[code.lead :]
+    count = int(np.prod(shape)) if code.task in BY_VALUE else classes_of(code, shape)
     named = run.artifact.manifest.model.classes
-    return named if len(named) == outputs else tuple(map(str, range(outputs)))
+    return named if len(named) == count else tuple(map(str, range(count)))
 
 
 def confusion(run: Run) -> Confusion | None:
-    """How often each label was given each answer; None for very many classes."""
+    """How often each label was given each answer; None for very many classes, without labels, and for real values."""
     names = class_names(run)
-    if len(names) > MANY_CLASSES:
+    if len(names) > MANY_CLASSES or run.labels is None or run.artifact.outputs[0].task in BY_VALUE:
         return None
     counts = np.zeros((len(names), len(names)), np.int64)
     known = run.labels >= 0  # with an answer per step, steps may have no label

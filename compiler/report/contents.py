@@ -5,6 +5,7 @@ Shares are between 0 and 1; counts are exact; v, thresholds and weights are inte
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,8 @@ from typing import Any
 @dataclass(frozen=True)
 class Rung:
     """One form of the network on the same data. low, high: 95 % interval of the accuracy (Wilson), None without
-    samples. exact: "0 of 9,216 entries differ from the imported graph", or empty."""
+    samples. exact: "0 of 9,216 entries differ from the imported graph", or empty. measures, likeness: what another task
+    than classes has instead of accuracy and agreement, by the names in compiler/measures.py."""
 
     name: str
     meaning: str
@@ -24,6 +26,8 @@ class Rung:
     spikes_per_sample: float | None
     synops_per_sample: float | None
     exact: str = ""
+    measures: Mapping[str, float] | None = None
+    likeness: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,13 @@ class Membrane:
 
 @dataclass(frozen=True)
 class Sample:
-    """One recorded sample. scores: class -> output in the units of the trained network."""
+    """One recorded sample. scores: class -> output in the units of the trained network. label, right: None without
+    labels; right also where answers are no classes."""
 
     number: int
-    label: str
+    label: str | None
     answer: str
-    right: bool
+    right: bool | None
     scores: tuple[tuple[str, float], ...]
     rasters: tuple[Raster, ...]
     membranes: tuple[Membrane, ...]

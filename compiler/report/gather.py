@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from seamount.compiler.codes import Task
 from seamount.compiler.kept_run import Run
 from seamount.compiler.manifest import Chosen, plain
+from seamount.compiler.measures import Measures
 from seamount.compiler.ranges.certain import prove
 from seamount.compiler.ranges.proof import Ranges
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
@@ -76,14 +78,7 @@ def _subtitle(run: Run) -> str:
 
 def _sentences(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationRow, ...]) -> tuple[str, ...]:
     n = run.counts.samples
-    low, high = wilson(run.accuracy, n)
-    found = [
-        f"In Loihi's integers the network answers {percent(run.accuracy)} of {plural(n, 'sample')} correctly. With so "
-        f"many samples, the true share lies between {100 * low:.1f} and {percent(high, 1)} (95 % interval)."
-    ]
-    before = stated_accuracy(run, forms)
-    if before is not None:
-        found.append(_loss(before, run.accuracy, high))
+    found = _answers(run, forms)
     sent = sum(p.messages_per_sample for p in populations)
     synops = sum(run.counts.synop_totals.values()) / n
     found.append(
@@ -98,6 +93,34 @@ def _sentences(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationR
     return tuple(found)
 
 
+def _answers(run: Run, forms: tuple[Rung, ...]) -> list[str]:
+    """How good the answers are, by the task."""
+    n, task, found = run.counts.samples, run.artifact.outputs[0].task, run.measures
+    if run.labels is None:
+        return [f"It ran {plural(n, 'sample')} without labels in Loihi's integers."]
+    if found.accuracy is None:
+        return [f"In Loihi's integers its real values have {_value_words(found)}, on {plural(n, 'sample')}."]
+    if task is Task.PIXELS:
+        return [
+            f"In Loihi's integers the network answers {percent(found.accuracy)} of all pixels of {plural(n, 'sample')} "
+            f"correctly; the mean intersection over union of the classes is {percent(found.iou or 0.0)}."
+        ]
+    low, high = wilson(found.accuracy, n)
+    said = [
+        f"In Loihi's integers the network answers {percent(found.accuracy)} of {plural(n, 'sample')} correctly. With "
+        f"so many samples, the true share lies between {100 * low:.1f} and {percent(high, 1)} (95 % interval)."
+    ]
+    before = stated_accuracy(run, forms)
+    return said if before is None else [*said, _loss(before, found.accuracy, high)]
+
+
+def _value_words(found: Measures) -> str:
+    known = [f"an RMS error of {found.rms:.4g}"] if found.rms is not None else []
+    known += [f"a correlation of {found.correlation:.4f}"] if found.correlation is not None else []
+    known += [f"an R2 of {found.r2:.4f}"] if found.r2 is not None else []
+    return " and ".join(known)
+
+
 def _loss(before: float, after: float, high: float) -> str:
     """In one sentence what conversion cost, and whether the samples suffice to say so."""
     points = 100 * (after - before)
@@ -110,8 +133,16 @@ def _loss(before: float, after: float, high: float) -> str:
 
 def _headlines(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationRow, ...]) -> tuple[Headline, ...]:
     n, before = run.counts.samples, stated_accuracy(run, forms)
-    found = [Headline("Accuracy in integers", percent(run.accuracy), f"of {plural(n, 'sample')}", "accuracy")]
-    if before is not None:
+    found = []
+    if run.accuracy is not None:
+        of = "pixels of " if run.artifact.outputs[0].task is Task.PIXELS else ""
+        meaning = f"of {of}{plural(n, 'sample')}"
+        found.append(Headline("Accuracy in integers", percent(run.accuracy), meaning, "accuracy"))
+    if run.measures.rms is not None:
+        found.append(
+            Headline("RMS error in integers", f"{run.measures.rms:.4g}", f"of {plural(n, 'sample')}", "accuracy")
+        )
+    if before is not None and run.accuracy is not None:
         change = f"{signed(100 * (run.accuracy - before))} points"
         found.append(Headline("Change by conversion", change, f"from {percent(before)} in floating point", "accuracy"))
     spikes = sum(p.messages_per_sample for p in populations if p.kind == "neurons")

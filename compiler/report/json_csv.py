@@ -18,6 +18,10 @@ FORMAT, VERSION = "seamount-report", 1
 def as_json(report: Report) -> str:
     """Every value, unrounded, under the names of compiler/report/contents.py."""
     tree = {"format": FORMAT, "version": VERSION, "seamount": __version__, **asdict(report)}
+    for rung in tree["rungs"]:  # only other tasks than classes have them
+        for name in ("measures", "likeness"):
+            if rung[name] is None:
+                del rung[name]
     return json.dumps(tree, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
 
 

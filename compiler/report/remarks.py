@@ -52,7 +52,11 @@ def _of_the_run(run: Run) -> Iterator[Remark]:
         clipped = summary.clipped_inputs
         text = f"{clipped:,} input values lay outside the range the model was saved with; were clipped"
         yield Remark("warning", "data", text, "scale the data as in training")
-    if n < FEW_SAMPLES:
+    if summary.unused_steps:
+        steps = run.counts.steps
+        text = f"the samples last {steps + summary.unused_steps} steps, of which the first {steps} were run"
+        yield Remark("note", "data", text, "run with --steps N for N of them")
+    if run.accuracy is not None and n < FEW_SAMPLES:
         text = f"{n} samples: the accuracy is known only within the interval given"
         yield Remark("warning", "data", text, "run more samples")
     if run.counts.steps != run.artifact.steps:

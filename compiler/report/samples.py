@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from seamount.compiler.codes import scores
+from seamount.compiler.codes import BY_VALUE, Task, scores
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.kept_run import Run
 from seamount.compiler.program.program import VTH_SHIFT, Population, Program
@@ -20,6 +21,8 @@ FEWEST, MOST = 8, 96
 """Rows of one population."""
 POPULATIONS = 24
 """Populations drawn; the first ones, where there are more."""
+BARS = 64
+"""Outputs of a sample that are drawn where they are no classes."""
 TRACES = 12
 """Membranes drawn where no neurons were asked for."""
 Chosen = tuple[Population, int, str]
@@ -69,32 +72,65 @@ def recorded_samples(run: Run, chosen: list[Chosen]) -> tuple[Sample, ...]:
     """Every recorded sample, always with the same neurons."""
     names, code = class_names(run), run.artifact.outputs[0]
     values = scores(code, run.readout[code.readout], run.counts.steps)
+    size = int(np.prod(values.shape[code.lead :], dtype=np.int64))
+    outputs = names if len(names) == size else tuple(map(str, range(min(size, BARS))))
     samples = []
     for k in range(run.recording.samples):
         t = _last_labelled(run, k)
-        label, answer = int(run.labels[k][t]), int(run.predictions[k][t])
-        found = tuple((names[c], round(float(v), 6)) for c, v in enumerate(np.ravel(values[k][t])))
+        shown = _judged(run, k, t, names)
+        found = tuple((name, round(float(v), 6)) for name, v in zip(outputs, np.ravel(values[k][t]), strict=False))
         rasters = tuple(_raster(run, k, name, rows) for name, rows in _rows(run.artifact.program))
-        membranes = tuple(_membrane(run, k, c) for c in [*chosen, *_outputs(run, label, answer)])
-        samples.append(Sample(k, names[label], names[answer], label == answer, found, rasters, membranes))
+        membranes = tuple(_membrane(run, k, c) for c in [*chosen, *_outputs(run, shown)])
+        samples.append(Sample(k, shown.label, shown.answer, shown.right, found, rasters, membranes))
     return tuple(samples)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What was right and what was answered in one sample, in words; the outputs of both where they are classes."""
+
+    answer: str
+    label: str | None = None
+    right: bool | None = None
+    outputs: tuple[int, ...] = ()
+
+
+def _judged(run: Run, k: int, t: Any, names: tuple[str, ...]) -> _Judged:
+    task = run.artifact.outputs[0].task
+    answer = run.predictions[k][t]
+    label = None if run.labels is None else run.labels[k][t]
+    if np.size(answer) > 1:
+        if task in BY_VALUE:
+            return _Judged(f"{np.size(answer)} values")
+        right = None if label is None else f"{np.mean(answer == label):.1%} of the pixels are right"
+        return _Judged(f"{np.size(answer)} pixels", right)
+    if task in BY_VALUE:
+        return _Judged(f"{np.ravel(answer)[0]:.4g}", None if label is None else f"{np.ravel(label)[0]:.4g}")
+    given, wanted = int(answer), None if label is None else int(label)
+    outputs = (given,) if task is Task.CLASSES else ()
+    if wanted is None:
+        return _Judged(names[given], outputs=outputs)
+    return _Judged(names[given], names[wanted], given == wanted, (*outputs, wanted) if outputs else ())
 
 
 def _last_labelled(run: Run, k: int) -> Any:
     """Index of what is shown of a sample: everything, or with an answer per step the last step that has a label."""
-    if run.labels.ndim == 1:
+    if run.artifact.outputs[0].lead == 1:
         return ()
+    if run.labels is None or run.labels.ndim > 2:
+        return run.counts.steps - 1
     known = np.flatnonzero(run.labels[k] >= 0)
     return int(known[-1]) if known.size else run.counts.steps - 1
 
 
-def _outputs(run: Run, label: int, answer: int) -> list[Chosen]:
+def _outputs(run: Run, judged: _Judged) -> list[Chosen]:
     """Where a membrane that never fires is read, those of the answer and of the label."""
     program = run.artifact.program
     read = next(r for r in program.readouts if r.name == run.artifact.outputs[0].readout)
     population = program.population(read.population)
-    if population.fires:
+    if population.fires or not judged.outputs:
         return []
+    answer, label = judged.outputs[0], judged.outputs[-1]
     wrong = [] if label == answer else [(population, label, "output of the right class")]
     return [(population, answer, "output of the answer given"), *wrong]
 

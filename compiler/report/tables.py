@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,11 @@ def share(value: float | None, digits: int = 2) -> Cell:
     return Cell("") if value is None else Cell(percent(value, digits), value)
 
 
+def _value(found: Mapping[str, float] | None, name: str) -> Cell:
+    value = (found or {}).get(name)
+    return Cell("") if value is None else Cell(f"{value:.4g}", value)
+
+
 _RUNGS: tuple[_Field, ...] = (
     ("form of the network", "", lambda r: Cell(r.name, note=r.meaning)),
     ("#samples", "", lambda r: count(r.samples or None)),
@@ -77,6 +82,13 @@ _RUNGS: tuple[_Field, ...] = (
     ("#spikes", "per sample, by all neurons", lambda r: count(r.spikes_per_sample, 1)),
     ("exactness", "entries of spikes, u and v", lambda r: r.exact),
 )
+_BY_VALUE: tuple[_Field, ...] = (
+    ("#RMS error", "against the labels", lambda r: _value(r.measures, "rms")),
+    ("#R2", "of the labels' variance", lambda r: _value(r.measures, "r2")),
+    ("#RMS difference", "from the imported graph", lambda r: _value(r.likeness, "rms")),
+    ("#correlation", "with the imported graph", lambda r: _value(r.likeness, "correlation")),
+)
+"""In the place of accuracy and same answer, for real values."""
 _POPULATIONS: tuple[_Field, ...] = (
     ("population", "", lambda p: Cell(p.name, note=p.kind)),
     ("shape", "", lambda p: times(p.shape)),
@@ -120,7 +132,11 @@ def _between(r: Rung) -> Cell:
 
 
 def accuracy_table(report: Report) -> Table:
-    return made("accuracy", "Every form of the network on the same data", _RUNGS, report.rungs)
+    names = [k for r in report.rungs for kind in (r.measures, r.likeness) for k in (kind or ())]
+    fields = [*_RUNGS[:2], *_BY_VALUE, *_RUNGS[5:]] if "rms" in names else list(_RUNGS)
+    if "iou" in names:
+        fields.insert(3, ("#mean IoU", "intersection over union", lambda r: share((r.measures or {}).get("iou"))))
+    return made("accuracy", "Every form of the network on the same data", fields, report.rungs)
 
 
 def agreement_table(report: Report) -> Table:

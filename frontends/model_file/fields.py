@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.codes import Task
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.version import __version__
 from seamount.frontends.conventions import Meaning
@@ -51,6 +52,8 @@ def to_fields(model: ModelFile) -> dict[str, Any]:
             fields[_field(f"golden.{member}", name)] = values
     if model.accuracy is not None:
         fields["accuracy"] = float(model.accuracy)
+    if model.task not in (None, Task.CLASSES):
+        fields["task"] = model.task.value
     if golden.labels is not None:
         fields["golden.labels"] = golden.labels
     for name, spikes in sorted(golden.spikes.items()):
@@ -106,7 +109,8 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     versions = reader.parsed("versions", dict[str, str]) or {}
     nir = reader.array("nir", np.uint8, 1)
     inputs, series, outputs = (reader.ports(f"golden.{member}") for member in PORTS)
-    labels = reader.array("golden.labels", np.int64, optional=True)
+    task = reader.task()
+    labels = reader.array("golden.labels", np.float64 if task is Task.VALUES else np.int64, optional=True)
     texts = {k: reader.text(k) for k in ("framework", "name", "description", "seamount")}
     accuracy = reader.number("accuracy", float, 0, 1, optional=True)
     ties = reader.number("ties", int, 0, 2**62)
@@ -115,14 +119,14 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     reader.raise_all()
     assert meaning is not None
     golden = Golden(inputs, spikes, series, outputs, labels)
-    _check_golden(meaning, golden, path)
+    _check_golden(meaning, golden, path, task)
     if told is not None and told != digest({k: _stored(v) for k, v in fields.items()}):
         found = "its digest does not fit its content: it was damaged or changed after it was saved"
         raise InputError(Problem(path, found, "copy it again, or save the model again"))
     return ModelFile(
         nir=nir.tobytes(), meaning=meaning, golden=golden, framework=texts["framework"], versions=versions,
         name=texts["name"], description=texts["description"], accuracy=accuracy, classes=classes, ties=int(ties or 0),
-        left_out=left_out,
+        left_out=left_out, task=task,
     )  # fmt: skip
 
 
@@ -140,7 +144,7 @@ def _check_version(version: object, path: str) -> None:
     raise InputError(Problem(path, f"model file of version {told}", remedy, limit))
 
 
-def _check_golden(meaning: Meaning, golden: Golden, path: str) -> None:
+def _check_golden(meaning: Meaning, golden: Golden, path: str, task: Task | None) -> None:
     """Samples and steps must agree between all arrays of the golden trace and the meaning."""
     problems = []
     inputs, series, outputs = (by_port(getattr(golden, member), ("",)) for member in PORTS)
@@ -171,6 +175,9 @@ def _check_golden(meaning: Meaning, golden: Golden, path: str) -> None:
         demand(found == lead + series[name].shape[2:], _field("golden.outputs", name), f"shape {found}")
     answers, per = (n + steps, "step") if said.readout == "each" else (n, "sample")
     labels = golden.labels
+    if labels is not None and task in (Task.VALUES, Task.PIXELS) and not isinstance(golden.outputs, Mapping):
+        shape = golden.outputs.shape
+        answers = shape if task is Task.VALUES else (*answers, *shape[len(answers) + 1 :])
     demand(labels is None or labels.shape == answers, "golden.labels", f"there must be one label per {per}")
     if problems:
         raise InputError(problems)
@@ -222,6 +229,11 @@ class _Reader:
         except (msgspec.DecodeError, UnicodeError) as error:
             self._bad(key, str(error))
             return None
+
+    def task(self) -> Task | None:
+        """The task, None in files without one."""
+        value = self._take("task", lambda v: v in [t.value for t in Task], "a task", optional=True)
+        return None if value is None else Task(value)
 
     def array(self, key: str, dtype: Any, ndim: int | None = None, optional: bool = False) -> Any:
         """A plain contiguous tensor of the dtype, as a numpy array."""

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.codes import Task
 from seamount.compiler.errors import CompileError, InputError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import LIF, Input, Rule, Shape
@@ -41,14 +42,14 @@ class Golden:
 
     inputs: (N, *shape) float32 for constant encoding, else (N, T, *shape). spikes: firing NIR node -> (N, T, *shape)
     of 0 and 1. series: the output at each step, (N, T, *out). outputs: the readout rule applied to it, (N, *out).
-    labels: (N,) or None.
+    labels: (N,), (N, T) with an answer per step, (N, *out) of real values, (N, *pixels); or None.
     """
 
     inputs: Ports
     spikes: Mapping[str, NDArray[np.uint8]]
     series: Ports
     outputs: Ports
-    labels: NDArray[np.int64] | None = None
+    labels: NDArray[np.int64] | NDArray[np.float64] | None = None
 
     @property
     def samples(self) -> int:
@@ -62,7 +63,8 @@ class ModelFile:
 
     nir: the bytes of a NIR file. accuracy: of the float network on its test set, 0..1. classes: names of the
     output classes. versions: package -> version at saving. ties: spikes that differ in the self-check because the
-    membrane stood on the threshold to rounding. left_out: layers that ran but reach no output.
+    membrane stood on the threshold to rounding. left_out: layers that ran but reach no output. task: what the output
+    answers; None in files that do not say.
     """
 
     nir: bytes
@@ -76,6 +78,7 @@ class ModelFile:
     classes: tuple[str, ...] = ()
     ties: int = 0
     left_out: tuple[str, ...] = ()
+    task: Task | None = None
 
     @property
     def encoding(self) -> Literal["constant", "sequence"]:

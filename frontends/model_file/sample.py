@@ -42,7 +42,7 @@ class Sample:
     steps: int
     constant: bool
     spans: Mapping[str, Span]
-    labels: NDArray[np.int64] | None
+    labels: NDArray[Any] | None
 
     @classmethod
     def read(
@@ -151,12 +151,13 @@ def _span(x: NDArray[np.float32], coding: Any, span: Any, bad: Bad) -> Span:
     return Span("graded", low, high)
 
 
-def _labels(labels: Any, shape: tuple[int, ...], bad: Bad) -> NDArray[np.int64] | None:
+def _labels(labels: Any, shape: tuple[int, ...], bad: Bad) -> NDArray[Any] | None:
+    """Labels for each answer, as given; what they must be beyond that, the task says."""
     if labels is None:
         return None
     value = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
-    if value.shape != shape or value.dtype.kind not in "iub":
+    if value.shape[: len(shape)] != shape or value.dtype.kind not in "iubf":
         per, samples = "step" if len(shape) > 1 else "sample", shape[0]
         bad("labels", f"{value.dtype} of shape {value.shape} for {samples} samples", f"give one class number per {per}")
         return None
-    return value.astype(np.int64)
+    return value

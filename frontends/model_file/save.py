@@ -13,6 +13,7 @@ import nir
 import numpy as np
 import torch
 
+from seamount.compiler.codes import Task
 from seamount.compiler.errors import CheckFailed, ImportRefused, InputError, Problem, raise_all
 from seamount.compiler.ir.ops import Coding, Rule
 from seamount.frontends.conventions import Conventions, Meaning
@@ -23,6 +24,7 @@ from seamount.frontends.model_file.golden import record_golden
 from seamount.frontends.model_file.model import ModelFile
 from seamount.frontends.model_file.sample import Encoding, Sample
 from seamount.frontends.model_file.self_check import SelfCheck, self_check
+from seamount.frontends.model_file.task import answered
 from seamount.frontends.traced import Time, Traced
 from seamount.frontends.tracing.driving import OUTPUT
 from seamount.frontends.tracing.trace import trace
@@ -45,6 +47,7 @@ def save(
     framework: str | None = None,
     description: str = "",
     time: Time | None = None,
+    task: Task | str | None = None,
 ) -> SelfCheck:
     """Write `model` to a model file, after checking that the imported graph does what the module does.
 
@@ -53,7 +56,7 @@ def save(
     readout     how the output is combined over the steps: "sum", "mean", "max" or "last"; "each": an answer per step
     encoding    default: "constant" when `steps` is given, else "sequence"
     labels      (N,) class numbers of the sample, or (N, T) with readout "each", negative where a step has none;
-                classes: their names
+                real values (N, *out), or class numbers (N, *pixels), where that is the task; classes: their names
     accuracy    of the module on its test set, 0..1
     coding      "spikes" (0 and 1) or "graded"; default: spikes when the sample holds nothing else
     input_range lowest and highest graded input; default [0, 1] when the sample stays within
@@ -61,6 +64,11 @@ def save(
     time        how the module is called: "step", model(x_t, state) -> (y_t, state); "loop", model(x) with x
                 (T, N, *shape); "batch_first", with x (N, T, *shape); "inside", model(x) with x (N, *shape) and the
                 loop inside; "merged", with x (N * T, *shape); default: found by trying
+
+    task        what the output answers, by which it is judged: "classes", "population" (a class per group of
+                neighbouring outputs, as many as `classes`), "values" (real numbers), "pixels" (a class for each),
+                "none"; default: real values of a single output, or where labels are fractions; a population code where
+                `classes` are fewer and divide the outputs; pixels where each has a label; else classes
 
     Several inputs: `sample` maps each parameter of forward to its array; `coding` and `input_range` may map them too.
     Several outputs: the module returns a dict of tensors; `readout` may give each its rule.
@@ -72,7 +80,7 @@ def save(
     made, result = imported(
         model, sample=sample, readout=readout, steps=steps, encoding=encoding, labels=labels, classes=classes,
         accuracy=accuracy, coding=coding, input_range=input_range, name=name, framework=framework,
-        description=description, time=time,
+        description=description, time=time, task=task,
     )  # fmt: skip
     write_model(made, path)
     return result
@@ -94,6 +102,7 @@ def imported(
     framework: str | None = None,
     description: str = "",
     time: Time | None = None,
+    task: Task | str | None = None,
 ) -> tuple[ModelFile, SelfCheck]:
     """What `save` writes, and the result of its self-check, without a file: arguments and errors are the same."""
     labels = _numbered(labels, classes)
@@ -105,11 +114,12 @@ def imported(
     rules = _rules(traced, readout, sample_)
     _check_classes(traced, classes)
     written = to_nir(chosen, traced)
-    golden = record_golden(chosen, model, traced, written, x, sample_.steps, sample_.constant, rules, sample_.labels)
+    golden = record_golden(chosen, model, traced, written, x, sample_.steps, sample_.constant, rules)
+    chosen_task, labels_ = answered(task, golden.outputs, rules, sample_.labels, classes)
     file = ModelFile(
         nir=_nir_bytes(written),
         meaning=_meaning(chosen, written, sample_, rules),
-        golden=golden,
+        golden=replace(golden, labels=labels_),
         framework=chosen.name,
         versions=chosen.versions(),
         name=name if name is not None else type(model).__name__,
@@ -117,6 +127,7 @@ def imported(
         accuracy=None if accuracy is None else float(accuracy),
         classes=tuple(str(c) for c in classes),
         left_out=traced.unused,
+        task=chosen_task,
     )
     result = self_check(file)
     if not result.ok:
@@ -140,14 +151,12 @@ def _numbered(labels: Any, classes: Sequence[str]) -> Any:
 
 
 def _check_classes(traced: Traced, classes: Sequence[str]) -> None:
-    """One name for each output: an answer is the place of the largest. Raises ImportRefused."""
+    """One name for each output, or for each of several equal groups of them. Raises ImportRefused."""
     first = traced.nodes[next(iter(traced.outputs.values())).ref.node]
     outputs = math.prod(first.shape)
-    if classes and len(classes) != outputs:
-        found = f"names {len(classes)} classes for {outputs} outputs, and an answer is the place of the largest output"
-        remedy = (
-            "name every output; of a population code, average each class's neurons in the module (torch.nn.AvgPool1d)"
-        )
+    if classes and outputs % len(classes):
+        found = f"names {len(classes)} classes for {outputs} outputs, which are no equal groups of them"
+        remedy = "name every output; of a population code, give each class as many neighbouring outputs"
         raise ImportRefused(Problem("save(classes=)", found, remedy))
 
 

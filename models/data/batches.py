@@ -44,6 +44,15 @@ def as_array(x: Any, where: str) -> Values:
     return found
 
 
+def as_labels(y: Any, where: str) -> Values:
+    """As `as_array`; text is left as it is, for a model that names its classes."""
+    if not callable(getattr(y, "detach", None)):
+        found = np.asarray(y)
+        if found.dtype.kind in "US" or (found.dtype.kind == "O" and all(isinstance(v, str) for v in found.flat)):
+            return found.astype(str)
+    return as_array(y, where)
+
+
 def as_samples(x: Any, where: str = "x") -> Values | dict[str, Values]:
     """Samples of one input as an array, of several as arrays by input."""
     if isinstance(x, Mapping):
@@ -61,7 +70,7 @@ def batches(data: Any, size: int, where: str = "data") -> Iterator[Part]:
     if is_array(data) or isinstance(data, Mapping):
         yield from _cut(as_samples(data), None, size)
     elif is_pair(data):
-        yield from _cut(as_samples(data[0]), as_array(data[1], "y"), size)
+        yield from _cut(as_samples(data[0]), as_labels(data[1], "y"), size)
     elif _is_dataset(data):
         yield from _stacked(data, size, where)
     elif isinstance(data, Iterable) and not isinstance(data, str | bytes):
@@ -76,7 +85,7 @@ def is_pair(data: object) -> bool:
     if not isinstance(data, tuple) or len(data) != 2:
         return False
     x, y = data
-    labels = is_array(y) or (isinstance(y, list) and all(isinstance(v, int | float | np.number) for v in y))
+    labels = is_array(y) or (isinstance(y, list) and all(isinstance(v, int | float | str | np.number) for v in y))
     return (is_array(x) or isinstance(x, Mapping)) and labels
 
 
@@ -101,7 +110,7 @@ def _batch(batch: Any, where: str) -> Part:
     if is_array(batch) or isinstance(batch, Mapping):
         return as_samples(batch, where), None
     if isinstance(batch, list | tuple) and len(batch) == 2:
-        return as_samples(batch[0], f"{where}, x"), as_array(batch[1], f"{where}, y")
+        return as_samples(batch[0], f"{where}, x"), as_labels(batch[1], f"{where}, y")
     if isinstance(batch, list | tuple) and len(batch) == 1:
         return as_samples(batch[0], f"{where}, x"), None
     raise InputError(Problem(where, f"is a {type(batch).__name__}", "give batches x or (x, y)"))
@@ -117,7 +126,7 @@ def _stacked(data: Any, size: int, whose: str) -> Iterator[Part]:
         alone = all(isinstance(item, list | tuple) and len(item) == 1 for item in taken)
         samples = [item[0] for item in taken] if paired or alone else taken
         where = f"samples {start} to {start + len(taken) - 1}"
-        labels = as_array([_scalar(item[1]) for item in taken], f"{where}, labels") if paired else None
+        labels = as_labels([_scalar(item[1]) for item in taken], f"{where}, labels") if paired else None
         yield _stack(samples, where), labels
 
 

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from seamount.compiler.errors import InputError, Problem
 from seamount.models.data import cifar, digits, event_camera, recorded, user_data
 from seamount.models.data.quadrants import quadrants
-from seamount.models.data.samples import Data, PortData, check
+from seamount.models.data.samples import Data, UserData, check, check_user_data
 
 _Loader = Callable[[Path, str, int | None], Data]
 _IN_FOLDER: dict[str, tuple[tuple[str, ...], _Loader]] = {
@@ -65,10 +67,29 @@ def load(
     of several inputs.
     """
     data = load_inputs(name, split, root, limit, steps)
-    if isinstance(data, PortData):
-        found = f"holds samples of several inputs ({', '.join(data.x)}), and one is needed here"
-        raise InputError(Problem(f"data '{name}'", found, "give x and y, one array each"))
+    if isinstance(data, UserData):
+        data = _classified(data, f"data '{name}'")
+        check(data, f"data '{name}'")
     return data
+
+
+def _classified(data: UserData, where: str) -> Data:
+    """Samples of a user as those of one input with a class each, as training needs them."""
+    if isinstance(data.x, Mapping):
+        found = f"holds samples of several inputs ({', '.join(data.x)}), and one is needed here"
+        raise InputError(Problem(where, found, "give x and y, one array each"))
+    if data.lengths is not None:
+        raise InputError(Problem(where, "holds samples of different lengths", "give samples of one length"))
+    y = data.y
+    if y is None:
+        raise InputError(Problem(where, "has no 'y', only x", "give class numbers 0, 1, 2, ... as y"))
+    if y.dtype.kind in "US":
+        raise InputError(Problem(where, f"y has type {y.dtype}", "give class numbers 0, 1, 2, ..."))
+    if not np.array_equal(y, np.rint(y)):
+        raise InputError(Problem(where, "y holds fractions or NaN", "give class numbers 0, 1, 2, ..."))
+    finite = data.x[np.isfinite(data.x)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return Data(data.x, y.astype(np.int64), None, low, high)
 
 
 def load_inputs(
@@ -77,7 +98,7 @@ def load_inputs(
     root: Path | str | None = None,
     limit: int | None = None,
     steps: int | None = None,
-) -> Data | PortData:
+) -> Data | UserData:
     """As `load`, for networks of several inputs too: users' own samples may be given by input."""
     problems = []
     if split not in SPLITS:
@@ -91,15 +112,16 @@ def load_inputs(
     if problems:
         raise InputError(problems)
     data = _find(name, split, root, steps, limit)
+    if isinstance(data, UserData):
+        check_user_data(data, f"data '{name}'")
+        return data if limit is None else data.part(slice(limit))
     check(data, f"data '{name}'")
     if limit is None or limit >= len(data.y):
         return data
-    if isinstance(data, PortData):
-        return PortData({port: x[:limit] for port, x in data.x.items()}, data.y[:limit])
     return Data(data.x[:limit], data.y[:limit], data.encoding, data.low, data.high, data.classes)
 
 
-def _find(name: str, split: str, root: Path | str | None, steps: int | None, limit: int | None) -> Data | PortData:
+def _find(name: str, split: str, root: Path | str | None, steps: int | None, limit: int | None) -> Data | UserData:
     if name in _IN_QUADRANTS:
         whole = _find(_IN_QUADRANTS[name], split, root, steps, limit)
         assert isinstance(whole, Data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,9 @@ def size_within(path: Path, most: int) -> int:
     return size
 
 
-def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[Any]]:
+def read_npz(path: Path, keys: Mapping[str, int | None], texts: Collection[str] = ()) -> dict[str, NDArray[Any]]:
     """The named numeric arrays of an .npz file; `keys` gives the number of axes of each, None for any.
+    texts: those that may be text.
 
     Arrays of Python objects are refused: reading them would run code from the file.
     """
@@ -96,7 +97,7 @@ def read_npz(path: Path, keys: Mapping[str, int | None]) -> dict[str, NDArray[An
         if missing:
             found = f"has no {', '.join(repr(k) for k in missing)}, only {', '.join(archive.names) or 'nothing'}"
             raise InputError(Problem(str(path), found, f"save the arrays {', '.join(keys)}"))
-        members = {k: _member(path, archive, k) for k in keys}
+        members = {k: _member(path, archive, k, k in texts) for k in keys}
     raise_all(
         InputError,
         (
@@ -147,12 +148,12 @@ def _readable(path: Path, kind: str) -> Iterator[None]:
         raise InputError(Problem(str(path), found, "check the file")) from None
 
 
-def _member(path: Path, archive: Npz, key: str) -> NDArray[Any]:
+def _member(path: Path, archive: Npz, key: str, text: bool) -> NDArray[Any]:
     try:
         array = archive.read(key)
     except PythonObjects:
         found = f"'{key}' holds Python objects"
         raise InputError(Problem(str(path), found, "save it as numbers, for instance float32")) from None
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in ("biufUS" if text else "biuf"):
         raise InputError(Problem(str(path), f"'{key}' has type {array.dtype}", "save it as real numbers"))
     return array

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,26 +35,71 @@ class Data:
 
 
 @dataclass(frozen=True, eq=False)
-class PortData:
-    """N labelled samples of a network with several inputs: x by the name of the input; each array, and y, as in Data.
+class UserData:
+    """N samples of a user, whose meaning the model decides.
 
-    What is constant and what a sequence, the model decides.
+    x: as in Data, by the name of the input where there are several. y: what each sample should be answered, one entry
+    each: class numbers, real values or text; None where nobody says. lengths: (N,), the steps of each sample where
+    they differ and x is padded.
     """
 
-    x: Mapping[str, NDArray[np.float32]]
-    y: NDArray[np.int64]
+    x: NDArray[np.float32] | Mapping[str, NDArray[np.float32]]
+    y: NDArray[Any] | None
+    lengths: NDArray[np.int64] | None = None
+
+    @property
+    def samples(self) -> int:
+        """N."""
+        return len(next(iter(self.x.values()))) if isinstance(self.x, Mapping) else len(self.x)
+
+    def part(self, chosen: slice | NDArray[np.integer[Any]]) -> UserData:
+        """Some of the samples."""
+        x = {k: v[chosen] for k, v in self.x.items()} if isinstance(self.x, Mapping) else self.x[chosen]
+        y, lengths = (None if a is None else a[chosen] for a in (self.y, self.lengths))
+        return UserData(x, y, lengths)
 
 
-def check(data: Data | PortData, where: str) -> None:
+def check_user_data(data: UserData, where: str) -> None:
+    """Raise InputError with everything that is wrong with samples, as far as it does not depend on the model."""
+    problems: list[Problem] = []
+    parts = data.x if isinstance(data.x, Mapping) else {"": data.x}
+    for name, x in parts.items():
+        at = f"{where}, input '{name}'" if name else where
+        problems += _sample_faults(x, at)
+        if data.y is not None and x.ndim:
+            problems += _label_faults(x, data.y, at)
+    raise_all(InputError, problems)
+
+
+def _label_faults(x: NDArray[Any], y: NDArray[Any], where: str) -> Iterator[Problem]:
+    """What is wrong with labels whatever the task is."""
+    if not y.ndim:
+        remedy = "give one class number per sample, (N,), or per step of x, (N, T)"
+        yield Problem(where, f"y has shape {y.shape}", remedy)
+    elif len(x) != len(y):
+        yield Problem(where, f"{len(x)} samples but {len(y)} labels", "give one label per sample, in the same order")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        yield Problem(where, "y holds fractions or NaN", "give class numbers 0, 1, 2, ...")
+    if y.ndim == 1 and y.size and y.dtype.kind in "iu" and int(y.min()) < 0:
+        yield Problem(where, f"label {int(y.min())} in y", "number the classes from 0")
+
+
+def _sample_faults(x: NDArray[Any], where: str) -> Iterator[Problem]:
+    if x.ndim < 2:
+        yield Problem(where, f"x has shape {x.shape}", "give x as (N, *shape) or (N, T, *shape)")
+    if x.size == 0:
+        yield Problem(where, f"holds no values, x has shape {x.shape}", "give at least one sample")
+    bad = x.size - int(np.count_nonzero(np.isfinite(x)))
+    if bad:
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
+        found = f"{bad} values of x are NaN or infinite, the first at {first}"
+        yield Problem(where, found, "remove or replace them")
+
+
+def check(data: Data, where: str) -> None:
     """Raise InputError with everything that is wrong: counts, shape, values, labels."""
-    if isinstance(data, PortData):
-        for name, x in data.x.items():
-            check(Data(x, data.y, None, 0.0, 0.0), f"{where}, input '{name}'")
-        return
-    problems = []
-    if data.x.ndim < 2:
-        found = f"x has shape {data.x.shape}"
-        problems.append(Problem(where, found, "give x as (N, *shape) or (N, T, *shape)"))
+    problems: list[Problem] = []
+    problems += _sample_faults(data.x, where)
     per_step = data.x.ndim > 2 and data.encoding != "constant" and data.y.shape == data.x.shape[:2]
     if data.y.ndim != 1 and not per_step:
         remedy = "give one class number per sample, (N,), or per step of x, (N, T)"
@@ -62,13 +107,6 @@ def check(data: Data | PortData, where: str) -> None:
     if data.x.ndim and data.y.ndim and len(data.x) != len(data.y):
         found = f"{len(data.x)} samples but {len(data.y)} labels"
         problems.append(Problem(where, found, "give one label per sample, in the same order"))
-    if data.x.size == 0:
-        problems.append(Problem(where, f"holds no values, x has shape {data.x.shape}", "give at least one sample"))
-    bad = data.x.size - int(np.count_nonzero(np.isfinite(data.x)))
-    if bad:
-        first = tuple(int(i) for i in np.argwhere(~np.isfinite(data.x))[0])
-        found = f"{bad} values of x are NaN or infinite, the first at {first}"
-        problems.append(Problem(where, found, "remove or replace them"))
     least = NO_LABEL if data.y.ndim == 2 else 0
     if data.y.size and int(data.y.min()) < least:
         problems.append(Problem(where, f"label {int(data.y.min())} in y", "number the classes from 0"))

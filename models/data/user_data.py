@@ -1,4 +1,4 @@
-"""A user's own samples: an .npz file with x and y, or a function that returns them."""
+"""A user's own samples: an .npz file with x, and y where it is known, or a function that returns them."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ from seamount.models.data.batches import gathered, is_array
 from seamount.models.data.events import Recording, Sensor, frames
 from seamount.models.data.foreign import user_code
 from seamount.models.data.readers import names_in_npz, read_npz
-from seamount.models.data.samples import Data, PortData
+from seamount.models.data.samples import Data, UserData
 
+LABELS, LENGTHS = "y", "lengths"
+"""What an .npz file may hold beside x."""
 PREFIX = "x_"
 """In an .npz file, x_NAME holds the samples of the input NAME."""
 
 
-def from_npz(path: Path) -> Data | PortData:
-    """x (N, *shape) or (N, T, *shape) and y (N,), or a label per step (N, T), from an .npz file.
+def from_npz(path: Path) -> UserData:
+    """x (N, *shape) or (N, T, *shape), and y, one entry per sample, from an .npz file; y may be missing.
 
-    For a network with several inputs x_NAME for each instead of x.
+    For a network with several inputs x_NAME for each instead of x. lengths (N,): the steps of each sample where x is
+    padded.
     """
     names = names_in_npz(path)
     ports = [] if "x" in names else [n for n in names if n.startswith(PREFIX)]
-    arrays = read_npz(path, dict.fromkeys((*(ports or ["x"]), "y")))
-    if ports:
-        return _ports({n.removeprefix(PREFIX): arrays[n] for n in ports}, arrays["y"], str(path))
-    return _data(arrays["x"], arrays["y"], str(path))
+    more = [name for name in (LABELS, LENGTHS) if name in names or (name == LABELS and not {"x", *ports} & {*names})]
+    arrays = read_npz(path, dict.fromkeys((*(ports or ["x"]), *more)), texts={LABELS})
+    x = {n.removeprefix(PREFIX): arrays[n] for n in ports} if ports else arrays["x"]
+    return _given(x, arrays.get(LABELS), arrays.get(LENGTHS), str(path))
 
 
-def from_function(name: str, split: str, steps: int | None = None, limit: int | None = None) -> Data | PortData:
+def from_function(name: str, split: str, steps: int | None = None, limit: int | None = None) -> Data | UserData:
     """What `module:function` returns; modules beside the working directory are found too.
 
     That is a pair (x, y), with x by input where the network has several; a data set, loader or iterable of batches, as
@@ -54,10 +57,13 @@ def from_function(name: str, split: str, steps: int | None = None, limit: int | 
     if hasattr(result, "sensor_size"):
         return _counted(result, name, steps, limit)
     x, y = _pair(result, name)
-    labels = _array("y", y, name)
+    labels, where = None if y is None else _array("y", y, name), f"data '{name}'"
     if isinstance(x, Mapping):
-        return _ports({str(k): _array(f"x of '{k}'", v, name) for k, v in x.items()}, labels, where)
-    return _data(_array("x", x, name), labels, where)
+        return _given({str(k): _array(f"x of '{k}'", v, name) for k, v in x.items()}, labels, None, where)
+    if isinstance(x, list | tuple) and all(np.ndim(one) > 1 for one in x) and len(set(map(len, x))) > 1:
+        padded, lengths = _padded([_array("x", one, name) for one in x], where)
+        return _given(padded, labels, lengths, where)
+    return _given(_array("x", x, name), labels, None, where)
 
 
 def _pair(result: Any, name: str) -> tuple[Any, Any]:
@@ -68,11 +74,7 @@ def _pair(result: Any, name: str) -> tuple[Any, Any]:
     iterated = hasattr(result, "__getitem__") and hasattr(result, "__len__")
     if is_array(result) or isinstance(result, Mapping | str | bytes) or not (iterated or isinstance(result, Iterable)):
         raise InputError(Problem(where, f"returned {type(result).__name__}, not a pair", "return (x, y)"))
-    x, y = gathered(result, where)
-    if y is None:
-        found = f"returned {type(result).__name__} without labels"
-        raise InputError(Problem(where, found, "return (x, y), or a data set or batches of pairs"))
-    return x, y
+    return gathered(result, where)
 
 
 def _counted(dataset: Any, name: str, steps: int | None, limit: int | None) -> Data:
@@ -128,27 +130,48 @@ def _resolve(name: str, module_name: str, function_name: str) -> Callable[..., A
     return function  # type: ignore[no-any-return]
 
 
-def _ports(x: Mapping[str, NDArray[Any]], y: NDArray[Any], where: str) -> PortData:
-    """Samples by input."""
-    if not x:
+def _padded(sequences: list[NDArray[Any]], where: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Sequences (T, *shape) of different lengths as one array with zeros behind them, and their lengths."""
+    shapes = {one.shape[1:] for one in sequences}
+    if len(shapes) > 1 or min(one.ndim for one in sequences) < 1:
+        found = f"x holds samples of shapes {', '.join(sorted({str(one.shape) for one in sequences}))}"
+        raise InputError(Problem(where, found, "give samples that differ in their steps, the first axis, alone"))
+    lengths = np.array([len(one) for one in sequences], np.int64)
+    padded = np.zeros((len(sequences), int(lengths.max()), *shapes.pop()), np.result_type(*sequences))
+    for row, one in zip(padded, sequences, strict=True):
+        row[: len(one)] = one
+    return padded, lengths
+
+
+def _given(
+    x: NDArray[Any] | Mapping[str, NDArray[Any]], y: NDArray[Any] | None, lengths: NDArray[Any] | None, where: str
+) -> UserData:
+    """Samples and labels of any width."""
+    if isinstance(x, Mapping) and not x:
         raise InputError(Problem(where, "x holds no input", "give an array for each input of the network"))
-    parts = {name: _data(array, y, f"{where}, input '{name}'") for name, array in x.items()}
-    return PortData({name: part.x for name, part in parts.items()}, next(iter(parts.values())).y)
-
-
-def _data(x: NDArray[Any], y: NDArray[Any], where: str) -> Data:
-    """Numbers of any width to Data; labels must be whole numbers."""
-    problems = []
-    for key, array in (("x", x), ("y", y)):
-        if array.dtype.kind not in "biuf":
-            problems.append(Problem(where, f"{key} has type {array.dtype}", "give real numbers"))
+    parts = x if isinstance(x, Mapping) else {"x": x}
+    problems = [
+        Problem(where, f"{key} has type {array.dtype}", "give real numbers")
+        for key, array, kinds in (*((key, one, "biuf") for key, one in parts.items()), ("y", y, "biufUS"))
+        if array is not None and array.dtype.kind not in kinds
+    ]
+    if lengths is not None:
+        problems += _length_faults(parts, lengths, where)
     if problems:
         raise InputError(problems)
-    labels = y.astype(np.int64) if np.all(np.isfinite(y)) else np.full(y.shape, -1, np.int64)
-    if y.dtype.kind == "f" and not np.array_equal(labels, y):
-        raise InputError(Problem(where, "y holds fractions or NaN", "give class numbers 0, 1, 2, ..."))
     with np.errstate(over="ignore"):  # what exceeds float32 becomes infinite, and is refused as such
-        values = x.astype(np.float32)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    return Data(values, labels, None, low, high)
+        values = {key: one.astype(np.float32) for key, one in parts.items()}
+    labels = y.astype(np.int64) if y is not None and y.dtype.kind in "biu" else y
+    counted = None if lengths is None else lengths.astype(np.int64)
+    return UserData(values if isinstance(x, Mapping) else values["x"], labels, counted)
+
+
+def _length_faults(parts: Mapping[str, NDArray[Any]], lengths: NDArray[Any], where: str) -> Iterator[Problem]:
+    for key, x in parts.items():
+        most = x.shape[1] if x.ndim > 2 else 0
+        if lengths.dtype.kind not in "iu" or lengths.shape != x.shape[:1]:
+            found = f"lengths are {lengths.dtype} of shape {lengths.shape} for {len(x)} samples"
+            yield Problem(where, found, "give the steps of each sample, (N,) whole numbers")
+        elif lengths.size and not 1 <= lengths.min() <= lengths.max() <= most:
+            found = f"lengths of {lengths.min()} to {lengths.max()} steps, but {key} has shape {x.shape}"
+            yield Problem(where, found, "give lengths of 1 to T, with x of (N, T, *shape)")

@@ -12,7 +12,7 @@ from seamount.cli.console import progress, show
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.files import write_json
 from seamount.compiler.places import check_outputs
-from seamount.workflows.compile import CALIBRATED
+from seamount.workflows.compile import CALIBRATED, layer_bits
 from seamount.workflows.data import DataSource
 from seamount.workflows.evaluate import Evaluation, evaluate
 from seamount.workflows.ladder import wants_lava
@@ -24,6 +24,7 @@ def evaluate_models(
     weight_bits: Annotated[
         list[int] | None, typer.Option(min=1, max=8, help="Bits per weight. Repeatable; default 8 and 4.")
     ] = None,
+    bits: o.LayerBits = None,
     steps: Annotated[
         list[int] | None, typer.Option(min=1, help="T, from one artifact. Repeatable; default 1, 2 and 4.")
     ] = None,
@@ -64,6 +65,7 @@ def evaluate_models(
     show([f"note: {note}"] if note else [])
     found = evaluate(
         models, DataSource(data, split, limit, seed, data_folder), weight_bits=weight_bits or (8, 4),
+        bits=layer_bits(bits or []),
         steps=steps or (1, 2, 4), exact_samples=exact_samples, lava="yes" if wanted else "no", sets=sets or (),
         calibrate=None if calibrate is None else DataSource(calibrate, "train", CALIBRATED, folder=data_folder),
         backend=backend, target=target, assume=assume or [], then=then, progress=progress(quiet),

@@ -62,7 +62,8 @@ RunFolder = Annotated[
 Record = Annotated[int, typer.Option(min=0, help="With -o: samples recorded in full, with spikes and v.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace a folder of the same kind that exists.")]
 LayerBits = Annotated[
-    list[str] | None, typer.Option("--bits", metavar="LAYER=N", help="Bits of one layer. Repeatable.")
+    list[str] | None,
+    typer.Option("--bits", metavar="LAYER=N", help="Bits of one layer, of weights or neurons. Repeatable."),
 ]
 Sets = Annotated[
     list[str] | None,

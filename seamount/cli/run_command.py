@@ -86,6 +86,7 @@ def run(
     samples = load_data(DataSource(data, split, limit, seed, data_folder), steps or loaded.steps)
     ran = run_artifact(
         loaded, samples.x, samples.y, steps=steps, batch_size=batch_size, source=samples.source,
+        lengths=samples.lengths,
         backend="auto" if backend is None else engine, progress=progress(quiet),
     )  # fmt: skip
     for remark in ran.notes:

@@ -14,6 +14,8 @@ from seamount.compiler.visible import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from seamount.compiler.measures import Likeness, Measures
+
 WIDTH = 160
 """Columns of a text that goes to no terminal."""
 
@@ -40,6 +42,24 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 def percent(value: float | None) -> str:
     """A share as text; empty when unknown."""
     return "" if value is None else f"{100 * value:.2f} %"
+
+
+def measures(found: Measures) -> str:
+    """What was measured of answers, in words: "accuracy 97.50 %", "RMS error 0.12, correlation 0.9987, R2 0.99"."""
+    parts = [f"accuracy {percent(found.accuracy)}"] if found.accuracy is not None else []
+    parts += [f"mean IoU {percent(found.iou)}"] if found.iou is not None else []
+    parts += [f"RMS error {found.rms:.4g}"] if found.rms is not None else []
+    parts += [f"correlation {found.correlation:.4f}"] if found.correlation is not None else []
+    parts += [f"R2 {found.r2:.4f}"] if found.r2 is not None else []
+    return ", ".join(parts)
+
+
+def likeness_words(found: Likeness) -> str:
+    """How alike answers of two forms are, in words."""
+    if found.rms is None:
+        return f"same answer {percent(found.same)}"
+    beside = "" if found.correlation is None else f", correlation {found.correlation:.4f}"
+    return f"RMS difference {found.rms:.4g}{beside}"
 
 
 def number(value: float | None, form: str) -> str:

@@ -121,12 +121,15 @@ def cores(placement: Placement | None, problems: Sequence[Problem], ax: Any) -> 
 
 
 def front(models: Sequence[Mapping[str, Any]], costs: str, ax: Any) -> Any:
-    """Accuracy against energy of every model, width and T."""
+    """Accuracy against energy of every model, width and T. Raises InputError where there is no accuracy at all."""
+    if all(row["accuracy"] is None for tree in models for row in tree["integers"]):
+        raise InputError(Problem("plot", "nothing was judged by accuracy", "read .to_frame()"))
     ax = axes(ax)
     for tree in models:
         points = [
             ((row["energy"]["sets"][costs]["snn_pj"]["high"] or float("nan")) * 1e-6, 100 * row["accuracy"], row)
             for row in tree["integers"]
+            if row["accuracy"] is not None
         ]
         ax.scatter([x for x, _, _ in points], [y for _, y, _ in points], label=tree["file"])
         for x, y, row in points:

@@ -49,6 +49,7 @@ class Artifact(artifacts.Artifact):
         batch_size: int | None = None,
         backend: str | Backend = "auto",
         record: Collection[str] = (),
+        lengths: Any = None,
         progress: Progress = None,
     ) -> Run:
         """Run the integers on data.
@@ -56,12 +57,14 @@ class Artifact(artifacts.Artifact):
         x           (N, *shape) where a sample is shown unchanged at each step, (N, T, *shape) where it is a sequence:
                     a numpy array, a tensor, or a mapping of them by input; a torch Dataset or DataLoader, or any
                     iterable of batches x or (x, y), each with N first
-        y           class numbers (N,), or (N, T) for an answer per step, negative where a step has none; default: those
-                    of the batches, or none
+        y           class numbers (N,), or (N, T) for an answer per step, negative where a step has none; (N, *pixels);
+                    names of classes; real values in the form of the output, whichever the task has; default: those of
+                    the batches, or none
         steps       T; default: what the network was compiled for
         batch_size  samples handed to the backend at once
         backend     "auto" (the fastest installed one that pays), a name of `seamount.backends()`, or a Backend
         record      "spikes", "u", "v": kept in full in the result, for every layer, step and sample
+        lengths     (N,): steps of each sample, where they differ and the arrays x are padded; each runs its own length
         progress    None: a bar where somebody watches; False; or a function (what, done, in all)
 
         Raises InputError for data that do not fit the network, CheckFailed where the backend fails.
@@ -71,7 +74,15 @@ class Artifact(artifacts.Artifact):
             run.accuracy, run.spikes["lif1"].shape
         """
         made = run_artifact(
-            self, x, y, steps=steps, batch_size=batch_size, backend=backend, record=record, progress=progress
+            self,
+            x,
+            y,
+            steps=steps,
+            batch_size=batch_size,
+            backend=backend,
+            record=record,
+            lengths=lengths,
+            progress=progress,
         )
         if made.stopped is not None:
             raise made.stopped

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 import seamount.compiler.artifact as artifacts
 from seamount.backends.registry import DEFAULT_BACKEND, load_backend, load_target
-from seamount.compiler.codes import encode, predictions, some
+from seamount.compiler.codes import BY_VALUE, encode, some
 from seamount.compiler.driver import Compiled, compile_graph, with_vectors
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.notes import Convention
 from seamount.compiler.manifest import plain
+from seamount.compiler.measures import Likeness, answers, likeness, values_of
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
 from seamount.compiler.program.fan_out import synapse_count
@@ -28,7 +29,7 @@ from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Population, Program
 from seamount.compiler.target.target import Target
 from seamount.progress import Progress, watched
-from seamount.results.blocks import Block, Shown, table
+from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
 from seamount.workflows.load import Model, model_of
@@ -56,15 +57,29 @@ class Compilation(Shown):
 
     @property
     def golden_agreement(self) -> tuple[int, int] | None:
-        """(answers of the golden samples that equal the framework's, answers); None for a .nir file."""
-        file, artifact = self.model.file, self.artifact
+        """(answers of the golden samples that equal the framework's, answers); None for a .nir file, and for real
+        values."""
+        if self.artifact.outputs[0].task in BY_VALUE or (pair := self._golden_answers()) is None:
+            return None
+        return int(np.sum(pair[0] == pair[1])), pair[0].size
+
+    @property
+    def golden_likeness(self) -> Likeness | None:
+        """Real values of the golden samples against the framework's; None for a .nir file, and for classes."""
+        output = self.artifact.outputs[0]
+        if output.task not in BY_VALUE or (pair := self._golden_answers()) is None:
+            return None
+        return likeness(output, *pair)
+
+    def _golden_answers(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """What the integers and the framework answer on the golden samples; None for a .nir file."""
+        file, output = self.model.file, self.artifact.outputs[0]
         if file is None:
             return None
-        port, rule, golden = artifact.outputs[0].readout, artifact.outputs[0].rule, file.golden
-        answers = predictions(artifact.vectors.readout[port], rule)
-        outputs = golden.outputs[port] if isinstance(golden.outputs, Mapping) else golden.outputs
-        trained = predictions(outputs, rule)
-        return int(np.sum(answers == trained[: len(answers)])), answers.size
+        found = answers(output, values_of(output, self.artifact.vectors.readout, self.model.steps))
+        golden = file.golden.outputs
+        trained = answers(output, golden[output.readout] if isinstance(golden, Mapping) else golden)
+        return found, trained[: len(found)]
 
     def to_dict(self) -> dict[str, Any]:
         artifact, program = self.artifact, self.artifact.program
@@ -83,6 +98,8 @@ class Compilation(Shown):
         }
         if self.golden_agreement is not None:
             tree["golden_agreement"] = list(self.golden_agreement)
+        if self.golden_likeness is not None:
+            tree["golden_likeness"] = self.golden_likeness.known()
         return tree
 
     def blocks(self) -> Iterator[Block]:
@@ -97,6 +114,8 @@ class Compilation(Shown):
         if self.golden_agreement is not None:
             same, total = self.golden_agreement
             yield f"golden samples: integer prediction equals the framework's on {same} of {total}"
+        if self.golden_likeness is not None:
+            yield f"golden samples: integer values beside the framework's: {likeness_words(self.golden_likeness)}"
         if self.folder is not None:
             folder = shlex.quote(str(self.folder))
             yield f"artifact: {self.folder}"
@@ -180,7 +199,7 @@ def compilation(
         stages = _Stages(watch, tick)
         made: Compiled = compile_graph(
             model.graph, chosen, options, samples=samples, encoding=model.encoding, about=model.about, watch=stages,
-            pipeline=pipeline,
+            pipeline=pipeline, task=model.task,
         )  # fmt: skip
     artifact = made.artifact
     if vectors:

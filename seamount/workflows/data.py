@@ -36,11 +36,15 @@ class DataSource:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Samples x, by input where there are several, with labels y, and where they are from."""
+    """Samples x, by input where there are several, with labels y if there are any, and where they are from.
+
+    y: class numbers, real values or text, one entry per sample. lengths: (N,), the steps of each where they differ.
+    """
 
     x: Samples
-    y: NDArray[np.int64]
+    y: Values | None
     source: DataSource
+    lengths: NDArray[np.int64] | None = None
 
     @property
     def samples(self) -> int:
@@ -55,7 +59,7 @@ GIVEN = "given in Python"
 
 
 def load_data(source: DataSource, steps: int | None = None) -> Labelled:
-    """Labelled samples; with `seed`, a random choice of `limit` of them in their order.
+    """Samples, with labels where there are any; with `seed`, a random choice of `limit` of them in their order.
 
     steps: time bins of event recordings. Raises InputError with everything that is wrong.
     """
@@ -66,14 +70,16 @@ def load_data(source: DataSource, steps: int | None = None) -> Labelled:
         raise InputError(Problem("seed", f"is {seed}", "give a whole number of at least 0"))
     binned = steps if takes_steps(name) else None
     data = load_inputs(name, source.split, source.folder, limit if seed is None else None, binned)
-    if seed is None or limit is None or limit >= len(data.y):
-        return Labelled(data.x, data.y, source)
-    chosen = np.sort(np.random.default_rng(seed).choice(len(data.y), limit, replace=False))
-    return Labelled(some(data.x, chosen), data.y[chosen], source)
+    found = Labelled(data.x, data.y, source, getattr(data, "lengths", None))
+    if seed is None or limit is None or limit >= found.samples:
+        return found
+    chosen = np.sort(np.random.default_rng(seed).choice(found.samples, limit, replace=False))
+    y, lengths = (None if one is None else one[chosen] for one in (found.y, found.lengths))
+    return Labelled(some(found.x, chosen), y, source, lengths)
 
 
 def labelled(data: Data, steps: int | None = None) -> Labelled:
-    """Samples with labels, from a name or from what was given. Raises InputError, also where labels are missing."""
+    """Samples, with labels where there are any, from a name or from what was given. Raises InputError."""
     if isinstance(data, Labelled):
         return data
     if isinstance(data, str | os.PathLike):
@@ -83,27 +89,29 @@ def labelled(data: Data, steps: int | None = None) -> Labelled:
     from seamount.models.data.batches import gathered
 
     x, y = gathered(data)
-    if y is None:
-        raise InputError(Problem("data", "has no labels", "give a pair (x, y), or a loader of such batches"))
-    return Labelled(x, class_numbers(y), DataSource(GIVEN))
+    return Labelled(x, y, DataSource(GIVEN))
 
 
-def class_numbers(y: Values) -> NDArray[np.int64]:
-    """Labels as int64. Raises InputError for fractions, NaN and negative labels of samples."""
-    whole = y.astype(np.int64) if np.all(np.isfinite(y)) else np.full(y.shape, -1, np.int64)
-    if y.dtype.kind == "f" and not np.array_equal(whole, y):
-        raise InputError(Problem("data", "y holds fractions or NaN", "give class numbers 0, 1, 2, ..."))
-    if y.ndim not in (1, 2):
-        raise InputError(Problem("data", f"y has shape {y.shape}", "give a label per sample (N,), or per step (N, T)"))
-    if y.ndim == 1 and whole.size and int(whole.min()) < 0:
-        raise InputError(Problem("data", f"label {int(whole.min())} in y", "number the classes from 0"))
-    return whole
+def of_one_length(data: Labelled, steps: int, stated: bool) -> Samples:
+    """The samples, for what runs all of them equally long.
+
+    stated: whether the caller chose `steps`. Raises InputError for lengths that differ where it did not, and for
+    samples that are shorter.
+    """
+    if data.lengths is None:
+        return data.x
+    shortest, longest = int(data.lengths.min()), int(data.lengths.max())
+    if (shortest < longest and not stated) or shortest < steps:
+        found = f"the samples last {shortest} to {longest} steps, and here all must run equally long"
+        raise InputError(Problem("data", found, f"give --steps N, with N of {shortest} at most"))
+    return data.x
 
 
-def described(source: DataSource, x: Samples, y: NDArray[Any]) -> dict[str, Any]:
+def described(source: DataSource, x: Samples, y: Values | None) -> dict[str, Any]:
     """What run.json says of the data: the name without its folder, and a digest of what was used."""
     digest = hashlib.sha256()
-    for array in (*(x.values() if isinstance(x, Mapping) else (x,)), y):
+    answers = np.zeros(0, np.int64) if y is None else y
+    for array in (*(x.values() if isinstance(x, Mapping) else (x,)), answers):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     name = Path(source.name).name if source.name.endswith(".npz") else source.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend, load_costs
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import Samples, clipped, count, predictions, share_right, some
+from seamount.compiler.codes import BY_VALUE, OutputCode, Samples, clipped, count, some, unused_steps
 from seamount.compiler.energy import text as text
 from seamount.compiler.energy.assessment import Assessment, estimate_tree, twin_tree
 from seamount.compiler.energy.counts import mean_rate
@@ -21,13 +21,15 @@ from seamount.compiler.energy.estimate import Interval
 from seamount.compiler.energy.papers import SET, convention
 from seamount.compiler.errors import CheckFailed, Problem
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
-from seamount.compiler.ir.ops import Output
+from seamount.compiler.measures import answers as answers_of
+from seamount.compiler.measures import likeness, measured
 from seamount.compiler.pipelines import Options, canonical
 from seamount.progress import Progress, Tick, watched
-from seamount.results.blocks import Block, Shown, percent, table
+from seamount.results.blocks import Block, Shown, number, percent, table
 from seamount.workflows.brief import COMPARED
 from seamount.workflows.compile import compilation
-from seamount.workflows.data import Data, DataSource, Labelled, labelled
+from seamount.workflows.data import Data, DataSource, Labelled, labelled, of_one_length
+from seamount.workflows.labels import read_labels
 from seamount.workflows.ladder import Ladder
 from seamount.workflows.load import Model, model_of
 from seamount.workflows.outputs import only_output
@@ -38,6 +40,8 @@ from seamount.workflows.runner import run
 
 Tree = dict[str, Any]
 COLUMNS = ("weights", "T", "float", "integers", "points lost", "same answer", "spikes", "SynOps", "updates")
+VALUE_COLUMNS = ("RMS error, float", "RMS error, integers", "R2", "RMS from float", "correlation with float")
+"""What stands in the place of accuracies for real values."""
 ENERGY = ("weights", "T", "SNN", "int8 ANN", "SNN / int8 ANN", "float32 ANN", "SNN / float32 ANN", "ANN / SNN, papers")
 
 
@@ -57,6 +61,7 @@ class Plan:
     backend: str | None = None
     target: str = "loihi-sim"
     calibrate: Data | None = None
+    layer_bits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def longest(self) -> int:
@@ -99,6 +104,7 @@ def evaluate(
     data: Data,
     *,
     weight_bits: Sequence[int] = (8, 4),
+    bits: Mapping[str, int] | None = None,
     steps: Sequence[int] = (1, 2, 4),
     calibrate: Data | None = None,
     exact_samples: int = 3,
@@ -113,7 +119,8 @@ def evaluate(
     """Trained models as deployed: accuracy in float and integers, exactness, events, energy beside the ANN.
 
     models       a model (path or `seamount.Model`), or a list of them
-    data         samples with labels
+    data         samples, with labels where there are any
+    bits         exceptions from weight_bits, by the name of a layer of weights or of neurons
     weight_bits, steps  every pair of them is measured; one artifact per width runs at every T
     sets         cost sets beside the two that always are
     then         called after each model with what is known so far
@@ -129,7 +136,7 @@ def evaluate(
         load_backend(backend)
     plan = Plan(
         tuple(dict.fromkeys(weight_bits)), tuple(sorted(set(steps))), tuple(sets), exact_samples, lava, backend,
-        target, calibrate,
+        target, calibrate, dict(bits or {}),
     )  # fmt: skip
     given = models if isinstance(models, list | tuple) else [models]
     sources = [(_file(one), model_of(one, assume=assume)) for one in given]
@@ -158,29 +165,38 @@ def _evaluated(model: Model, data: Labelled, plan: Plan, progress: Progress) -> 
     name = model.about.name
     artifacts = {bits: _compiled(model, bits, plan) for bits in plan.bits}
     with watched(progress, f"{name}: float") as tick:
-        answers = float_answers(model, data.x, plan.steps, tick)
+        output = only_output(next(iter(artifacts.values())).outputs)
+        answers = float_answers(model, output, of_one_length(data, plan.longest, True), plan.steps, tick)
     integers, exact = [], []
     for bits, artifact in artifacts.items():
         for steps in plan.steps:
             ran = run(artifact, data.x, data.y, steps=steps, backend=plan.backend or "auto", progress=progress)
             if ran.stopped is not None:
                 raise ran.stopped
-            row = {"bits": bits, "steps": steps, **_reached(ran, data.y, answers[steps])}
+            row = {"bits": bits, "steps": steps, **_reached(ran, answers[steps])}
             integers.append({**row, "energy": _energy(artifact, ran, plan)})
         ladder = Ladder(artifact, data, plan.longest, None, progress)
         exact += [{"bits": bits, **_exactness(rung)} for rung in ladder.exact(plan.exact, plan.lava)]
-    return {
+    labels = read_labels(next(iter(artifacts.values())), data.y)
+    in_float = {str(t): measured(output, found, labels) for t, found in answers.items()}
+    tree = {
         "model": name,
         "trained_steps": model.graph.steps,
         "stored_accuracy": model.about.float_accuracy,
-        "samples": len(data.y),
+        "samples": data.samples,
         "clipped_inputs": clipped(next(iter(artifacts.values())).inputs, data.x),
         "target": plan.target,
         "calibrate": calibrated_on(plan.calibrate),
-        "float_accuracy": {str(t): share_right(found, data.y) for t, found in answers.items()},
+        "float_accuracy": {t: found.accuracy for t, found in in_float.items()},
         "integers": integers,
         "exact": exact,
     }
+    if any(set(found.known()) - {"accuracy"} for found in in_float.values()):
+        tree["float_measures"] = {t: found.known() for t, found in in_float.items()}
+    if output.task in BY_VALUE:
+        tree["task"] = output.task.value
+    unused = unused_steps(next(iter(artifacts.values())).inputs, data.x, max(plan.longest, model.graph.steps))
+    return {**tree, "unused_steps": unused} if unused else tree
 
 
 def calibrated_on(data: Data | None) -> str | None:
@@ -191,36 +207,42 @@ def calibrated_on(data: Data | None) -> str | None:
 
 
 def _compiled(model: Model, bits: int, plan: Plan) -> Artifact:
-    options = Options(weight_bits=bits, steps=max(plan.longest, model.graph.steps))
+    options = Options(weight_bits=bits, layer_bits=plan.layer_bits, steps=max(plan.longest, model.graph.steps))
     made = compilation(model, plan.target, options, calibrate=plan.calibrate, vectors=False, progress=False)
     only_output(made.artifact.outputs)
     return made.artifact
 
 
-def float_answers(source: Model, x: Samples, steps: Sequence[int], tick: Tick) -> dict[int, NDArray[np.int64]]:
-    """T -> predictions of the imported graph in float. One run of the longest T serves all: what comes later does not
+def float_answers(
+    source: Model, code: OutputCode, x: Samples, steps: Sequence[int], tick: Tick
+) -> dict[int, NDArray[Any]]:
+    """T -> answers of the imported graph in float. One run of the longest T serves all: what comes later does not
     change what came before."""
     graph = canonical().until("infer-shapes")(source.graph)
-    output = graph.outputs[0]
-    assert isinstance(output.op, Output)
-    found: dict[int, list[NDArray[np.int64]]] = {t: [] for t in steps}
+    found: dict[int, list[NDArray[Any]]] = {t: [] for t in steps}
     samples = count(x)
     for start in range(0, samples, BATCH):
         part = source.stepped(some(x, slice(start, start + BATCH)), max(steps))
-        series = interpret(graph, part, record=set()).series[output.name]
+        series = interpret(graph, part, record=set()).series[code.readout]
         for t in steps:
-            found[t].append(predictions(reduce_steps(output.op.rule, series[:, :t]), output.op.rule))
+            found[t].append(answers_of(code, reduce_steps(code.rule, series[:, :t])))
         tick(min(start + BATCH, samples), samples)
     return {t: np.concatenate(parts) for t, parts in found.items()}
 
 
-def _reached(ran: Run, labels: NDArray[Any], in_float: NDArray[np.int64]) -> Tree:
-    answers = ran.predictions
-    accuracy = share_right(answers, labels)
+def _reached(ran: Run, in_float: NDArray[Any]) -> Tree:
+    output = only_output(ran.artifact.outputs)
+    alike = likeness(output, ran.predictions, in_float)
+    good, before = ran.metrics, measured(output, in_float, ran.labels)
+    more = {"measures": good.known()} if set(good.known()) - {"accuracy"} else {}
+    if alike.rms is not None:
+        more["likeness"] = alike.known()
+    lost = None if before.accuracy is None or good.accuracy is None else 100 * (before.accuracy - good.accuracy)
     return {
-        "accuracy": accuracy,
-        "drop_points": 100 * (share_right(in_float, labels) - accuracy),
-        "same_answer": float(np.mean(answers == in_float)),
+        **more,
+        "accuracy": good.accuracy,
+        "drop_points": lost,
+        "same_answer": alike.same,
         "spikes": ran.spikes_per_sample,
         "synops": ran.synops_per_sample,
         "updates": sum(ran.counts.updates.values()) / ran.counts.samples,
@@ -268,16 +290,17 @@ def inexact(tree: Tree) -> Iterator[Problem]:
 
 
 def _blocks(tree: Tree) -> Iterator[Block]:
+    judged = VALUE_COLUMNS if "task" in tree else COLUMNS[2:6]
     rows = [
         (
-            f"{r['bits']} bits", r["steps"], percent(tree["float_accuracy"][str(r["steps"])]), percent(r["accuracy"]),
-            f"{r['drop_points']:+.2f}", percent(r["same_answer"]),
+            f"{r['bits']} bits", r["steps"], *_judged(tree, r),
             f"{r['spikes']:,.0f}", f"{r['synops']:,.0f}", f"{r['updates']:,.0f}",
         )
         for r in tree["integers"]
     ]  # fmt: skip
+    columns = (*COLUMNS[:2], *judged, *COLUMNS[6:])
     trained = f"trained at T = {tree['trained_steps']}"
-    yield table(f"{tree['file']} on {tree['data']}, {tree['samples']:,} samples, {trained}", COLUMNS, rows)
+    yield table(f"{tree['file']} on {tree['data']}, {tree['samples']:,} samples, {trained}", columns, rows)
     yield table(
         f"energy per inference by {COMPARED}, and by the papers' convention", ENERGY, map(_energy_row, tree["integers"])
     )
@@ -285,9 +308,24 @@ def _blocks(tree: Tree) -> Iterator[Block]:
         verdict = "exact" if not row["differing"] else f"{row['differing']} entries differ"
         counted = f"{row['compared']:,} entries of {row['samples']} samples"
         yield f"{row['bits']} bits, {row['with']}: {verdict} ({counted})"
+    if steps := tree.get("unused_steps"):
+        yield f"note: {steps} steps of the samples were not run"
     if tree["clipped_inputs"]:
         yield f"note: {tree['clipped_inputs']} input values were clipped"
     yield ""
+
+
+def _judged(tree: Tree, row: Tree) -> tuple[str, ...]:
+    """Cells that say how good the answers are."""
+    before = str(row["steps"])
+    if "task" not in tree:
+        lost = row["drop_points"]
+        in_float = percent(tree["float_accuracy"][before])
+        return in_float, percent(row["accuracy"]), number(lost, "+.2f"), percent(row["same_answer"])
+    measures, alike = row.get("measures", {}), row["likeness"]
+    in_float = tree.get("float_measures", {}).get(before, {})
+    pairs = ((in_float, "rms"), (measures, "rms"), (measures, "r2"), (alike, "rms"), (alike, "correlation"))
+    return tuple(number(found.get(name), ".4g") for found, name in pairs)
 
 
 def _energy_row(row: Tree) -> tuple[object, ...]:

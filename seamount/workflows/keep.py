@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import Samples, encode, predictions, some
+from seamount.compiler.codes import Samples, encode, some
 from seamount.compiler.codes import count as samples_of
 from seamount.compiler.errors import CheckFailed, Problem
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.kept_run import Data, KeptLayer, KeptRung, Recording, Run, Summary, save_run
+from seamount.compiler.measures import answers, values_of
 
 RECORDER = "vectorized"
 """What records; whichever backend ran, it must give the same readouts."""
@@ -32,7 +33,7 @@ def keep_run(
     counts: EventCounts,
     readout: Mapping[str, NDArray[np.int64]],
     x: Samples,
-    labels: NDArray[np.int64],
+    labels: NDArray[np.int64] | NDArray[np.float64] | None,
     summary: Mapping[str, Any],
     *,
     record: int = RECORD,
@@ -53,11 +54,11 @@ def keep_run(
         note(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
     recording = _record(artifact, some(x, slice(count)), counts.steps, readout) if count else Recording({}, {}, {})
     output = artifact.outputs[0]
-    answers = predictions(readout[output.readout], output.rule)
-    given = np.asarray(labels if answers.ndim == 1 else labels[:, : counts.steps], np.int64)
+    given = labels if labels is None or output.lead == 1 else labels[:, : counts.steps]
     about = Summary(**{**summary, "data": Data(**summary["data"])})
     kept = tuple(KeptRung(**rung) for rung in rungs), tuple(KeptLayer(**layer) for layer in layers)
-    run = Run(artifact, counts, given, answers, readout, recording, about, *kept)
+    found = answers(output, values_of(output, readout, counts.steps))
+    run = Run(artifact, counts, given, found, readout, recording, about, *kept)
     save_run(run, Path(folder), overwrite)
     return run
 
@@ -72,8 +73,8 @@ def _affordable(artifact: Artifact, steps: int) -> int:
 def _record(artifact: Artifact, x: Samples, steps: int, readout: Mapping[str, NDArray[np.int64]]) -> Recording:
     sent = encode(artifact.inputs, x, steps)
     trace = load_backend(RECORDER).run(artifact.program, sent, record=frozenset({"spikes", "v"}))
-    for name, answers in trace.readout.items():
-        if not np.array_equal(answers, readout[name][: samples_of(x)]):
-            found = f"readout '{name}' of the run differs from the {RECORDER} simulator's"
-            raise CheckFailed(Problem("recording", found, "find where with 'seamount diff'", "equal, bit for bit"))
+    for name, found in trace.readout.items():
+        if not np.array_equal(found, readout[name][: samples_of(x)]):
+            said = f"readout '{name}' of the run differs from the {RECORDER} simulator's"
+            raise CheckFailed(Problem("recording", said, "find where with 'seamount diff'", "equal, bit for bit"))
     return Recording(sent, trace.spikes, trace.v)

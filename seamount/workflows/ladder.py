@@ -5,32 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 import seamount.compiler.artifact as artifacts
 from seamount.backends.registry import load_backend
-from seamount.compiler.codes import Samples, clipped, share_right, some
+from seamount.compiler.codes import OutputCode, Samples, clipped, some, unused_steps
 from seamount.compiler.codes import count as samples_of
 from seamount.compiler.driver import with_vectors
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Trace
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.measures import Likeness, Measures, likeness, measured
 from seamount.compiler.pipelines import Options, canonical
 from seamount.compiler.program.verify import check as check_program
 from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, number, percent, table
 from seamount.workflows.artifact import load_artifact
 from seamount.workflows.compile import Compilation, compilation, too_large, vector_messages, witness
-from seamount.workflows.data import Data, Labelled, described, labelled
+from seamount.workflows.data import Data, Labelled, described, labelled, of_one_length
+from seamount.workflows.judged import JUDGED
 from seamount.workflows.keep import keep_run
+from seamount.workflows.labels import Labels, read_labels
 from seamount.workflows.load import Model, load, model_of
 from seamount.workflows.outputs import only_output
 from seamount.workflows.requirements import judge, parse_requirements
-from seamount.workflows.run import Run
+from seamount.workflows.run import Run, unused
 from seamount.workflows.rungs import (
     Answers,
     Form,
@@ -40,6 +43,7 @@ from seamount.workflows.rungs import (
     full_trace,
     interpreted,
     layer_agreement,
+    weights_into,
 )
 from seamount.workflows.runner import run
 
@@ -98,15 +102,16 @@ class Check(Shown):
         }
 
     def blocks(self) -> Iterator[Block]:
+        judged = JUDGED[self.ladder.output.task]
         rows = [
             (
-                r.name, r.samples or "", percent(r.accuracy), percent(r.agreement),
+                r.name, r.samples or "", *(cell(r) for cell in judged.values()),
                 number(r.spikes_per_sample, ",.1f"), number(r.synops_per_sample, ",.0f"), number(r.seconds, ".2f"),
                 "" if r.differing is None else f"{r.differing} of {r.compared:,}", r.remark,
             )
             for r in self.rungs
         ]  # fmt: skip
-        columns = ("form", "samples", "accuracy", "same answer", "spikes", "SynOps", "seconds", "differing", "")
+        columns = ("form", "samples", *judged, "spikes", "SynOps", "seconds", "differing", "")
         yield table(f"check of {self.checked}", columns, rows)
         if self.layers:
             yield self._layers()
@@ -114,20 +119,23 @@ class Check(Shown):
             yield "0 differing: spikes, u, v and readouts are equal at every step"
 
     def _layers(self) -> Block:
+        made = self.ladder.compiled
+        weights = {} if made is None else weights_into(made.quantized)
         shown = [
             (
-                a.layer, f"{a.float_spikes:,.1f}", f"{a.integer_spikes:,.1f}", number(a.correlation, ".4f"),
-                percent(a.same),
+                a.layer, ", ".join(weights.get(a.layer, ())), f"{a.float_spikes:,.1f}", f"{a.integer_spikes:,.1f}",
+                number(a.correlation, ".4f"), percent(a.same),
             )
             for a in self.layers
         ]  # fmt: skip
-        return table("layers", ("layer", "spikes, float", "spikes, integers", "correlation", "same entries"), shown)
+        columns = ("layer", "weights", "spikes, float", "spikes, integers", "correlation", "same entries")
+        return table("layers", columns, shown, left=2)
 
     def save(self, path: str | os.PathLike[str], *, record: int = 3, overwrite: bool = False) -> None:
         """Keep the integer program's run, with what every form of the network reached, as a folder for
         `seamount.report`; how long it took is omitted.
 
-        Raises InputError where samples have no labels or no source, and for a place that cannot be used.
+        Raises InputError where samples have no source, and for a place that cannot be used.
         """
         self.ladder.keep(path, self.rungs, record, overwrite)
 
@@ -158,8 +166,8 @@ def check(
 
     source         a model (path, `seamount.Model`, live module), which is compiled now; or an artifact (or its path),
                    which is taken as it is
-    data           samples with labels: a name, (x, y), or a loader; default: the golden samples of the model file, or
-                   the test vectors of the artifact
+    data           samples, with labels where there are any: a name, (x, y), or a loader; default: the golden samples of
+                   the model file, or the test vectors of the artifact
     require        what must hold, e.g. "accuracy-drop<=1%", "agreement>=98%", "lava=exact"
     exact_samples  samples for the bit-exact comparisons; lava: "auto" runs Lava if it is installed, "yes", "no"
 
@@ -201,17 +209,22 @@ def inexact(rungs: Sequence[Rung], remedy: str = "") -> Iterator[Problem]:
 
 def _samples(model: Model, data: Data | None, steps: int | None) -> Labelled | tuple[Samples, Any]:
     if data is not None:
-        return labelled(data, steps or model.graph.steps)
+        return _one_length(labelled(data, steps or model.graph.steps), steps, model.graph.steps)
     if model.file is None:
         raise InputError(Problem("check", "a .nir file holds no samples", "give --data"))
     return model.file.golden.inputs, model.file.golden.labels
+
+
+def _one_length(data: Labelled, stated: int | None, steps: int) -> Labelled:
+    of_one_length(data, stated or steps, stated is not None)
+    return data
 
 
 def _of_artifact(artifact: artifacts.Artifact, data: Data | None, steps: int | None, progress: Progress) -> Ladder:
     check_program(artifact.program)
     wanted = steps or artifact.steps
     if data is not None:
-        return Ladder(artifact, labelled(data, wanted), wanted, None, progress)
+        return Ladder(artifact, _one_length(labelled(data, wanted), steps, wanted), wanted, None, progress)
     if not artifact.vectors.messages:
         raise InputError(Problem("check", "the artifact has no test vectors", "give --data, or compile again"))
     held = int(next(iter(artifact.vectors.messages.values())).shape[1])
@@ -247,12 +260,20 @@ class Ladder:
         return self.samples.x if isinstance(self.samples, Labelled) else self.samples[0]
 
     @property
-    def y(self) -> NDArray[Any] | None:
-        return self.samples.y if isinstance(self.samples, Labelled) else self.samples[1]
+    def output(self) -> OutputCode:
+        """The output that is judged. Raises InputError where there are several."""
+        return only_output(self.artifact.outputs)
+
+    @cached_property
+    def y(self) -> Labels | None:
+        """Labels in the form of the task. Raises InputError for labels that the output cannot be."""
+        return read_labels(self.artifact, self.samples.y if isinstance(self.samples, Labelled) else self.samples[1])
 
     def climb(self, exact_samples: int, lava: str) -> list[Rung]:
         """All rungs, from the framework down. Raises InputError for several outputs."""
         only_output(self.artifact.outputs)
+        if text := unused(unused_steps(self.artifact.inputs, self.x, self.steps), self.steps):
+            self.notes.append(text)
         rungs = self._float_rungs()
         rungs.append(self._integers())
         rungs += self.exact(exact_samples, lava)
@@ -285,20 +306,20 @@ class Ladder:
         )  # fmt: skip
         if file.accuracy is None:
             return [golden]
-        return [Rung(Form.RECORDED, 0, file.accuracy, remark="stored in the model file"), golden]
+        return [Rung(Form.RECORDED, 0, Measures(accuracy=file.accuracy), remark="stored in the model file"), golden]
 
     def _float(self, form: Form, graph: Graph) -> Rung:
         assert self.compiled is not None
         with watched(self.progress, form.value) as tick:
-            answers = interpreted(graph, self.compiled.model.stepped(self.x, self.steps), tick)
+            answers = interpreted(graph, self.output, self.compiled.model.stepped(self.x, self.steps), tick)
         self.imported = self.imported or answers
         return self._rung(form, answers)
 
     def _rung(self, form: Form, answers: Answers, synops: float | None = None) -> Rung:
-        found = answers.predictions
-        agreement = None if self.imported is None else float(np.mean(found == self.imported.predictions))
-        accuracy = None if self.y is None else share_right(found, self.y[: len(found)])
-        return Rung(form, len(found), accuracy, agreement, answers.spikes_per_sample, synops, answers.seconds)
+        found, labels = answers.predictions, self.y
+        alike = Likeness() if self.imported is None else likeness(self.output, found, self.imported.predictions)
+        good = measured(self.output, found, None if labels is None else labels[: len(found)])
+        return Rung(form, len(found), good, alike, answers.spikes_per_sample, synops, answers.seconds)
 
     def _integers(self) -> Rung:
         ran = run(self.artifact, self.x, steps=self.steps, backend=INTEGERS, progress=self.progress)
@@ -335,11 +356,12 @@ class Ladder:
     def keep(self, path: str | os.PathLike[str], rungs: Sequence[Rung], record: int, overwrite: bool) -> None:
         """The integer program's run with what every form of the network reached."""
         ran, labels = self.ran, self.y
-        if ran is None or labels is None or not isinstance(self.samples, Labelled):
+        if ran is None or not isinstance(self.samples, Labelled):
             raise InputError(Problem("-o", "golden samples and test vectors are not kept as a run", "give --data"))
         about: dict[str, Any] = {"backend": INTEGERS, "unfinished": 0}
         about["data"] = described(self.samples.source, self.x, labels)
         about["clipped_inputs"] = clipped(self.artifact.inputs, self.x)
+        about["unused_steps"] = unused_steps(self.artifact.inputs, self.x, self.steps)
         timeless = [{k: v for k, v in r.as_json().items() if k != "seconds"} for r in rungs]
         artifact = self.artifact
         if self.compiled is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.arrays import check_regular
-from seamount.compiler.codes import Samples, by_input
+from seamount.compiler.codes import Samples, Task, by_input
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.manifest import About
@@ -32,6 +32,7 @@ class Model(Shown):
     graph: the network, discrete in time. encoding: "constant" for samples (N, *shape) that are shown at each step,
     "sequence" for (N, T, *shape). about: name, conventions, provenance, float accuracy, class names. file: what the
     model file holds, with the golden trace; None for a bare .nir file. checked: against the golden trace just now.
+    task: what the output answers, where the file says so.
     """
 
     graph: Graph
@@ -39,6 +40,7 @@ class Model(Shown):
     about: About
     file: ModelFile | None = field(default=None)
     checked: bool = False
+    task: Task | None = None
 
     @classmethod
     def from_module(cls, module: Any, *, sample: Any, readout: Any, **options: Any) -> Model:
@@ -65,7 +67,7 @@ class Model(Shown):
             float_accuracy=file.accuracy,
             classes=tuple(file.classes),
         )
-        return cls(graph, file.encoding, about, file)
+        return cls(graph, file.encoding, about, file, task=file.task)
 
     @property
     def steps(self) -> int:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import Samples, predictions, scores, share_right
+from seamount.compiler.codes import BY_VALUE, Samples, Task, scores
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import EventCounts
 from seamount.compiler.kept_run import Run as KeptRun
-from seamount.results.blocks import Block, Shown, percent, table
+from seamount.compiler.measures import Measures, answers, measured
+from seamount.results.blocks import Block, Shown, measures, percent, table
 from seamount.workflows.brief import Brief, brief
 from seamount.workflows.keep import RECORD, keep_run
 from seamount.workflows.outputs import only_output
@@ -29,16 +30,19 @@ class Run(Shown):
     """An artifact on data: what it answered, exact counts, and what was recorded.
 
     readout: readout name -> integers, (N, *shape), or (N, T, *shape) for the rule "each". labels: (N,), or (N, T) for
-    an answer per step, negative where a step has none; None without labels. spikes, u, v: layer -> (N, T, *shape) of
+    an answer per step, negative where a step has none; (N, *pixels); real values in the form of the output; None
+    without labels. spikes, u, v: layer -> (N, T, *shape) of
     the layers that were recorded; at a spike v is what the register holds after the reset. seconds: of the run.
     clipped: input values outside the range of their input. unfinished: samples that were not run. stopped: what ended
-    the run early. x: the samples, or the first ones of a stream. data: where they are from.
+    the run early. x: the samples, or the first ones of a stream. data: where they are from. unused_steps: steps of the
+    longest sample that were not run. lengths: (N,), the steps that each sample ran, where they differ; entries behind
+    them are 0.
     """
 
     artifact: Artifact
     counts: EventCounts
     readout: Mapping[str, NDArray[np.int64]]
-    labels: NDArray[np.int64] | None
+    labels: NDArray[np.int64] | NDArray[np.float64] | None
     spikes: Arrays
     u: Arrays
     v: Arrays
@@ -49,6 +53,8 @@ class Run(Shown):
     stopped: Stopped | None
     x: Samples
     data: Mapping[str, Any] = field(default_factory=dict)
+    unused_steps: int = 0
+    lengths: NDArray[np.int64] | None = None
 
     @property
     def samples(self) -> int:
@@ -61,13 +67,15 @@ class Run(Shown):
         return self.counts.steps
 
     @property
-    def predictions(self) -> NDArray[np.int64]:
-        """Index of the largest output, the first one on ties: (N,), or (N, T) with an answer per step.
+    def predictions(self) -> NDArray[Any]:
+        """What the output answers, by its task. Classes: the index of the largest output, or group of outputs, the
+        first one on ties: (N,), or (N, T) with an answer per step; (N, *pixels) per pixel. Real values: as `scores`.
 
         Raises InputError for a network of several outputs; see `outputs`.
         """
         output = only_output(self.artifact.outputs)
-        return predictions(self.readout[output.readout], output.rule)
+        by_value = output.task in BY_VALUE
+        return answers(output, self.scores if by_value else self.readout[output.readout])
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -80,12 +88,21 @@ class Run(Shown):
     @property
     def outputs(self) -> dict[str, NDArray[np.float64]]:
         """Output name -> its values in the units of the trained network."""
-        return {c.readout: scores(c, self.readout[c.readout], self.steps) for c in self.artifact.outputs}
+        lasting = self.steps if self.lengths is None else self.lengths
+        return {c.readout: scores(c, self.readout[c.readout], lasting) for c in self.artifact.outputs}
+
+    @property
+    def metrics(self) -> Measures:
+        """Answers against labels, by the task: accuracy; mean IoU of pixels; RMS error, correlation and R2 of real
+        values. All None without labels."""
+        if self.labels is None:
+            return Measures()
+        return measured(only_output(self.artifact.outputs), self.predictions, self.labels)
 
     @property
     def accuracy(self) -> float | None:
-        """Share of the labels that were predicted, 0 to 1; None without labels."""
-        return None if self.labels is None else share_right(self.predictions, self.labels)
+        """Share of the labels that were predicted, 0 to 1; None without labels, and for real values."""
+        return self.metrics.accuracy
 
     @property
     def spikes_per_sample(self) -> float:
@@ -101,10 +118,11 @@ class Run(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the data."""
-        if not self.clipped:
-            return ()
-        ranges = ", ".join(f"{c.low:g}..{c.high:g}" for c in self.artifact.inputs)
-        return (f"{self.clipped} input values lie outside {ranges} and are clipped",)
+        found = [text] if (text := unused(self.unused_steps, self.steps)) else []
+        if self.clipped:
+            ranges = ", ".join(f"{c.low:g}..{c.high:g}" for c in self.artifact.inputs)
+            found.append(f"{self.clipped} input values lie outside {ranges} and are clipped")
+        return tuple(found)
 
     def energy(self) -> Brief:
         """The energy in short: by the costs of the chip, and beside the ANN. `seamount.price` has all of it."""
@@ -114,7 +132,7 @@ class Run(Shown):
         """Keep the run as a folder, for `seamount.report`.
 
         record: samples recorded in full. overwrite: replace a kept run at this place.
-        Raises InputError for a run without labels, or a place that cannot be used.
+        Raises InputError for samples of different lengths, or a place that cannot be used.
 
         Example:
             artifact.run(x, y).save("my.run")
@@ -130,9 +148,11 @@ class Run(Shown):
         note: Callable[[str], None] = lambda text: None,
     ) -> KeptRun:
         """As `save`; returns what was written. note: called with what a user should know."""
-        if self.labels is None:
-            raise InputError(Problem(os.fspath(path), "the run has no labels, so it is not kept", "run it with y"))
+        if self.lengths is not None:
+            remedy = "run it with steps=, --steps N"
+            raise InputError(Problem(os.fspath(path), "samples of different lengths are not kept as a run", remedy))
         about = {"backend": self.backend, "unfinished": self.unfinished, "clipped_inputs": self.clipped}
+        about["unused_steps"] = self.unused_steps
         return keep_run(
             path, self.artifact, self.counts, self.readout, self.x, self.labels, {**about, "data": dict(self.data)},
             record=record, overwrite=overwrite, note=note,
@@ -140,9 +160,10 @@ class Run(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         counts, n = self.counts, self.samples
-        answers = self.predictions
-        return {
-            "accuracy": self.accuracy,
+        output = only_output(self.artifact.outputs)
+        lead, metrics = (n, self.steps)[: output.lead], self.metrics
+        tree = {
+            "accuracy": metrics.accuracy,
             "float_accuracy": self.artifact.manifest.model.float_accuracy,
             "backend": self.backend,
             "samples": n,
@@ -155,9 +176,16 @@ class Run(Shown):
             "neuron_updates_per_sample": sum(counts.updates.values()) / n,
             "energy": self.energy().tree(),
             "clipped_inputs": self.clipped,
-            "predictions": answers.tolist(),
-            "scores": self.scores.reshape(*answers.shape, -1).round(6).tolist(),
+            "predictions": self.predictions.round(6).tolist(),
+            "scores": self.scores.reshape(*lead, -1).round(6).tolist(),
         }
+        if output.task is not Task.CLASSES:
+            tree |= {"task": output.task.value, "metrics": metrics.known()}
+        if self.unused_steps:
+            tree["unused_steps"] = self.unused_steps
+        if self.lengths is not None:
+            tree["lengths"] = self.lengths.tolist()
+        return tree
 
     def blocks(self) -> Iterator[Block]:
         yield from activity(self.counts, self.artifact)
@@ -165,13 +193,18 @@ class Run(Shown):
             stated = self.artifact.manifest.model.float_accuracy
             comparable = stated is not None and self.steps == self.artifact.steps
             beside = f" (float, as saved with the model: {percent(stated)})" if comparable else ""
-            yield f"accuracy {percent(self.accuracy)} on {self.samples} samples, T = {self.steps}{beside}"
+            yield f"{measures(self.metrics)} on {self.samples} samples, T = {self._lasting}{beside}"
         else:
-            yield f"{self.samples} samples without labels, T = {self.steps}"
+            yield f"{self.samples} samples without labels, T = {self._lasting}"
         yield from self.energy().lines()
         yield f"per sample: {self.spikes_per_sample:,.0f} spikes, {self.synops_per_sample:,.0f} synaptic operations"
         rate = self.samples / max(self.seconds, 1e-9)
         yield f"{self.backend}: {self.seconds:.2f} s, {rate:,.0f} samples/s"
+
+    @property
+    def _lasting(self) -> str:
+        """T in words."""
+        return str(self.steps) if self.lengths is None else f"{self.lengths.min()} to {self.steps}"
 
     def plot_raster(self, sample: int = 0, layers: Collection[str] = (), ax: Any = None) -> Any:
         """Spikes of one sample, neuron against step, of the recorded layers. Needs matplotlib; returns the axes.
@@ -196,6 +229,13 @@ class Run(Shown):
         from seamount.results.plots import rates
 
         return rates(self.counts, ax)
+
+
+def unused(count: int, steps: int) -> str:
+    """What a user should know of samples that last longer than they are run; empty where none does."""
+    if not count:
+        return ""
+    return f"the samples last {steps + count} steps, of which the first {steps} are run (--steps N runs N of them)"
 
 
 def activity(counts: EventCounts, artifact: Artifact) -> Iterator[Block]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import Samples, encode, predictions
+from seamount.compiler.codes import OutputCode, Samples, encode
 from seamount.compiler.execution import Backend, Trace
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.interpreter import Kind, Values, interpret
-from seamount.compiler.ir.ops import Output, fires
+from seamount.compiler.ir.ops import fires
+from seamount.compiler.measures import Likeness, Measures, answers
 from seamount.progress import Tick
 
 BATCH = 50
@@ -41,14 +42,15 @@ class Form(Enum):
 class Rung:
     """One form of the network on `samples` samples.
 
-    agreement: share of predictions equal to the imported graph's. differing: entries of spikes, u and v that differ
-    from `exact_with`, which should be none; None where no exactness is promised. framework: whose golden trace it is.
+    measures: answers against labels. likeness: to the imported graph's answers. differing: entries of spikes, u and v
+    that differ from `exact_with`, which should be none; None where no exactness is promised. framework: whose golden
+    trace it is.
     """
 
     form: Form
     samples: int
-    accuracy: float | None = None
-    agreement: float | None = None
+    measures: Measures = field(default_factory=Measures)
+    likeness: Likeness = field(default_factory=Likeness)
     spikes_per_sample: float | None = None
     synops_per_sample: float | None = None
     seconds: float | None = None
@@ -59,13 +61,28 @@ class Rung:
     framework: str = ""
 
     @property
+    def accuracy(self) -> float | None:
+        """Share of right answers, where there are labels and the task has it."""
+        return self.measures.accuracy
+
+    @property
+    def agreement(self) -> float | None:
+        """Share of answers equal to the imported graph's; None for real values."""
+        return self.likeness.same
+
+    @property
     def name(self) -> str:
         """What tables and files call it."""
         return f"{self.framework}, {self.form.value}" if self.framework else self.form.value
 
     def as_json(self) -> dict[str, Any]:
         """As files hold it."""
+        measured, alike = self.measures.known(), self.likeness.known()
+        measured.pop("accuracy", None)
+        alike.pop("same", None)
         return {
+            **({"measures": measured} if measured else {}),
+            **({"likeness": alike} if alike else {}),
             "name": self.name,
             "samples": self.samples,
             "accuracy": self.accuracy,
@@ -82,15 +99,15 @@ class Rung:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Predictions of a rung, with what it took."""
+    """Answers of a rung (compiler/measures.py), with what it took."""
 
-    predictions: NDArray[np.int64]
+    predictions: NDArray[Any]
     spikes_per_sample: float
     seconds: float
 
 
-def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answers:
-    """Predictions and spikes of a float graph."""
+def interpreted(graph: Graph, output: OutputCode, inputs: Mapping[str, Values], tick: Tick) -> Answers:
+    """Answers and spikes of a float graph. output: which of its outputs, and its task."""
     spikes = 0.0
 
     def watch(node: Node, kind: Kind, t: int, value: Values) -> None:
@@ -99,16 +116,12 @@ def interpreted(graph: Graph, inputs: Mapping[str, Values], tick: Tick) -> Answe
             spikes += float(value.sum())
 
     samples = len(next(iter(inputs.values())))
-    output = graph.outputs[0]
-    assert isinstance(output.op, Output)
-    rule = output.op.rule
     begin = time.perf_counter()
     found = []
     for start in range(0, samples, BATCH):
         part = {k: v[start : start + BATCH] for k, v in inputs.items()}
         run = interpret(graph, part, record=set(), watch=watch)
-        scores = run.outputs[output.name]
-        found.append(predictions(scores, rule))
+        found.append(answers(output, run.outputs[output.readout]))
         tick(min(start + BATCH, samples), samples)
     return Answers(np.concatenate(found), spikes / samples, time.perf_counter() - begin)
 
@@ -143,6 +156,16 @@ def layer_agreement(graph: Graph, inputs: Mapping[str, Values], trace: Trace) ->
         n = len(spikes)
         rows.append(LayerAgreement(name, a.sum() / n, b.sum() / n, correlation, float(np.mean(spikes == other))))
     return rows
+
+
+def weights_into(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Layer of neurons -> the layers of weights that drive it; --bits takes either name."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in graph.nodes:
+        if hasattr(node.op, "format"):
+            layer = graph.out_of(node.name)[0].target
+            found[layer] = (*found.get(layer, ()), node.name)
+    return found
 
 
 def differences(a: Trace, b: Trace) -> tuple[int, int]:

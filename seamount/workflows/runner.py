@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from seamount.backends.lava.run import LavaBackend
 from seamount.backends.registry import load_backend, suited_backend
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import Samples, check_form, clipped, encode, some
+from seamount.compiler.codes import Samples, clipped, encode, some, unused_steps
 from seamount.compiler.codes import count as samples_of
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import RECORDS, Backend, Trace, join_counts
 from seamount.compiler.program.verify import check as check_program
-from seamount.models.data.batches import as_array, as_samples, batches, is_array
+from seamount.models.data.batches import as_labels, as_samples, batches, is_array
 from seamount.progress import Progress, Tick, watched
-from seamount.workflows.data import GIVEN, DataSource, class_numbers, described
-from seamount.workflows.outputs import only_output
+from seamount.workflows.data import GIVEN, DataSource, described
+from seamount.workflows.labels import Labels, read_labels
+from seamount.workflows.lengths import by_length
 from seamount.workflows.run import Run, Stopped
 
 SIMULATED, PER_GRAPH = 500, 100
@@ -46,6 +47,7 @@ def run(
     backend: str | Backend = "auto",
     record: Collection[str] = (),
     source: DataSource | None = None,
+    lengths: Any = None,
     progress: Progress = None,
 ) -> Run:
     """Run an artifact on samples; `seamount.Artifact.run` has the arguments.
@@ -53,6 +55,9 @@ def run(
     A run that fails or is interrupted after its first batch comes back with what has finished, and `stopped`.
     Raises InputError for data that do not fit, CheckFailed where the backend fails at once.
     """
+    if lengths is not None:
+        options = {"batch_size": batch_size, "backend": backend, "record": record, "source": source}
+        return by_length(run, artifact, x, y, lengths, steps, {**options, "progress": progress})
     wrong = sorted(set(record) - RECORDS)
     if wrong:
         raise InputError(Problem(f"record '{wrong[0]}'", "cannot be recorded", "ask for spikes, u or v"))
@@ -65,7 +70,7 @@ def run(
     if isinstance(backend, LavaBackend):
         backend = replace(backend, begin=time.monotonic())
     whole = _whole(x)
-    answers = None if y is None else class_numbers(as_array(y, "y"))
+    answers = None if y is None else read_labels(artifact, as_labels(y, "y"))
     made = _Runner(artifact, backend, steps, frozenset(record), total, whole, answers)
     size = batch_size or usual_batch(backend)
     with watched(progress, f"run on {backend.name}") as tick:
@@ -103,14 +108,14 @@ class _Runner:
 
     def __init__(
         self, artifact: Artifact, engine: Backend, steps: int, record: frozenset[str], total: int | None,
-        whole: Samples | None, answers: NDArray[np.int64] | None,
+        whole: Samples | None, answers: Labels | None,
     ) -> None:  # fmt: skip
         self.artifact, self.engine, self.steps, self.record, self.total = artifact, engine, steps, record, total
         self.whole, self.answers = whole, answers
         self.traces: list[Trace] = []
-        self.labels: list[NDArray[np.int64]] = []
+        self.labels: list[Labels] = []
         self.first: list[Samples] = []
-        self.outside = self.done = 0
+        self.outside = self.done = self.unused = 0
         self.seconds = 0.0
         self.stopped: Stopped | None = None
         self.digest = hashlib.sha256()
@@ -120,7 +125,7 @@ class _Runner:
         try:
             for part, labels in batches(data, size):
                 begin = time.perf_counter()
-                self._batch(part, None if labels is None else class_numbers(labels), tick)
+                self._batch(part, read_labels(self.artifact, labels), tick)
                 self.seconds += time.perf_counter() - begin
         except (CheckFailed, KeyboardInterrupt) as stopped:
             if not self.traces:
@@ -129,16 +134,14 @@ class _Runner:
         if not self.traces:
             raise InputError(Problem("data", "holds no samples", "give at least one"))
 
-    def _batch(self, part: Samples, labels: NDArray[np.int64] | None, tick: Tick) -> None:
+    def _batch(self, part: Samples, labels: Labels | None, tick: Tick) -> None:
         if self.traces and (labels is None) != (not self.labels):
             raise InputError(Problem("data", "some batches have labels and others have none", "give all or none"))
         sent = encode(self.artifact.inputs, part, self.steps)
         outside, start = clipped(self.artifact.inputs, part), self.done
-        if labels is not None:
-            check_labels(self.artifact, labels)
-            if len(labels) != samples_of(part):
-                found = f"{samples_of(part)} samples but {len(labels)} labels"
-                raise InputError(Problem("data", found, "give one label per sample, in the same order"))
+        if labels is not None and len(labels) != samples_of(part):
+            found = f"{samples_of(part)} samples but {len(labels)} labels"
+            raise InputError(Problem("data", found, "give one label per sample, in the same order"))
 
         def report(done: int, _: int) -> None:
             tick(start + done, self.total or start + done)
@@ -148,6 +151,7 @@ class _Runner:
         self.traces.append(trace)
         self.done += trace.counts.samples
         self.outside += outside
+        self.unused = max(self.unused, unused_steps(self.artifact.inputs, part, self.steps))
         if labels is not None:
             self.labels.append(labels)
         if self.whole is None:
@@ -164,18 +168,18 @@ class _Runner:
     def result(self, source: DataSource) -> Run:
         """Everything that has finished as one run."""
         counts = join_counts([t.counts for t in self.traces])
-        labels = np.concatenate(self.labels) if self.labels else None
+        labels: Any = np.concatenate(self.labels) if self.labels else None
         x = self.whole if self.whole is not None else joined(self.first)
         if self.whole is None:
             facts: dict[str, Any] = {"name": source.name, "split": source.split, "limit": None, "seed": None}
             facts["digest"] = f"sha256:{self.digest.hexdigest()}"
         else:
-            facts = described(source, x, self.answers if self.answers is not None else np.zeros(0, np.int64))
+            facts = described(source, x, self.answers)
         total = self.total if self.total is not None else self.done
         return Run(
             self.artifact, counts, _joined("readout", self.traces), labels, _joined("spikes", self.traces),
             _joined("u", self.traces), _joined("v", self.traces), self.engine.name, self.seconds, self.outside,
-            total - self.done, self.stopped, x, facts,
+            total - self.done, self.stopped, x, facts, self.unused,
         )  # fmt: skip
 
 
@@ -190,15 +194,3 @@ def joined(parts: list[Samples]) -> Samples:
     if isinstance(first, Mapping):
         return {k: np.concatenate([p[k] for p in parts if isinstance(p, Mapping)]) for k in first}
     return np.concatenate([p for p in parts if not isinstance(p, Mapping)])
-
-
-def check_labels(artifact: Artifact, labels: NDArray[np.int64]) -> None:
-    """Raise InputError for labels that no output of the network can be, or that are not one per answer."""
-    output = only_output(artifact.outputs)
-    check_form(2 if output.rule == "each" else 1, labels)
-    program = artifact.program
-    readout = next(r for r in program.readouts if r.name == output.readout)
-    classes = int(np.prod(program.shapes[readout.population], dtype=np.int64))
-    if labels.size and int(np.max(labels)) >= classes:
-        found = f"label {int(np.max(labels))}, but the network has {classes} outputs"
-        raise InputError(Problem("data", found, "use the data the model was trained on"))

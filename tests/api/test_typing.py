@@ -16,7 +16,7 @@ EXPECTED = [
     "seamount.workflows.load.Model",
     "seamount.workflows.artifact.Artifact",
     "seamount.workflows.run.Run",
-    "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.signedinteger[numpy._typing._nbit_base._64Bit]]]",
+    "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]",
     "numpy.ndarray[tuple[Any, ...], numpy.dtype[numpy.float64]]",
     "float | None",
     "numpy.ndarray[tuple[Any, ...], numpy.dtype[Any]]",

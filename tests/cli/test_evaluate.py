@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from seamount.compiler.codes import OutputCode
 from seamount.compiler.pipelines import canonical
 from seamount.models.reference.card import WEIGHTS
 from seamount.workflows.data import DataSource, load_data
@@ -68,12 +69,16 @@ def test_the_numbers_are_those_of_run_and_energy(evaluated: Any, steps: int, tmp
             assert ours["ann"][form]["snn_over_ann"] == one["ann"][form]["snn_over_ann"]
 
 
+OUTPUT = OutputCode("output", 1.0, "mean")
+"""Of the digits network."""
+
+
 def test_one_float_run_serves_every_step() -> None:
     """What is read after two of four steps is a run of two steps."""
     source, x = load(MODEL), load_data(DataSource("digits", limit=80)).x
-    together = float_answers(source, x, (1, 2, 4), lambda done, total: None)
+    together = float_answers(source, OUTPUT, x, (1, 2, 4), lambda done, total: None)
     for steps, answers in together.items():
-        alone = interpreted(canonical()(source.graph), source.stepped(x, steps), lambda done, total: None)
+        alone = interpreted(canonical()(source.graph), OUTPUT, source.stepped(x, steps), lambda done, total: None)
         assert answers.tolist() == alone.predictions.tolist()
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seamount.compiler.errors import InputError
+from seamount.compiler.measures import Likeness, Measures
 from seamount.workflows.requirements import EXACT, SHARES, Requirement, judge, parse_requirements
 from seamount.workflows.rungs import Form, Rung
 
@@ -28,6 +29,8 @@ def rungs(**changes: Any) -> list[Rung]:
     for key, (name, samples, accuracy, agreement, more) in made.items():
         if changes.get(key, {}) is not None:
             members = {"accuracy": accuracy, "agreement": agreement, **more, **changes.get(key, {})}
+            members["measures"] = Measures(accuracy=members.pop("accuracy"))
+            members["likeness"] = Likeness(same=members.pop("agreement"))
             found.append(Rung(name, samples, **members))
     return found
 
