@@ -52,7 +52,7 @@ def _write(artifact: Artifact, draft: Path, name: str) -> None:
     save_arrays(draft / VECTORS_FILE, {f"{part}:{n}": x for part, group in parts.items() for n, x in group.items()})
     codes = {
         "inputs": {c.port: asdict(c) for c in artifact.inputs},
-        "outputs": {c.readout: asdict(c) for c in artifact.outputs},
+        "outputs": {c.readout: asdict(c) | {"task": c.task.value} for c in artifact.outputs},
     }
     (draft / CODES).write_text(json.dumps(codes, indent=1) + "\n", encoding="utf-8")
     for file in (SCRIPT, REQUIREMENTS):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -112,7 +111,6 @@ def imported(
     x = {key: torch.from_numpy(one).to(**place) for key, one in sample_.x.items()}
     traced = trace(chosen, model, x, sample_.steps, sample_.constant, time)
     rules = _rules(traced, readout, sample_)
-    _check_classes(traced, classes)
     written = to_nir(chosen, traced)
     golden = record_golden(chosen, model, traced, written, x, sample_.steps, sample_.constant, rules)
     chosen_task, labels_ = answered(task, golden.outputs, rules, sample_.labels, classes)
@@ -148,16 +146,6 @@ def _numbered(labels: Any, classes: Sequence[str]) -> Any:
         remedy = f"give class numbers, 0 to {top or 'the number of classes - 1'}, or name every class in classes="
         raise InputError(Problem("save(labels=)", found, remedy))
     return np.array([places[str(word)] for word in words.ravel()], np.int64).reshape(words.shape)
-
-
-def _check_classes(traced: Traced, classes: Sequence[str]) -> None:
-    """One name for each output, or for each of several equal groups of them. Raises ImportRefused."""
-    first = traced.nodes[next(iter(traced.outputs.values())).ref.node]
-    outputs = math.prod(first.shape)
-    if classes and outputs % len(classes):
-        found = f"names {len(classes)} classes for {outputs} outputs, which are no equal groups of them"
-        remedy = "name every output; of a population code, give each class as many neighbouring outputs"
-        raise ImportRefused(Problem("save(classes=)", found, remedy))
 
 
 def _place(model: torch.nn.Module) -> dict[str, Any]:

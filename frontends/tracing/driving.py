@@ -50,7 +50,7 @@ Samples = Mapping[str, torch.Tensor]
 Outputs = dict[str, torch.Tensor]
 """What one call returns, by name. One output alone is named OUTPUT."""
 INPUT, OUTPUT = "input", "output"
-Beside = Callable[[Any, Any], None]
+Beside = Callable[[Any, Any, bool], None]
 OnInput = Callable[[str, torch.Tensor, int | None], None]
 """Called with each input that is fed and its step (None: all steps, or every step)."""
 
@@ -62,7 +62,7 @@ def drive(
     constant: bool,
     time: Time,
     on_input: OnInput = lambda name, tensor, step: None,
-    beside: Beside = lambda first, rest: None,
+    beside: Beside = lambda first, rest, handed_on: None,
 ) -> list[Outputs]:
     """Run the module over N samples, (N, *shape) when `constant`, else (N, T, *shape).
 
@@ -79,7 +79,7 @@ def drive(
     if isinstance(result, list) and len(result) == steps > 1 and all(isinstance(y, torch.Tensor) for y in result):
         result = torch.stack(result)
     while isinstance(result, (tuple, list)) and result and not _is_named(result):
-        beside(result[0], result[1:])
+        beside(result[0], result[1:], False)
         result = result[0]
     return [_named(result)]
 
@@ -114,7 +114,7 @@ def _stepwise(
         if isinstance(result, (tuple, list)) and not _is_named(result):
             if len(result) < 2:
                 raise ImportRefused(Problem("output", f"the module returns {len(result)} values", _RETURN))
-            beside(result[0], result[1:])
+            beside(result[0], result[1:], hands_on)
             state = tuple(result[1:]) if hands_on else None
             outputs.append(_named(result[0]))
         else:

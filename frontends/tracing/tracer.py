@@ -129,8 +129,11 @@ class Tracer(Recording, TorchFunctionMode):
         if isinstance(output, tuple):
             self._on_states(module, call, number, output, value.lead)
 
-    def beside(self, first: Any, rest: Any) -> None:
-        """What the module returns beside its output: states and membranes of neurons, or outputs that would be lost."""
+    def beside(self, first: Any, rest: Any, handed_on: bool) -> None:
+        """What the module returns beside its output: states and membranes of neurons, or outputs that would be lost.
+
+        handed_on: the module takes it back at its next step, so that it is a state, whatever it holds.
+        """
         while isinstance(first, (tuple, list)) and first:
             first = first[0]
         output = self.value(first)
@@ -142,7 +145,7 @@ class Tracer(Recording, TorchFunctionMode):
             node = self.nodes[value.node]
             if node.kind == "membrane":
                 self.membranes_beside.add(f"{node.name} (returned beside the output)")
-            elif not self.marked(leaf):
+            elif not handed_on and not self.marked(leaf):
                 lost += 1
         if lost:
             self.refuse(

@@ -18,6 +18,7 @@ from spikingjelly.activation_based import encoding, layer, neuron
 from spikingjelly.activation_based.ann2snn.modules import VoltageScaler
 from torch import nn
 
+from seamount.compiler.codes import Task
 from seamount.compiler.errors import ImportRefused, InputError, SeamountError
 from seamount.frontends import save
 from seamount.frontends.conventions import parse_assumptions
@@ -143,8 +144,8 @@ def test_labels_as_text(tmp_path):
 
 def test_fewer_classes_than_outputs(tmp_path):
     model = lively(nn.Sequential(nn.Linear(10, 30), neuron.LIFNode()), 4.0)
-    text = refusal(model, tmp_path, classes=["a", "b", "c"])
-    assert "names 3 classes for 30 outputs" in text and "average each class's neurons" in text
+    assert round_trip(model, tmp_path, sample=spikes(3, 5, 10), classes=["a", "b", "c"]).task is Task.POPULATION
+    assert "4 class names for 30 outputs" in refusal(model, tmp_path, classes=["a", "b", "c", "d"])
     pooled = lively(nn.Sequential(nn.Linear(10, 30), neuron.LIFNode(), nn.AvgPool1d(10)), 4.0)
     file = round_trip(pooled, tmp_path, sample=spikes(3, 5, 10), classes=["a", "b", "c"])
     assert np.allclose(file.golden.series, file.golden.spikes["1"].reshape(3, 5, 3, 10).mean(3))

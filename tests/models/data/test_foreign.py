@@ -56,7 +56,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("foreign_samples:leaves", "raised SystemExit: 0"),
         ("foreign_samples:interrupts", "raised KeyboardInterrupt"),
         ("foreign_samples:loader_that_leaves", "raised SystemExit: 0"),
-        ("foreign_samples:unlabelled", "returned list without labels"),
+        ("foreign_samples:unlabelled", "has no 'y', only x"),
     ],
 )
 def test_functions_that_end_the_program(name: str, found: str) -> None:
