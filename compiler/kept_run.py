@@ -35,7 +35,8 @@ from seamount.compiler.program.codec import load_arrays, read_json, save_arrays
 from seamount.compiler.program.folder import MANIFEST_FILE
 from seamount.compiler.program.program import Program, Shape
 
-FORMAT, VERSION = "seamount-run", 1
+FORMAT, VERSION, READABLE = "seamount-run", 2, (1, 2)
+"""What is written, and the versions that are read."""
 RUN_FILE, COUNTS_FILE, RECORDING_FILE, ARTIFACT_FOLDER = "run.json", "counts.npz", "recording.npz", "artifact"
 _DIGESTED = (COUNTS_FILE, RECORDING_FILE, f"{ARTIFACT_FOLDER}/{MANIFEST_FILE}")
 FOLDER = FolderKind(
@@ -114,7 +115,7 @@ class _Body(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """run.json."""
 
     format: Literal["seamount-run"]
-    version: Literal[1]
+    version: Literal[1, 2]
     samples: int
     steps: int
     accuracy: float | None
@@ -233,8 +234,9 @@ def load_run(folder: str | Path) -> Run:
         if not path.is_file():
             raise InputError(Problem(str(folder), f"is no run: it has no {RUN_FILE}", AGAIN))
         body = read_json(path)
-        if body.get("format") != FORMAT or body.get("version") != VERSION:
-            found = f"format {body.get('format')!r}, version {body.get('version')!r}"
+        version = body.get("version")
+        if body.get("format") != FORMAT or type(version) is not int or version not in READABLE:
+            found = f"format {body.get('format')!r}, version {version!r}"
             raise InputError(Problem(str(path), found, AGAIN, f"{FORMAT} {VERSION}"))
         digests = _digests(folder, body)
         artifact = load_artifact(folder / ARTIFACT_FOLDER)

@@ -94,7 +94,7 @@ def _program(folder: Path) -> None:
 
 def _future(folder: Path) -> None:
     text = (folder / "run.json").read_text()
-    (folder / "run.json").write_text(text.replace('"version": 1', '"version": 2'))
+    (folder / "run.json").write_text(text.replace('"version": 2', '"version": 3'))
 
 
 def _cut(folder: Path) -> None:
@@ -109,7 +109,7 @@ def _cut(folder: Path) -> None:
         (_flatter, "run.json: does not match the digest in run.json"),
         (_other_artifact, "manifest.json: does not match the digest in run.json"),
         (_program, "program.json: does not match the digest in the manifest"),
-        (_future, "run.json: format 'seamount-run', version 2"),
+        (_future, "run.json: format 'seamount-run', version 3"),
         (_cut, "run.json: is damaged"),
     ],
 )
