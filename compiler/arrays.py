@@ -91,7 +91,7 @@ class Npz:
         try:
             with self._archive.open(info) as file:
                 return _read(file, info.file_size, f"'{name}'")
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
             raise DamagedArrays(f"'{name}': {error}") from None
 
 

@@ -215,7 +215,9 @@ def model(folder: Path, rng: random.Random) -> Path:
     fields = torch.load(io.BytesIO(model_bytes()), weights_only=True)
     key = rng.choice(sorted(fields))
     value = fields[key]
-    odd = (torch.zeros(0), torch.tensor(1.0), torch.zeros(3, dtype=torch.float16))
+    odd = (
+        torch.zeros(0), torch.tensor(1.0), torch.zeros(3, dtype=torch.bfloat16), torch.zeros(2, device="meta"),
+    )  # fmt: skip
     if isinstance(value, torch.Tensor) and rng.random() < 0.5:
         changed: Any = rng.choice((value[:1], value.to(torch.float16), value[None], torch.nn.Parameter(value.float())))
     elif isinstance(value, str) and value.startswith(("{", "[")) and rng.random() < 0.6:
