@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import FOLDER as ARTIFACT
@@ -77,10 +77,12 @@ class Summary(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class KeptRung(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One form of the network, as seamount/workflows/rungs.py has it. measures, likeness: what a task beside classes
+    """One form of the network, as seamount/workflows/rungs.py has it. form: which; version 1 has it in the name alone,
+    behind the framework's. measures, likeness: what a task beside classes
     has instead of accuracy and agreement (compiler/measures.py)."""
 
     name: str
+    form: str = ""
     samples: int = 0
     accuracy: float | None = None
     agreement: float | None = None
@@ -308,7 +310,7 @@ def _assembled(
         counted.get("readout", {}),
         Recording(*(kept.get(part, {}) for part in _RECORDED)),
         body.summary,
-        body.rungs,
+        tuple(map(_of_version_1, body.rungs)) if body.version == 1 else body.rungs,
         body.layers,
         digests,
     )
@@ -377,3 +379,9 @@ def _unlike(
         elif arrays[name].dtype.kind not in kinds:
             wanted = "integers" if kinds == "iu" else "real numbers"
             yield f"{label} are of type {arrays[name].dtype}, expected {wanted}"
+
+
+def _of_version_1(rung: KeptRung) -> KeptRung:
+    """With its form: the whole name, but for the golden trace, which follows the name of a framework."""
+    golden = "golden trace"
+    return structs.replace(rung, form=golden if rung.name.endswith(f", {golden}") else rung.name)

@@ -64,7 +64,7 @@ def interval(run: Run, share: float | None, samples: int) -> tuple[float | None,
 
 
 def _rung(run: Run, r: KeptRung) -> Rung:
-    meaning = MEANINGS.get(r.name) or MEANINGS.get(r.name.rpartition(", ")[2], "")
+    meaning = MEANINGS.get(r.form, "")
     low, high = interval(run, r.accuracy, r.samples)
     return Rung(
         r.name, meaning, r.samples, r.accuracy, low, high, r.agreement,

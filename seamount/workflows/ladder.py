@@ -362,7 +362,7 @@ class Ladder:
         about["data"] = described(self.samples.source, self.x, labels)
         about["clipped_inputs"] = clipped(self.artifact.inputs, self.x)
         about["unused_steps"] = unused_steps(self.artifact.inputs, self.x, self.steps)
-        timeless = [{k: v for k, v in r.as_json().items() if k != "seconds"} for r in rungs]
+        timeless = [{k: v for k, v in r.as_json().items() if k != "seconds"} | {"form": r.form.value} for r in rungs]
         artifact = self.artifact
         if self.compiled is not None:
             sent = vector_messages(self.compiled.model, artifact)
