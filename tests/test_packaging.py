@@ -115,7 +115,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_tree(wheel: Path) -> None:
     packed = {n for n in zipfile.ZipFile(wheel).namelist() if n.startswith("seamount/")}
     wanted = {
-        "seamount/" + file.relative_to(ROOT).as_posix()
+        _dotted(file.parent.relative_to(ROOT).parts).replace(".", "/") + f"/{file.name}"
         for folder in tree().values()
         for file in folder.iterdir()
         if file.is_file() and file.suffix not in (".pyc", ".md")
