@@ -38,7 +38,8 @@ class Record:
     """A recorded trace: (N, T, *shape) integers per population, checked against a program.
 
     known: (population, register) -> mask of the entries that the file gives, where it does not give all of them.
-    messages: those in the file; empty when there are none.
+    messages: those in the file; empty when there are none. other_v: membranes in another unit than the register's, real
+    numbers, which can be compared by correlation only.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Record:
     v: Arrays = field(default_factory=dict)
     messages: Arrays = field(default_factory=dict)
     known: Mapping[tuple[str, str], NDArray[np.bool_]] = field(default_factory=dict)
+    other_v: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def side(self, program: Program, messages: Mapping[str, NDArray[Any]], silicon: bool = False) -> Side:
         """As a side to compare. silicon: v reads 128 at a spike, and means what the reset leaves there."""
@@ -73,13 +75,14 @@ def read_record(path: Path, program: Program, samples: int, steps: int) -> Recor
     if path.suffix != ".npz":
         found = f"ends in '{path.suffix}'"
         raise InputError(Problem(str(path), found, "give a .npz or .csv file"))
-    return _from_arrays(path, program, samples, steps)
+    return record_of(path, program, _load(path), samples, steps)
 
 
-def _from_arrays(path: Path, program: Program, samples: int, steps: int) -> Record:
+def record_of(path: Path, program: Program, arrays: Mapping[str, NDArray[Any]], samples: int, steps: int) -> Record:
+    """A record from arrays named as in a .npz file; `path` says where they are from. Raises as read_record."""
     groups: dict[str, dict[str, NDArray[np.int64]]] = {part: {} for part in PARTS}
     problems: list[Problem] = []
-    for key, values in _load(path).items():
+    for key, values in arrays.items():
         part, _, name = key.partition(":")
         fault = _key_fault(program, part, name)
         if not fault:

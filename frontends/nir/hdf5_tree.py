@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import unicodedata
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -51,7 +52,6 @@ _NUMBERS = tuple(
     for order in ("LE", "BE")
 )
 """What numpy writes; anything else is a damaged header, which would give other numbers."""
-_REWRITE = "write the file again with nir.write"
 _MISSING = "holds less data than its shape declares; what is missing would read as zeros"
 _FILLED = h5py.h5d.FILL_VALUE_USER_DEFINED
 
@@ -72,21 +72,26 @@ class Unreadable:
     why: str
 
 
-def read_tree(image: bytes, file: str, limits: Limits) -> Tree:
+def read_tree(
+    image: bytes, file: str, limits: Limits, attributes: Collection[str] = (), writer: str = "nir.write"
+) -> Tree:
     """Groups as dicts, numbers as arrays, strings as str (an object array of str when not a scalar).
+
+    attributes: names of numeric attributes of groups that are read, into the group as "@name"; others are left alone.
+    writer: what writes such files, for messages.
 
     Raises InputError: not HDF5, damaged, links other than plain ones, data outside the file, unknown filters,
     more objects, depth or bytes than `limits`, names that are not printable text.
     """
     if not image.startswith(_SIGNATURE):
         found = "is empty" if not image else "is not an HDF5 file"
-        raise InputError(Problem(file, found, "give a .nir file written by nir.write"))
+        raise InputError(Problem(file, found, f"give a file written by {writer}"))
     try:
         opened = h5py.h5f.open_file_image(image)
         if not opened.valid:
             raise OSError("the header does not fit the length of the file")
         with h5py.File(opened) as handle:
-            reader = _Reader(image, file, limits)
+            reader = _Reader(image, file, limits, attributes, f"write the file again with {writer}")
             reader.survey(handle, 0)
             raise_all(InputError, reader.problems)
             return reader.load(handle)
@@ -101,8 +106,9 @@ def _first_line(fault: BaseException) -> str:
 
 
 class _Reader:
-    def __init__(self, image: bytes, file: str, limits: Limits) -> None:
+    def __init__(self, image: bytes, file: str, limits: Limits, attributes: Collection[str], rewrite: str) -> None:
         self.image, self.file, self.limits = image, file, limits
+        self.attributes, self.rewrite = attributes, rewrite
         self.problems: list[Problem] = []
         self.heap = StringHeap(image, _TEXT_BUDGET)
         self._seen: set[int] = set()
@@ -113,7 +119,7 @@ class _Reader:
         where = group.name or "/"
         self._see(group, where)
         if depth > self.limits.depth:
-            self._stop(where, f"groups are nested more than {self.limits.depth} deep", _REWRITE)
+            self._stop(where, f"groups are nested more than {self.limits.depth} deep", self.rewrite)
         for name in group:
             path = f"{where.rstrip('/')}/{name}"
             if isinstance(name, bytes):
@@ -133,13 +139,21 @@ class _Reader:
                 self._see(item, path)
                 self._survey_dataset(item, path)
             else:
-                self._problem(path, "is neither a group nor a dataset", _REWRITE)
+                self._problem(path, "is neither a group nor a dataset", self.rewrite)
 
     def load(self, group: h5py.Group) -> Tree:
         """The values under a surveyed group."""
-        return {
-            name: self.load(item) if isinstance(item, h5py.Group) else self._value(item) for name, item in group.items()
-        }
+        found: Tree = {f"@{name}": self._attribute(group, name) for name in self.attributes if name in group.attrs}
+        for name, item in group.items():
+            found[name] = self.load(item) if isinstance(item, h5py.Group) else self._value(item)
+        return found
+
+    def _attribute(self, group: h5py.Group, name: str) -> NDArray[Any] | Unreadable:
+        """One number; the type is looked at first, because text lies in a heap that libhdf5 reads unchecked."""
+        held = group.attrs.get_id(name)
+        if held.shape != () or not any(held.get_type().equal(kind) for kind in _NUMBERS):
+            return Unreadable("not one number")
+        return np.asarray(group.attrs[name])
 
     def _problem(self, path: str, found: str, remedy: str, limit: str = "") -> None:
         self.problems.append(Problem(f"{self.file}: {path}", found, remedy, limit))
@@ -152,7 +166,7 @@ class _Reader:
         """Count an object; each may be reached once, which excludes cycles and trees that fold out for ever."""
         address = h5py.h5o.get_info(item.id).addr
         if address in self._seen:
-            self._stop(path, "is linked from two places in the file", "store each node once: " + _REWRITE)
+            self._stop(path, "is linked from two places in the file", "store each node once: " + self.rewrite)
         self._seen.add(address)
         if len(self._seen) > self.limits.objects:
             self._stop(path, f"the file holds more than {self.limits.objects} objects", "split the network")
@@ -163,15 +177,15 @@ class _Reader:
             kind, target = "a link into another file", f" ({link.filename!r}, {link.path!r})"
         elif isinstance(link, h5py.SoftLink):
             kind, target = "a soft link", f" (to {link.path!r})"
-        self._problem(path, f"is {kind}{target}", "store the data itself: " + _REWRITE, "links are not followed")
+        self._problem(path, f"is {kind}{target}", "store the data itself: " + self.rewrite, "links are not followed")
 
     def _survey_dataset(self, item: h5py.Dataset, path: str) -> None:
         plist = item.id.get_create_plist()
         if item.is_virtual:
-            self._problem(path, "is a virtual dataset; its data lie in other files", _REWRITE)
+            self._problem(path, "is a virtual dataset; its data lie in other files", self.rewrite)
             return
         if plist.get_external_count():
-            self._problem(path, "keeps its data in another file (external storage)", _REWRITE)
+            self._problem(path, "keeps its data in another file (external storage)", self.rewrite)
             return
         if item.shape is None:
             return
@@ -192,12 +206,12 @@ class _Reader:
             self._problem(path, found, "write it with compression='gzip'", "gzip, lzf, shuffle and fletcher32 are read")
         elif plist.fill_value_defined() == _FILLED:
             self._problem(
-                path, "has a fill value of its own, which may stand for data that were never stored", _REWRITE
+                path, "has a fill value of its own, which may stand for data that were never stored", self.rewrite
             )
         elif item.chunks:
             self._survey_chunks(item, path, codes, chunk)
         elif item.size and plist.get_layout() == h5py.h5d.CONTIGUOUS and item.id.get_offset() is None:
-            self._problem(path, _MISSING, _REWRITE)
+            self._problem(path, _MISSING, self.rewrite)
 
     def _survey_chunks(self, item: h5py.Dataset, path: str, codes: list[int], size: int) -> None:
         """Every chunk must be there, in its place and as filtered as the others, and hold no more than its shape says:
@@ -214,12 +228,12 @@ class _Reader:
         found = {tuple(info.chunk_offset) for info in chunks}
         inside = all(n in places[axis] for place in found for axis, n in enumerate(place))
         if len(chunks) <= expected and (len(found) < expected or not inside):
-            self._problem(path, _MISSING, _REWRITE)
+            self._problem(path, _MISSING, self.rewrite)
             return
         tail = 4 if _FLETCHER in codes else 0
         for info in chunks:
             if info.byte_offset + info.size > len(self.image):
-                self._problem(path, _MISSING, _REWRITE)
+                self._problem(path, _MISSING, self.rewrite)
                 return
             # By the keys of the index, as reading finds it; damaged ones lead to nothing, which reads as zeros.
             stored = item.id.read_direct_chunk(info.chunk_offset)[1][: info.size - tail]
@@ -232,10 +246,10 @@ class _Reader:
             else:
                 unpacked = size
             if unpacked > size or len(chunks) > expected:
-                self._problem(path, "unpacks to more data than its shape declares", _REWRITE)
+                self._problem(path, "unpacks to more data than its shape declares", self.rewrite)
                 return
             if unpacked < size:
-                self._problem(path, _MISSING, _REWRITE)
+                self._problem(path, _MISSING, self.rewrite)
                 return
 
     def _value(self, item: h5py.Dataset) -> NDArray[Any] | str | Unreadable:

@@ -29,7 +29,7 @@ def check(
     path: Annotated[Path, typer.Argument(help="model.pt, .nir, or an artifact.", metavar="MODEL|ARTIFACT")],
     data: o.DataName = None,
     trace: Annotated[
-        Path | None, typer.Option(help="Compare an artifact with a recording made elsewhere (.npz or .csv).")
+        Path | None, typer.Option(help="Compare an artifact with a recording made elsewhere (.npz, .csv, or NIR data).")
     ] = None,
     silicon: Annotated[bool, typer.Option("--silicon", help="In the recording, v reads 128 at a spike.")] = False,
     require: Annotated[list[str] | None, typer.Option("--require", metavar="BOUND", help=REQUIRE_HELP)] = None,
@@ -62,14 +62,15 @@ def check(
     parse_requirements(require or [])
     if output is not None:
         _check_output(output, force, data, trace)
+    source = None if data is None else DataSource(data, split, limit, seed, data_folder)
     if trace is not None:
-        recorded = check_recording(path, trace, silicon=silicon, require=require or ())
+        recorded = check_recording(path, trace, source, silicon=silicon, require=require or ())
         answer(recorded, json, quiet)
         recorded.raise_if_failed()
         return
     calibration = None if calibrate is None else DataSource(calibrate, "train", CALIBRATED, folder=data_folder)
     found = check_model(
-        path, None if data is None else DataSource(data, split, limit, seed, data_folder), require=require or (),
+        path, source, require=require or (),
         target=target, weight_bits=weight_bits, bits=layer_bits(bits or []), calibrate=calibration, steps=steps,
         exact_samples=exact_samples, lava=lava, assume=assume or [], progress=progress(quiet),
     )  # fmt: skip

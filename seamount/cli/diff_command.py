@@ -21,7 +21,7 @@ Silicon = Annotated[
 
 def diff(
     a: Annotated[Path, typer.Argument(help="An artifact.")],
-    b: Annotated[Path, typer.Argument(help="An artifact, or a recorded trace (.npz or .csv).")],
+    b: Annotated[Path, typer.Argument(help="An artifact, or a recorded trace (.npz, .csv, or NIR data).")],
     data: o.DataName = None,
     split: o.Split = "test",
     steps: o.Steps = None,

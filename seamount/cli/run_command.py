@@ -21,6 +21,7 @@ from seamount.compiler.places import check_outputs
 from seamount.workflows.artifact import load_artifact
 from seamount.workflows.data import DataSource, load_data
 from seamount.workflows.keep import RECORD
+from seamount.workflows.nir_data import check_nir_place, is_nir_data
 from seamount.workflows.outputs import only_output
 from seamount.workflows.runner import run as run_artifact
 from seamount.workflows.vectors import check_vectors
@@ -36,6 +37,15 @@ TimeLimit = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help=
 Keep = Annotated[
     Path | None,
     typer.Option(metavar="FOLDER", help="Lava: finished batches stay here; run again, it goes on there."),
+]
+RunOutput = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="RUN",
+        help="Keep the run as a folder, for 'seamount report'; RECORDED.nir: its first samples in NIR's data format.",
+    ),
 ]
 LavaPython = Annotated[
     Path | None, typer.Option(metavar="PATH", help="Lava: its Python; default $SEAMOUNT_LAVA_PYTHON, or .venv-lava.")
@@ -55,7 +65,7 @@ def run(
     limit: o.Limit = None,
     backend: BackendName = None,
     batch_size: o.BatchSize = None,
-    output: o.RunFolder = None,
+    output: RunOutput = None,
     record: o.Record = RECORD,
     force: o.Force = False,
     processes: Processes = None,
@@ -81,7 +91,7 @@ def run(
         answer(check_vectors(loaded, engine), json, quiet)
         return
     if output is not None:
-        check_run_place(output, force)
+        check_nir_place(output) if is_nir_data(output) else check_run_place(output, force)
     only_output(loaded.outputs)
     samples = load_data(DataSource(data, split, limit, seed, data_folder), steps or loaded.steps)
     ran = run_artifact(
@@ -91,12 +101,16 @@ def run(
     )  # fmt: skip
     for remark in ran.notes:
         warn(remark)
-    kept = None if output is None else ran.kept(output, record=record, overwrite=force, note=warn)
+    as_nir = output is not None and is_nir_data(output)
+    if output is not None and as_nir:
+        ran.save_recording(output, record=record, note=warn)
+    elif output is not None:
+        ran.kept(output, record=record, overwrite=force, note=warn)
     answer(ran, json, quiet)
     if ran.unfinished:
         warn(f"stopped early: {ran.samples} of {ran.samples + ran.unfinished} samples had finished")
     if not quiet:
-        show(_next(artifact, output if kept is not None else None))
+        show(_next(artifact, None if as_nir else output))
     if ran.stopped is not None:
         raise ran.stopped
 

@@ -48,11 +48,7 @@ def keep_run(
 
     Raises CheckFailed when the recording's readouts are not those of the run, InputError as save_run does.
     """
-    there = min(record, counts.samples, samples_of(x))
-    count = min(there, _affordable(artifact, counts.steps))
-    if count < there:
-        note(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
-    recording = _record(artifact, some(x, slice(count)), counts.steps, readout) if count else Recording({}, {}, {})
+    recording = recorded(artifact, counts, readout, x, record, note)
     output = artifact.outputs[0]
     given = labels if labels is None or output.lead == 1 else labels[:, : counts.steps]
     about = Summary(**{**summary, "data": Data(**summary["data"])})
@@ -61,6 +57,23 @@ def keep_run(
     run = Run(artifact, counts, given, found, readout, recording, about, *kept)
     save_run(run, Path(folder), overwrite)
     return run
+
+
+def recorded(
+    artifact: Artifact,
+    counts: EventCounts,
+    readout: Mapping[str, NDArray[np.int64]],
+    x: Samples,
+    record: int,
+    note: Callable[[str], None],
+) -> Recording:
+    """Messages, spikes and v of the first `record` samples, or of as many as memory allows. Raises CheckFailed when
+    they lead to other readouts than the run's."""
+    there = min(record, counts.samples, samples_of(x))
+    count = min(there, _affordable(artifact, counts.steps))
+    if count < there:
+        note(f"{count} samples are recorded, not {record}: more would take over {RECORD_BYTES >> 20} MiB")
+    return _record(artifact, some(x, slice(count)), counts.steps, readout) if count else Recording({}, {}, {})
 
 
 def _affordable(artifact: Artifact, steps: int) -> int:

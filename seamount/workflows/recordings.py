@@ -17,7 +17,7 @@ from seamount.compiler.codes import Samples, encode
 from seamount.compiler.diff import divergence_text
 from seamount.compiler.diff.divergence import Divergence, explain
 from seamount.compiler.diff.programs import program_differences
-from seamount.compiler.diff.recording import Record, is_record, read_record
+from seamount.compiler.diff.recording import Record
 from seamount.compiler.diff.side import Side, compare
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Backend, Trace
@@ -27,6 +27,7 @@ from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown
 from seamount.workflows.artifact import load_artifact
 from seamount.workflows.data import Data, labelled
+from seamount.workflows.nir_data import is_recording, read_recording
 
 CHUNK_BYTES = 2**28
 """Spikes, u and v of the samples that are held at once take at most about this much memory, per side."""
@@ -40,7 +41,7 @@ class Diff(Shown):
 
     divergence: the first neuron and step where spikes, u or v differ, with the arithmetic of both sides; None where
     they agree. readouts: a readout that differs although all registers agree. programs: what differs between the
-    programs. entries: compared.
+    programs. entries: compared. left_out: populations whose v is recorded in another unit, and not compared.
     """
 
     samples: int
@@ -49,6 +50,7 @@ class Diff(Shown):
     divergence: Divergence | None
     readouts: Problem | None
     programs: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
@@ -68,6 +70,8 @@ class Diff(Shown):
             yield divergence_text.text(self.divergence).rstrip("\n")
             return
         yield f"no divergence: {self.samples} samples of {self.steps} steps, {self.entries:,} entries compared"
+        if self.left_out:
+            yield f"not compared, recorded in a unit of its own: v of {', '.join(self.left_out)}"
         if self.programs:
             yield "the programs differ"
             yield from (f"  {line}" for line in self.programs)
@@ -98,7 +102,7 @@ def diff(
     """Run A and B on the same samples and explain the first difference in spikes, u or v.
 
     a          an artifact, or its path
-    b          an artifact, its path, or the path of a recorded trace (.npz or .csv)
+    b          an artifact, its path, or the path of a recorded trace (.npz, .csv, or NIR data)
     data       samples; default: the messages in the recorded trace if it has any, else the test vectors of A
     steps, limit          at most so many steps and samples
     backend_a, backend_b  what runs each side
@@ -110,7 +114,7 @@ def diff(
         print(seamount.diff("a.seamount", "b.seamount"))
     """
     label, first = named(a, "A")
-    if label and is_record(Path(label)):
+    if label and is_recording(Path(label)):
         raise InputError(Problem(label, "is a recorded trace", "give the artifact first, then the trace"))
     first = load_artifact(label) if first is None else first
     check_program(first.program)
@@ -119,8 +123,8 @@ def diff(
     left = _Run(f"{label} on {_name(backend_a)}", first.program, _backend(backend_a), sent)
     right: _Run | _Recorded
     other, second = named(b, "B")
-    if second is None and is_record(Path(other)):
-        record = read_record(Path(other), first.program, *extent(sent))
+    if second is None and is_recording(Path(other)):
+        record = read_recording(Path(other), first, *extent(sent))
         if record.messages and x is None:
             held = {name: values[:limit, :steps] for name, values in record.messages.items()}
             left = _Run(left.label, left.program, left.backend, held)
@@ -212,7 +216,8 @@ class _Comparison:
         programs = () if self.b.program is None else program_differences(self.a.program, self.b.program)
         divergence = found if isinstance(found, Divergence) else None
         readouts = found if isinstance(found, Problem) else None
-        return Diff(self.samples, self.steps, self.entries, divergence, readouts, programs)
+        left_out = tuple(self.b.record.other_v) if isinstance(self.b, _Recorded) else ()
+        return Diff(self.samples, self.steps, self.entries, divergence, readouts, programs, left_out)
 
     def find(self) -> Divergence | Problem | None:
         """The first divergence, or else a readout that differs."""

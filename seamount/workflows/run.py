@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from seamount.compiler.kept_run import Run as KeptRun
 from seamount.compiler.measures import Measures, answers, measured
 from seamount.results.blocks import Block, Shown, measures, percent, table
 from seamount.workflows.brief import Brief, brief
-from seamount.workflows.keep import RECORD, keep_run
+from seamount.workflows.keep import RECORD, keep_run, recorded
+from seamount.workflows.nir_data import check_nir_place, is_nir_data, write_nir_data
 from seamount.workflows.outputs import only_output
 
 Stopped = CheckFailed | KeyboardInterrupt
@@ -129,15 +131,31 @@ class Run(Shown):
         return brief(self.artifact, self.counts)
 
     def save(self, path: str | os.PathLike[str], *, record: int = RECORD, overwrite: bool = False) -> None:
-        """Keep the run as a folder, for `seamount.report`.
+        """Keep the run as a folder, for `seamount.report`; or, where the path ends in .nir, .h5 or .hdf5, its first
+        samples as a file in NIR's data format: spikes, and v in integers, of every neuron node, and the inputs.
 
-        record: samples recorded in full. overwrite: replace a kept run at this place.
+        record: samples recorded in full. overwrite: replace a kept run at this place; a file of recorded data is
+        always replaced, another file never.
         Raises InputError for samples of different lengths, or a place that cannot be used.
 
         Example:
-            artifact.run(x, y).save("my.run")
+            ran = artifact.run(x, y)
+            ran.save("my.run")
+            ran.save("recorded.nir", record=100)
         """
-        self.kept(path, record=record, overwrite=overwrite)
+        if is_nir_data(path):
+            self.save_recording(path, record=record)
+        else:
+            self.kept(path, record=record, overwrite=overwrite)
+
+    def save_recording(
+        self, path: str | os.PathLike[str], *, record: int = RECORD, note: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """The first samples in NIR's data format, as `save`. note: called with what a user should know."""
+        self._check_lengths(path)
+        check_nir_place(path)
+        held = recorded(self.artifact, self.counts, self.readout, self.x, max(record, 1), note)
+        write_nir_data(Path(path), self.artifact, held)
 
     def kept(
         self,
@@ -148,15 +166,18 @@ class Run(Shown):
         note: Callable[[str], None] = lambda text: None,
     ) -> KeptRun:
         """As `save`; returns what was written. note: called with what a user should know."""
-        if self.lengths is not None:
-            remedy = "run it with steps=, --steps N"
-            raise InputError(Problem(os.fspath(path), "samples of different lengths are not kept as a run", remedy))
+        self._check_lengths(path)
         about = {"backend": self.backend, "unfinished": self.unfinished, "clipped_inputs": self.clipped}
         about["unused_steps"] = self.unused_steps
         return keep_run(
             path, self.artifact, self.counts, self.readout, self.x, self.labels, {**about, "data": dict(self.data)},
             record=record, overwrite=overwrite, note=note,
         )  # fmt: skip
+
+    def _check_lengths(self, path: str | os.PathLike[str]) -> None:
+        if self.lengths is not None:
+            remedy = "run it with steps=, --steps N"
+            raise InputError(Problem(os.fspath(path), "samples of different lengths are not kept as a run", remedy))
 
     def to_dict(self) -> dict[str, Any]:
         counts, n = self.counts, self.samples
