@@ -31,7 +31,8 @@ class Brief:
             dynamic = self.own.run.dynamic
             more = "; 'seamount energy --set loihi1' applies Loihi 1's constants" if dynamic.unknown else ""
             missing = f" ({first_of(dynamic.missing)}{more})" if dynamic.missing else ""
-            yield f"energy per inference on {self.chip}: {text.energy(dynamic)}{missing}"
+            by = f"{self.chip}, modelled by {self.own.run.costs.name}"
+            yield f"energy per inference on {by}: {text.energy(dynamic)}{missing}"
         form = FORMATS[0]
         snn, ann = text.energy(self.compared.run.dynamic), text.energy(self.compared.twins[form].energy)
         beside = text.outcome(self.compared.comparisons[form])
@@ -44,6 +45,7 @@ class Brief:
         return {
             "chip": self.chip,
             "on_chip_pj": own,
+            "on_chip_by": None if self.own is None else self.own.run.costs.name,
             "compared_in": COMPARED,
             "snn_pj": estimate_tree(self.compared.run.dynamic),
             f"ann_{form}_pj": estimate_tree(self.compared.twins[form].energy),

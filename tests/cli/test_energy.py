@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,7 @@ def refused(ran: Ran) -> str:
 
 def test_a_run_ends_with_its_energy_in_two_lines(place: Path) -> None:
     said = (place / "said").read_text()
-    assert "energy per inference on loihi2: unknown (cost of synapse_conv: not published" in said
-    assert "'seamount energy --set loihi1' applies Loihi 1's constants" in said
+    assert re.search(r"energy per inference on loihi2, modelled by loihi2-pilotnet: [\d.]+ .. [\d.]+ [nµ]J", said)
     assert "in 45nm-memory: SNN " in said and "bit-matched ANN " in said
     assert "cannot tell, the intervals overlap" in said
 
@@ -51,7 +51,10 @@ def test_and_as_json(place: Path) -> None:
     file = place / "brief.json"
     call(["run", str(place / "artifact"), "--data", "digits", "--json", str(file), "-q"])
     found = json.loads(file.read_text())["energy"]
-    assert found["chip"] == "loihi2" and found["on_chip_pj"]["unknown"]
+    assert found["chip"] == "loihi2" and not found["on_chip_pj"]["unknown"]
+    assert found["on_chip_by"] == "loihi2-pilotnet"
+    ratio = found["on_chip_pj"]["high"] / found["on_chip_pj"]["low"]
+    assert ratio == pytest.approx(31.5 / 14.6), "synaptic operations alone are priced"
     assert found["compared_in"] == "45nm-memory" and found["verdict"] == "cannot tell"
     _, tree = asked(place)
     assert found["snn_pj"] == tree["sets"][1]["dynamic_pj"]
@@ -60,11 +63,11 @@ def test_and_as_json(place: Path) -> None:
 
 def test_without_a_set_the_chip_and_45_nm_with_memory(place: Path) -> None:
     text, tree = asked(place)
-    assert [one["set"] for one in tree["sets"]] == ["loihi2", "45nm-memory"]
+    assert [one["set"] for one in tree["sets"]] == ["loihi2-pilotnet", "45nm-memory"]
     assert tree["chip"] == "loihi2"
     loihi, memory = tree["sets"]
-    assert loihi["dynamic_pj"]["unknown"] and loihi["dynamic_pj"]["high"] is None
-    assert "dynamic: unknown" in text and "unknown: cost of neuron_inactive, neuron_active: not published" in text
+    assert 0 < loihi["dynamic_pj"]["low"] < loihi["dynamic_pj"]["high"]
+    assert "Modelled from one measured workload" in text
     assert 0 < memory["dynamic_pj"]["low"] < memory["dynamic_pj"]["high"]
     assert memory["ann"]["bit-matched"]["verdict"] in ("SNN cheaper", "ANN cheaper", "cannot tell")
     assert memory["dynamic_pj"]["low"] == pytest.approx(sum(line["energy_pj"]["low"] for line in memory["lines"]))

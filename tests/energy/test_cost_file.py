@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from seamount.backends.registry import costs_of, list_costs, load_costs
@@ -87,9 +88,25 @@ def test_a_bracket_reaches_over_its_members() -> None:
 def test_defaults_of_chips() -> None:
     assert [c.name if (c := costs_of(chip)) else None for chip in ("loihi1", "loihi2", "other")] == [
         "loihi1",
-        "loihi2",
+        "loihi2-pilotnet",
         None,
     ]
+
+
+def test_the_measured_network_is_priced_as_it_was_measured() -> None:
+    """PilotNet-LIF on Loihi 2: three runs of the public notebook (commits 76c8fbb, baa23ad, b9e3691), 16 steps a frame,
+    2.29 million synaptic operations a step, 151,000 of them on the busiest core; read off a plot within 5 %."""
+    costs = load_costs("loihi2-pilotnet")
+    low, high = costs.energy["synapse_conv"].ends
+    read = np.array([0.95, 1, 1.05]) * 2.29e6 * 16
+    for measured in (0.562e9, 1.071e9, 1.094e9):  # pJ a frame, dynamic
+        assert np.all((read * low <= measured * 1.05) & (measured * 0.95 <= read * high))
+        assert low * 2.29e6 * 16 <= measured <= high * 2.29e6 * 16
+    least, most = costs.time["synapse_conv"].ends
+    assert least * 151e3 <= 152.8e3 <= most * 151e3 + 200
+    assert costs.power["static_per_chip"].ends == (178, 309)
+    everything_else = [c for name, c in costs.energy.items() if not name.startswith("synapse")]
+    assert all(c.ends == (0, 0) and "folded" in c.low.conditions for c in everything_else)
 
 
 @pytest.mark.parametrize(
