@@ -106,9 +106,9 @@ class _Import:
             self.problems.append(Problem("network", f"{steps} steps per sample", "give at least one step"))
         self._told("encoding", "sequence", "usual for .net files")
         last = next((n for n in reversed(walk.nodes) if isinstance(n.op, IntLIF)), None)
-        if last is None or walk.at is None:
-            if not self.problems:
-                self.problems.append(Problem("network", "has no layer of neurons", "export the whole network"))
+        if last is None and not self.problems:
+            self.problems.append(Problem("network", "has no layer of neurons", "export the whole network"))
+        if last is None or self.problems:
             return None
         return self._read(walk, last, steps or 1)
 
