@@ -68,9 +68,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A dataset that is safe but not a number or a string; `why` completes the sentence 'it is ...'."""
+    """A dataset that is safe but not a number or a string; `why` completes the sentence 'it is ...'. empty: it was
+    declared and never got a value."""
 
     why: str
+    empty: bool = False
 
 
 def image_of(source: str | Path | BinaryIO, file: str, limits: Limits, writer: str = "nir.write") -> bytes:
@@ -273,7 +275,7 @@ class _Reader:
 
     def _value(self, item: h5py.Dataset) -> NDArray[Any] | str | Unreadable:
         if item.shape is None:
-            return Unreadable("empty")
+            return Unreadable("empty", empty=True)
         text = h5py.check_string_dtype(item.dtype)
         if text is None:
             if item.dtype.kind in "fiu" and not any(item.id.get_type().equal(kind) for kind in _NUMBERS):

@@ -13,7 +13,7 @@ from seamount.frontends.hdf5.tree import Unreadable
 
 AGAIN = "export the network again"
 QUANTIZE = "train and export it with quantized weights (slayer's quantize=True, pre_hook_fx)"
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
 
 
 class Fields:
@@ -67,7 +67,7 @@ class Fields:
         """An array of whole numbers within int32; None where there is none, or after a problem."""
         self.skip(name)
         value = self._tree.get(name)
-        if value is None:
+        if value is None or (isinstance(value, Unreadable) and value.empty):
             if required:
                 self.refuse(f"has no {name}", AGAIN)
             return None
@@ -91,16 +91,28 @@ class Fields:
             found = f"its {name} is float: {fractions.size} of {numbers.size} numbers are no integers, such as"
             self.refuse(f"{found} {fractions[0]:.6g}", QUANTIZE, "a chip stores integers, and nothing is rounded here")
             return None
-        if numbers.size and np.max(np.abs(numbers)) > _LARGEST:
+        if numbers.size and np.max(np.abs(numbers)) > LARGEST:
             self.refuse(f"its {name} reaches {np.max(np.abs(numbers)):.6g}", AGAIN, "32 bits")
             return None
         return numbers.astype(np.int64)
+
+    def registers(self, name: str, low: int, high: int) -> NDArray[np.int64]:
+        """Whole numbers in low..high: 0-d for the layer, or one per neuron; a problem where there are none."""
+        value = self.integers(name, required=True)
+        if value is None or not value.size:
+            return np.array(min(max(1, low), high))
+        if value.min() < low or value.max() > high:
+            outside = value[(value < low) | (value > high)].ravel()[0]
+            limit = f"{low} to {high}" if high < LARGEST else f"at least {low}"
+            self.refuse(f"its {name} is {outside}", "train it with a value in the range", limit)
+            return np.array(min(max(1, low), high))
+        return value.reshape(()) if value.size == 1 else value
 
     @overload
     def whole(self, name: str, default: None, *, low: int = ..., high: int = ...) -> int: ...
     @overload
     def whole(self, name: str, default: int, *, low: int = ..., high: int = ...) -> int: ...
-    def whole(self, name: str, default: int | None, *, low: int = -_LARGEST, high: int = _LARGEST) -> int:
+    def whole(self, name: str, default: int | None, *, low: int = -LARGEST, high: int = LARGEST) -> int:
         """One whole number in low..high; `default` where there is none, which is a problem if it is None."""
         value = self.integers(name, required=default is None)
         stand_in = min(max(1, low), high) if default is None else default
@@ -111,7 +123,7 @@ class Fields:
             return stand_in
         number = int(value.ravel()[0])
         if not low <= number <= high:
-            limit = f"{low} to {high}" if high < _LARGEST else f"at least {low}"
+            limit = f"{low} to {high}" if high < LARGEST else f"at least {low}"
             self.refuse(f"its {name} is {number}", "train it with a value in the range", limit)
             return stand_in
         return number

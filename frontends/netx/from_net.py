@@ -25,9 +25,9 @@ from seamount.frontends.netx.layers import BIAS_EXP, Integers, Layer, LayerKind,
 
 MANTISSA = (-4096, 4095)
 """Range of a bias mantissa (docs/semantics.md, registers)."""
-_READ = Neuron(i_decay=4096, v_decay=0, threshold=None, weight_exp=0)
+_READ = Neuron(np.array(4096), np.array(0), None)
 """Neurons of a dense block that states none: they add up all that arrives and never fire (lava-dl's Affine)."""
-_MEAN = Neuron(i_decay=4096, v_decay=4096, threshold=None, weight_exp=0)
+_MEAN = Neuron(np.array(4096), np.array(4096), None)
 """Neurons of an average: v is 64 times what arrives in this step."""
 
 
@@ -60,7 +60,7 @@ class Walk:
         if layer.neuron is not None:
             one: Any = identity(port.shape)
             # What netx writes to the bias comes as a message: with i_decay 4096, u is 64 times it and forgotten.
-            driven = replace(layer.neuron, i_decay=4096, weight_exp=0)
+            driven = replace(layer.neuron, i_decay=np.array(4096), weight_exp=0)
             self._block(layer, one, values_of(one).astype(np.int64), port.shape, driven)
 
     def add(self, layer: Layer) -> None:
@@ -102,7 +102,8 @@ class Walk:
                 found = f"its weight_rec has shape {again.shape}"
                 self.refuse(layer, found, "export the network again", f"({rows}, {rows})")
                 return
-            self._connect(layer, f"recurrent{layer.index}", self.at, name, Affine(freeze(again)), again, 1)
+            op = Affine(freeze(again))
+            self._connect(layer, f"recurrent{layer.index}", self.at, name, op, again, layer.delay_rec, 1)
 
     def _windows(self, layer: Layer, before: Population) -> None:
         """A convolution, or a pool: one kernel for every channel."""
@@ -155,42 +156,54 @@ class Walk:
         name = f"layer{layer.index}"
         self.at = Population(name, shape, neuron.threshold is not None)
         bias = self._bias(layer, shape)
-        if neuron.i_decay == 0:
+        if not np.all(neuron.i_decay):
             found = "has a current that never decays (iDecay = 0)"
             self.refuse(
                 layer, found, "train it with a decay of at least 1/4096", "iDecay 1 to 4096 (docs/semantics.md)"
             )
             return
-        population = IntLIF(
-            _register(neuron.i_decay - 1), _register(neuron.v_decay),
-            None if neuron.threshold is None else _register(neuron.threshold),
-            *bias, scale=float(neuron.threshold or scale),
-        )  # fmt: skip
+        vth = None if neuron.threshold is None else self._spread(layer, "vThMant", neuron.threshold, shape)
+        unit = float(scale if vth is None else max(int(vth.max()), 1))
+        du, dv = neuron.i_decay - 1, neuron.v_decay
+        decays = self._spread(layer, "iDecay", du, shape), self._spread(layer, "vDecay", dv, shape)
+        population = IntLIF(*decays, vth, *bias, scale=unit)
         self.nodes.append(Node(name, population, (f"layer/{layer.index}",), shape))
-        self._connect(layer, f"{layer.kind.value}{layer.index}", before, name, op, weight, 0)
+        self._connect(layer, f"{layer.kind.value}{layer.index}", before, name, op, weight, layer.delay, 0)
 
     def _bias(self, layer: Layer, shape: Shape) -> tuple[Any, int]:
         """(mantissas, exponent): as they are, or halved with the next exponent where only that holds them."""
         bias = None if layer.kind is LayerKind.INPUT else layer.bias
         if bias is None or not np.any(bias):
-            return _register(0), BIAS_EXP
+            return _register(np.array(0)), BIAS_EXP
         exponent, low, high = BIAS_EXP, *MANTISSA
         if (bias.min() < low or bias.max() > high) and not np.any(bias % 2):
             bias, exponent = bias // 2, exponent + 1
         if bias.min() < low or bias.max() > high:
             found = f"has biases of {bias.min()} to {bias.max()}"
             self.refuse(layer, found, "train it with smaller biases", f"{low} to {high}, times 2**{exponent}")
-        if bias.size == 1:
-            return _register(bias.ravel()[0]), exponent
-        if bias.size not in (shape[0], size(shape)):
-            found = f"has {bias.size} biases for neurons of shape {shape}"
+        return self._spread(layer, "bias", bias, shape), exponent
+
+    def _spread(self, layer: Layer, what: str, values: Integers, shape: Shape) -> Any:
+        """One number, or one per neuron; numbers per channel hold for all its neurons."""
+        if values.size == 1:
+            return _register(values.reshape(()))
+        if values.size not in (shape[0], size(shape)):
+            found = f"has {values.size} numbers of its {what} for neurons of shape {shape}"
             self.refuse(layer, found, "export the network again", f"1, {shape[0]} or {size(shape)}")
-            return _register(0), exponent
-        each = bias.reshape(shape) if bias.size == size(shape) else bias.reshape(-1, *(1,) * (len(shape) - 1))
-        return np.ascontiguousarray(np.broadcast_to(each, shape), np.int32), exponent
+            return _register(np.array(0))
+        each = values.reshape(shape) if values.size == size(shape) else values.reshape(-1, *(1,) * (len(shape) - 1))
+        return _register(np.broadcast_to(each, shape))
 
     def _connect(
-        self, layer: Layer, stem: str, source: Population, target: str, op: Linear, weight: Integers, lag: int
+        self,
+        layer: Layer,
+        stem: str,
+        source: Population,
+        target: str,
+        op: Linear,
+        weight: Integers,
+        delays: Integers | None,
+        lag: int,
     ) -> None:
         """Projections of one matrix: one, or one for each delay that its synapses have."""
         found = coded(weight)
@@ -207,16 +220,15 @@ class Walk:
         if isinstance(op, Affine):
             op = replace(op, shape=None if shape == (len(weight),) else shape)
         whole: Linear = replace(op, **{part: found.codes}, format=form)  # type: ignore[arg-type]
-        for name, piece, delay in self._delayed(layer, stem, source, shape, whole):
+        for name, piece, delay in self._delayed(layer, stem, source, shape, whole, delays):
             self.nodes.append(Node(name, piece, (f"layer/{layer.index}",), shape))
             self.edges += [Edge(source.name, name, lag + delay), Edge(name, target)]
 
     def _delayed(
-        self, layer: Layer, stem: str, source: Population, shape: Shape, op: Linear
+        self, layer: Layer, stem: str, source: Population, shape: Shape, op: Linear, delay: Integers | None
     ) -> list[tuple[str, Op, int]]:
         """(name, weights, delay) of each delay. As netx: of an output where there is one for each of them, else of an
         input."""
-        delay = layer.delay
         if delay is None or not np.ptp(delay):
             return [(stem, op, 0 if delay is None else int(delay.ravel()[0]))]
         rows, cols, values = as_synapses(op, source.shape)
@@ -248,8 +260,8 @@ def _per_synapse(
     return None
 
 
-def _register(value: int | np.integer[Any]) -> Any:
-    array = np.array(value, np.int32)
+def _register(values: NDArray[Any]) -> Any:
+    array = np.array(values, np.int32, order="C")
     array.setflags(write=False)
     return array
 

@@ -58,17 +58,16 @@ _SURROGATE = ("scaleRho", "tauRho", "messageBits")
 """Fields of a neuron that change nothing: the gradient of training, and bits of a message that is 0 or 1 anyway."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Neuron:
-    """CUBA-LIF registers. i_decay, v_decay: 0..4096, in 1/4096 per step. threshold: vth; None never fires.
-
-    weight_exp: exponent of the weights into the neuron, 2**weight_exp.
+    """CUBA-LIF registers, 0-d or one per channel or neuron. i_decay, v_decay: 0..4096, in 1/4096 per step. threshold:
+    vth; None never fires. weight_exp: exponent of the weights into the neuron, 2**weight_exp.
     """
 
-    i_decay: int
-    v_decay: int
-    threshold: int | None
-    weight_exp: int
+    i_decay: Integers
+    v_decay: Integers
+    threshold: Integers | None
+    weight_exp: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +75,8 @@ class Layer:
     """A block. shape: as declared, channels first. neuron: None for a block without neurons.
 
     weight: dense (out, in), conv and pool (out, in / groups, H, W); recurrent: dense (out, out). bias: mantissas of the
-    exponent BIAS_EXP. delay: steps. gain, shift: of an input block, whose neurons are driven by
-    2 gain x - gain + shift for x in [0, 1].
+    exponent BIAS_EXP. delay, delay_rec: steps of the synapses of `weight` and of `recurrent`. gain, shift: of an input
+    block, whose neurons are driven by 2 gain x - gain + shift for x in [0, 1].
     """
 
     index: int
@@ -88,6 +87,7 @@ class Layer:
     recurrent: Integers | None = None
     bias: Integers | None = None
     delay: Integers | None = None
+    delay_rec: Integers | None = None
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
@@ -137,13 +137,14 @@ def _layer(fields: Fields, index: int, kind: LayerKind) -> Layer:
         found = Layer(
             index, kind, shape, neuron, _matrix(fields, "weight", weight, rows),
             None if again is None else _matrix(fields, "weight_rec", again, rows),
-            fields.integers("bias"), _delay(fields),
+            fields.integers("bias"), _delay(fields, "delay"),
+            _delay(fields, "delay_rec") if kind is LayerKind.RECURRENT else None,
         )  # fmt: skip
         return _sizes(fields, found, inFeatures=1, outFeatures=0)
     pairs = {name: fields.pair(name, value) for name, value in (("stride", 1), ("padding", 0), ("dilation", 1))}
     groups = fields.whole("groups", 1, low=1)
-    bias, delay = fields.integers("bias"), _delay(fields)
-    found = Layer(index, kind, shape, neuron, _kernel(fields, weight), None, bias, delay, **pairs, groups=groups)
+    bias, delay = fields.integers("bias"), _delay(fields, "delay")
+    found = Layer(index, kind, shape, neuron, _kernel(fields, weight), None, bias, delay, None, **pairs, groups=groups)
     fields.pair("kernelSize", 1)
     for name in ("inChannels", "outChannels"):
         fields.integers(name)
@@ -183,20 +184,20 @@ def _neuron(fields: Fields) -> Neuron | None:
         inner.refuse(
             found, "fold it into the weights before the export", "netx ignores it: the file runs as another net"
         )
-    threshold = inner.whole("vThMant", None, low=0)
+    decays = inner.registers("iDecay", 0, 4096), inner.registers("vDecay", 0, 4096)
+    threshold = inner.integers("vThMant")
+    never = threshold is not None and threshold.size > 0 and int(threshold.min()) >= NEVER
+    threshold = None if never else inner.registers("vThMant", 0, NEVER - 1)
     inner.integers("theta")
     for name in _SURROGATE:
         inner.skip(name)
-    return Neuron(
-        inner.whole("iDecay", None, low=0, high=4096), inner.whole("vDecay", None, low=0, high=4096),
-        None if threshold >= NEVER else threshold, inner.whole("wgtExp", 0, low=-8, high=7),
-    )  # fmt: skip
+    return Neuron(*decays, threshold, inner.whole("wgtExp", 0, low=-8, high=7))
 
 
-def _delay(fields: Fields) -> Integers | None:
-    found = fields.integers("delay")
+def _delay(fields: Fields, name: str) -> Integers | None:
+    found = fields.integers(name)
     if found is not None and found.size and (found.min() < 0 or found.max() > LONGEST_DELAY):
-        text = f"has delays of {found.min()} to {found.max()} steps"
+        text = f"has delays ({name}) of {found.min()} to {found.max()} steps"
         fields.refuse(text, "train it with shorter delays (slayer's max_delay)", f"0 to {LONGEST_DELAY} steps")
         return None
     return found if found is not None and found.size else None

@@ -56,7 +56,7 @@ def compile_model(
     """
     check_outputs([model, calibrate, target], {"--json": json}, {"-o": output or Path(f"{model.stem}.seamount")})
     load_target(target)
-    source = load(model, assume=assume or [])
+    source = load(model, assume=assume or [], steps=steps)
     options = Options(
         weight_bits, layer_bits(bits or []), steps, max_delay, not no_balance_delays, slow_down, prove
     )  # fmt: skip

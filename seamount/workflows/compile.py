@@ -32,7 +32,7 @@ from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
-from seamount.workflows.load import Model, model_of
+from seamount.workflows.load import Model, load, model_of
 
 VECTORS, CALIBRATED = 4, 256
 """Samples stored as test vectors; samples that set scales unless told otherwise."""
@@ -167,6 +167,8 @@ def compile(
         artifact = seamount.compile("model.pt", weight_bits=4, calibrate=x_train)
     """
     tracing = {**tracing, **({"steps": steps} if _traced(source) and steps is not None else {})}
+    if isinstance(source, str | os.PathLike) and not tracing:
+        source = load(source, assume=assume, steps=steps)
     model = model_of(source, assume=assume, **tracing)
     options = Options(weight_bits, dict(bits or {}), steps, max_delay, balance_delays, slow_down, prove)
     return compilation(

@@ -186,7 +186,7 @@ def check(
         ladder = _of_artifact(source, data, steps, progress)
         name = name or source.manifest.model.name
     else:
-        model = load(name, assume=assume) if name else model_of(source, assume=assume, **tracing)
+        model = load(name, assume=assume, steps=steps) if name else model_of(source, assume=assume, **tracing)
         name = name or model.about.name
         ours = data is None and model.integer  # nothing was recorded with it, so its test vectors are ours
         samples = None if ours else _samples(model, data, steps)

@@ -17,7 +17,7 @@ from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.properties import QUANTIZED
 from seamount.compiler.manifest import About
-from seamount.frontends.conventions import Meaning, parse_assumptions
+from seamount.frontends.conventions import Conventions, Meaning, parse_assumptions
 from seamount.results.blocks import Block, Shown, table
 
 if TYPE_CHECKING:
@@ -126,12 +126,15 @@ class Model(Shown):
         }
 
 
-def load(path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, object] | str = ()) -> Model:
+def load(
+    path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, object] | str = (), steps: int | None = None
+) -> Model:
     """Read a trained network.
 
     path    a model file (.pt, written by `seamount.save`), a .nir file, or a .net file of lava-dl
     assume  what a .nir or .net file does not say: "key=value" texts or a mapping; for a .nir file also the name of the
             framework that wrote it (norse, snntorch, spikingjelly, sinabs); later entries win
+    steps   T: steps per sample of a .nir or .net file, unless `assume` says it; a model file has its own
 
     Raises InputError (a file that cannot be read), ImportRefused (a network whose meaning the file does not determine,
     or that cannot be carried over without loss), each with everything that is wrong.
@@ -147,6 +150,8 @@ def load(path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, o
     check_regular(path, WANTED)
     words = assumptions(assume)
     said = parse_assumptions(words)
+    if steps is not None and said.default.steps is None:
+        said = said.assuming(Conventions(steps=steps), f"--steps {steps}")
     if path.suffix == ".nir":
         return _from_nir_file(path, said)
     if path.suffix == ".net":

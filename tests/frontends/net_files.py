@@ -101,7 +101,8 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
     ],
     "delays of inputs, of a recurrent layer, of channels": lambda: [
         spikes(2, 5, 5), conv(10, 2, (3, 4, 4), (2, 2), delay=[1, 0, 4]), FLATTEN,
-        {**dense(11, 48, 7), "type": "dense_rec", "weight_rec": even(12, 7, 7), "delay": [0, 1, 2, 0, 1, 2, 0]},
+        {**dense(11, 48, 7), "type": "dense_rec", "weight_rec": even(12, 7, 7), "delay": [0, 1, 2, 0, 1, 2, 0],
+         "delay_rec": np.arange(49).reshape(7, 7) % 3},
         dense(13, 7, 5, delay=[1, 0, 0, 2, 0, 0, 1]),
     ],
     "odd weights, groups, stride, padding, dilation": lambda: [
@@ -117,7 +118,10 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
     ],
     "exponents, one sign, synaptic memory": lambda: [
         spikes(9),
-        dense(19, 9, 8, weight=abs(odd(20, 8, 9)) * 2 + 1, neuron=neuron(wgtExp=-2, iDecay=1000, vThMant=90)),
+        dense(
+            19, 9, 8, weight=abs(odd(20, 8, 9)) * 2 + 1,
+            neuron=neuron(wgtExp=-2, iDecay=np.arange(1, 9) * 500, vThMant=90),
+        ),
         dense(
             21, 8, 7, weight=-abs(odd(22, 7, 8)), bias=[5000] * 7,
             neuron=neuron(wgtExp=1, vDecay=4096, vThMant=3000),
@@ -191,8 +195,11 @@ def _sums(layer: Layer, x: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
     def recurrent(t: int, s: np.ndarray) -> Any:
         if layer["type"] != "dense_rec":
             return 0
-        sums = [again @ s[t - 1 - d] if t - 1 - d >= 0 else np.zeros(len(again), np.int64) for d in delay]
-        own = sums[0] if delay.size == 1 else np.array([sums[i][i] for i in range(len(again))])
+        late = np.broadcast_to(layer.get("delay_rec", 0), again.shape)
+        own = np.zeros(len(again), np.int64)
+        for i, j in np.ndindex(*again.shape):
+            if t - 1 - late[i, j] >= 0:
+                own[i] += again[i, j] * s[t - 1 - late[i, j]][j]
         return _shifted(own, exponent)
 
     return total, recurrent
