@@ -141,14 +141,15 @@ def _layer(fields: Fields, index: int, kind: LayerKind) -> Layer:
             _delay(fields, "delay_rec") if kind is LayerKind.RECURRENT else None,
         )  # fmt: skip
         return _sizes(fields, found, inFeatures=1, outFeatures=0)
-    pairs = {name: fields.pair(name, value) for name, value in (("stride", 1), ("padding", 0), ("dilation", 1))}
+    stride, padding, dilation = fields.pair("stride", 1), fields.pair("padding", 0), fields.pair("dilation", 1)
     groups = fields.whole("groups", 1, low=1)
     bias, delay = fields.integers("bias"), _delay(fields, "delay")
-    found = Layer(index, kind, shape, neuron, _kernel(fields, weight), None, bias, delay, None, **pairs, groups=groups)
+    found = Layer(
+        index, kind, shape, neuron, _kernel(fields, weight), None, bias, delay, None, stride, padding, dilation, groups
+    )
     fields.pair("kernelSize", 1)
-    for name in ("inChannels", "outChannels"):
-        fields.integers(name)
-    return found
+    fields.integers("inChannels")
+    return found if kind is LayerKind.POOL else _sizes(fields, found, outChannels=0)
 
 
 def _shape(fields: Fields) -> tuple[int, ...] | None:
