@@ -180,6 +180,11 @@ def _neuron(fields: Fields) -> Neuron | None:
         inner.refuse(found, "train it with a refractory period of 1", "1 step: lava-nc has it in float alone")
     if inner.whole("gradedSpike", 0) != 0:
         inner.refuse("sends graded spikes (gradedSpike)", "train it with binary spikes", "CUBA neurons send 0 or 1")
+    for name in ("reset_interval", "resetInterval"):
+        if inner.whole(name, 0) != 0:
+            found, steps = f"resets its neurons every so many steps ({name})", inner.whole(name, 0)
+            remedy = f"leave it out and give samples of {steps} steps, each of which starts at 0 (--steps {steps})"
+            inner.refuse(found, remedy, "a program resets registers between samples")
     if inner.whole("weight_exp", 0) != 0:
         found = f"scales what arrives by a batch norm (neuron/weight_exp = {inner.whole('weight_exp', 0)})"
         inner.refuse(

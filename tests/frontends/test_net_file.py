@@ -18,6 +18,7 @@ from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.codes import encode
 from seamount.compiler.errors import CompileError, ImportRefused, InputError, SeamountError
 from seamount.compiler.ir.notes import Convention, FieldsUnused
+from seamount.compiler.program.needs import chip_needs
 from seamount.frontends.netx.codes import coded
 from seamount.models.data.datasets import user_folder
 from seamount.workflows.compile import compilation
@@ -45,7 +46,7 @@ DATA = Path(os.environ.get("SEAMOUNT_DATA") or user_folder()) / "traces"
 recorded = pytest.mark.skipif(
     not DATA.is_dir(), reason=f"RECORDED TRACES NOT FOUND at {DATA}; set SEAMOUNT_DATA to the data folder"
 )
-FAST = ("delays of inputs, of a recurrent layer, of channels",)
+FAST = ("exponents, one sign, synaptic memory",)
 """Networks that go through Lava in every run; the others are slow tests."""
 IN_LAVA = [pytest.param(name, marks=[] if name in FAST else [pytest.mark.slow]) for name in NETWORKS]
 
@@ -196,6 +197,7 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], str]] = {
     "refractory": (_first(dense(0, 8, 4, neuron=neuron(refDelay=3))), "a refractory period (refDelay = 3)"),
     "no decay": (_first(dense(0, 8, 4, neuron=neuron(iDecay=0))), "a current that never decays (iDecay = 0)"),
     "graded spikes": (_first(dense(0, 8, 4, neuron=neuron(gradedSpike=True))), "sends graded spikes (gradedSpike)"),
+    "reset": (_first(dense(0, 8, 4, neuron=neuron(reset_interval=17))), "every so many steps (reset_interval)"),
     "batch norm": (_first(dense(0, 8, 4, neuron=neuron(weight_exp=2))), "scales what arrives by a batch norm"),
     "complex": (
         _first({**dense(0, 8, 4), "weight": {"real": even(0, 4, 8), "imag": even(1, 4, 8)}}),
@@ -352,6 +354,15 @@ def test_nothing_is_rounded_again(tmp_path: Path) -> None:
     assert all(row.error == 0 and row.clipped == 0 for row in artifact.manifest.layers)
     codes = {q.name: q.connection.weight * 2.0**q.weight_exp for q in artifact.program.projections}
     assert np.array_equal(codes["dense1"], even(0, 9, 12)) and np.array_equal(codes["dense2"], even(1, 4, 9))
+
+
+def test_doubled_weights_need_nothing_of_a_chip(tmp_path: Path) -> None:
+    """Halving what was doubled cuts off no bit, so a chip's shift of each weight is Lava's shift of the sum."""
+    layers = [spikes(8), dense(0, 8, 4, weight=odd(0, 4, 8)), dense(1, 4, 3, neuron=neuron(wgtExp=-3))]
+    artifact = sm.compile(write_net(tmp_path / "net.net", layers), target="loihi1", progress=False)
+    assert artifact.program.projections[0].weight_exp == -1
+    assert [n.where for n in chip_needs(artifact.program)] == ["projection 'dense2'"]
+    assert sm.fit(artifact).to_dict()["fits"]
 
 
 def test_a_register_that_may_overflow_is_not_proven(tmp_path: Path) -> None:
