@@ -13,11 +13,11 @@ from seamount.compiler.ir.notes import Convention, FieldsUnused
 from seamount.compiler.ir.ops import Input, IntLIF, Output, Rule
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.examined import Examined
-from seamount.frontends.hdf5.tree import Kind, Limits, image_of, read_tree
+from seamount.frontends.hdf5.tree import Limits, image_of, read_tree
 from seamount.frontends.netx.from_net import MANTISSA, Walk, first_shape
 from seamount.frontends.netx.layers import Layer, LayerKind, lasting, layer_of
 
-KIND = Kind(".net", "lava-dl (export_hdf5)")
+WRITER = "lava-dl (export_hdf5)"
 LAYERS = 1000
 
 
@@ -40,12 +40,12 @@ def read_net(source: str | Path | BinaryIO, name: str | None = None, limits: Lim
     """
     limits = limits or Limits()
     file = name or (str(source) if isinstance(source, (str, Path)) else "the stream")
-    tree = read_tree(image_of(source, file, limits, KIND), file, limits, KIND)
+    tree = read_tree(image_of(source, file, limits, WRITER), file, limits, writer=WRITER)
     problems: list[Problem] = []
     unused: dict[str, tuple[str, ...]] = {}
     groups = tree.get("layer")
     if not isinstance(groups, dict) or not groups:
-        problems.append(Problem("/layer", "there is no group of layers", KIND.wanted))
+        problems.append(Problem("/layer", "there is no group of layers", f"give a file written by {WRITER}"))
         return NetFile(file, (), None, unused, tuple(problems))
     strange = sorted(set(groups) - {str(i) for i in range(min(len(groups), LAYERS))})
     if strange:
