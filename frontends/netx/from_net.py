@@ -164,7 +164,7 @@ class Walk:
             return
         vth = None if neuron.threshold is None else self._spread(layer, "vThMant", neuron.threshold, shape)
         unit = float(scale if vth is None else max(int(vth.max()), 1))
-        du, dv = neuron.i_decay - 1, neuron.v_decay
+        du, dv = np.maximum(neuron.i_decay - 1, 0), neuron.v_decay
         decays = self._spread(layer, "iDecay", du, shape), self._spread(layer, "vDecay", dv, shape)
         population = IntLIF(*decays, vth, *bias, scale=unit)
         self.nodes.append(Node(name, population, (f"layer/{layer.index}",), shape))

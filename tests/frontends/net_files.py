@@ -8,7 +8,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import torch
 
 Layer = dict[str, Any]
 CUBA = {"type": "CUBA", "iDecay": 4096, "vDecay": 256, "vThMant": 20, "refDelay": 1, "gradedSpike": False}
@@ -164,6 +163,8 @@ def meant(layers: list[Layer], x: np.ndarray) -> list[dict[str, np.ndarray]]:
 
 def _sums(layer: Layer, x: np.ndarray) -> tuple[np.ndarray, Callable[..., Any]]:
     """Sums of each step, delays included, and those of a recurrent layer's own spikes."""
+    import torch
+
     steps, exponent = len(x), layer.get("neuron", {}).get("wgtExp", 0)
     weight = np.asarray(layer["weight"], np.int64)
     delay = np.asarray(layer.get("delay", [0])).astype(int).ravel()
