@@ -158,10 +158,8 @@ class Walk:
         bias = self._bias(layer, shape)
         if not np.all(neuron.i_decay):
             found = "has a current that never decays (iDecay = 0)"
-            self.refuse(
-                layer, found, "train it with a decay of at least 1/4096", "iDecay 1 to 4096 (docs/semantics.md)"
-            )
-            return
+            limit = "iDecay 1 to 4096 (docs/semantics.md, registers)"
+            self.refuse(layer, found, "train it with a decay of at least 1/4096", limit)
         vth = None if neuron.threshold is None else self._spread(layer, "vThMant", neuron.threshold, shape)
         unit = float(scale if vth is None else max(int(vth.max()), 1))
         du, dv = np.maximum(neuron.i_decay - 1, 0), neuron.v_decay

@@ -7,6 +7,7 @@ import json
 import random
 import tempfile
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -92,7 +93,7 @@ def read_network(path: Path) -> None:
 
 def net_layers(folder: Path, rng: random.Random) -> Path:
     """A field of a layer or of its neurons as another value, shape or nothing, or the bytes of the file."""
-    layers = NETWORKS[rng.choice(sorted(NETWORKS))]()
+    layers = deepcopy(NETWORKS[rng.choice(sorted(NETWORKS))]())
     for _ in range(rng.randrange(1, 3)):
         fields = rng.choice(layers)
         fields = fields["neuron"] if "neuron" in fields and rng.random() < 0.5 else fields
