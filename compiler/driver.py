@@ -27,6 +27,7 @@ from seamount.compiler.pipelines import Options, chosen_pipeline, contradictions
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.needs import NEED_WORDS, reasons, restless
 from seamount.compiler.program.program import Need, Program
+from seamount.compiler.quantization.losses import input_problems
 from seamount.compiler.ranges.proven_scales import ProvenScales, overflow_notes, proven_scales
 from seamount.compiler.target.target import Target
 from seamount.compiler.version import __version__
@@ -69,7 +70,9 @@ def compile_graph(
     options, about = options or Options(), about or About()
     passes = chosen_pipeline(pipeline, target, options)
     options = effective(options, passes, target)
+    integer = not QUANTIZED.violations(graph)
     raise_all(CompileError, [*_unstorable_bits(options, target), *contradictions(options, target)])
+    raise_all(CompileError, _already_integer(graph, options, target) if integer else [])
     graph = replace(graph, steps=options.steps or graph.steps)
     ran: list[str] = []
     shaped: list[Graph] = []
@@ -116,6 +119,15 @@ def unsupported(program: Program, target: Target) -> list[Problem]:
             found = f"has {why}, and so would not rest between the steps of a network slowed down {times} times"
             remedy = "use neurons without memory, leak and bias, reset to zero, or compile for a target that can"
             problems.append(Problem(f"population '{name}'", found, remedy, limit))
+    return problems
+
+
+def _already_integer(graph: Graph, options: Options, target: Target) -> list[Problem]:
+    """What stands against taking a quantized graph as it is."""
+    problems = [p for n in graph.inputs for p in input_problems(n, n.op, target.graded_payload_bits)]  # type: ignore[arg-type]
+    if options.weight_bits != Options.weight_bits or options.layer_bits:
+        found = "are integers already, and none of them is rounded"
+        problems.append(Problem("weights", found, "omit --weight-bits and --bits"))
     return problems
 
 

@@ -74,7 +74,9 @@ def _weights(folded: Graph, quantized: Graph) -> list[Weights]:
             continue  # relays, which balance-delays adds, were never trained
         worth = factor(op.format)
         step = grid(op.format.bits, op.format.sign_mode).step * worth
-        before, after = np.ravel(values_of(folded[node.name].op)), np.ravel(values_of(op)) * worth  # type: ignore[arg-type]
+        trained: Any = folded[node.name].op
+        unit = 1.0 if trained.format is None else factor(trained.format)
+        before, after = np.ravel(values_of(trained)) * unit, np.ravel(values_of(op)) * worth
         if before.size == 0:
             continue
         both = np.concatenate([before, after])

@@ -39,7 +39,8 @@ def precision(before: Graph, after: Graph) -> tuple[LayerPrecision, ...]:
         op: Any = node.op
         if not hasattr(op, "format") or node.name not in before.by_name:
             continue
-        exact = values_of(before[node.name].op)  # type: ignore[arg-type]
+        trained: Any = before[node.name].op
+        exact = values_of(trained) * (1.0 if trained.format is None else factor(trained.format))
         stored = values_of(op) * factor(op.format)
         norm = float(np.sqrt(np.sum(np.square(exact)))) or 1.0
         error = float(np.sqrt(np.sum(np.square(stored - exact)))) / norm

@@ -152,6 +152,17 @@ class ResetUnused(_Note, frozen=True):
         return f"{self.where}: its v_reset has no effect, since a spike {what}"
 
 
+class FieldsUnused(_Note, frozen=True):
+    """Fields of a layer in a file that change nothing for the import."""
+
+    where: str
+    fields: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = " ..." if len(self.fields) > 4 else ""
+        return f"{self.where}: {', '.join(self.fields[:4])}{more} in the file has no effect here"
+
+
 # of quantization
 
 
@@ -330,7 +341,8 @@ class Proven(_Note, frozen=True):
 
 Note = (
     Text | Convention | GainSupplied | AxisDropped | AxisDiffers | InputDiffers | EdgesDelayed | Recurrent
-    | ClampUnused | ResetUnused | ScaleUnproven | TimeConstantChanged | CompareChanged | WeightsVanish | BitsUnused
+    | ClampUnused | ResetUnused | FieldsUnused
+    | ScaleUnproven | TimeConstantChanged | CompareChanged | WeightsVanish | BitsUnused
     | Delayed | Relayed | SlowedDown | Unbalanced
     | OverflowPossible | ScaleLowered | Proven
 )  # fmt: skip

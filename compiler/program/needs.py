@@ -109,7 +109,7 @@ class PlainWeights:
 
 @dataclass(frozen=True)
 class ShiftOfSum:
-    """A projection with an exponent below 0: the chip shifts each weight, Lava's CPU model the sum."""
+    """A projection whose exponent below 0 cuts bits off: the chip shifts each weight, Lava's CPU model the sum."""
 
     projection: str
 
@@ -178,5 +178,5 @@ def _projection_needs(program: Program, q: Projection) -> Iterator[ChipNeed]:
         yield Gate(q.name, q.lag)
     if convolves(program, q) and q.weight_exp > 0:
         yield PlainWeights(q.name, q.weight_exp)
-    if q.weight_exp < 0:
+    if q.weight_exp < 0 and np.any(q.connection.weight % 2**-q.weight_exp):
         yield ShiftOfSum(q.name)

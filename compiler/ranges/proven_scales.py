@@ -12,6 +12,7 @@ from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.notes import Note, OverflowPossible, Proven, ScaleLowered
 from seamount.compiler.ir.ops import IntLIF
+from seamount.compiler.ir.properties import QUANTIZED
 from seamount.compiler.passes.base import Pipeline
 from seamount.compiler.pipelines import Options, quantizing, with_data
 from seamount.compiler.program.lower import lower
@@ -56,7 +57,8 @@ def proven_scales(
             return ProvenScales(largest, (*lowered, Proven(program.steps)))
         left = [p for p in ranges.populations.values() if not p.proven]
         wanted = {p.name: _scale(graph, p.name) * _share(program, p) for p in left}
-        hopeless = [p for p in left if not _possible(graph, p.name, wanted[p.name])]
+        given = not QUANTIZED.violations(folded)  # then scales are as they are
+        hopeless = [p for p in left if given or not _possible(graph, p.name, wanted[p.name])]
         raise_all(CompileError, [_problem(graph, program, ranges, p) for p in hopeless])
         largest |= wanted
     raise CompileError(Problem("scales", f"{ROUNDS} rounds did not suffice", "compile without --prove"))

@@ -114,7 +114,7 @@ def _foreign_kind(data: bytes) -> tuple[str, str] | None:
     if not data:
         return "is empty", "save it again"
     if data.startswith(b"\x89HDF"):
-        return "is an HDF5 file", "if it is a NIR graph, give it the ending .nir"
+        return "is an HDF5 file", "give it the ending .nir if it is a NIR graph, .net if lava-dl wrote it"
     if not data.startswith(b"PK"):
         if data[:1] == b"\x80":
             return "is a pickle of the old torch format or of other origin, which could run code when loaded", _SAVE

@@ -1,7 +1,7 @@
 """NIR's data format (nir 1.0.8): observables of the nodes of a graph over time, read as a stranger's file and written.
 
 nir.read_data follows whatever HDF5 points to and trusts every size; here the bytes become a plain tree first
-(hdf5_tree). nir's own way from events to steps is floor(t / dt), which loses spikes to the rounding of t / dt
+(hdf5/tree.py). nir's own way from events to steps is floor(t / dt), which loses spikes to the rounding of t / dt
 (0.3 / 0.1 is below 3); `steps_of` rounds where t is a multiple of dt up to a millionth of it.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.arrays import check_regular
 from seamount.compiler.errors import InputError, Problem, raise_all
-from seamount.frontends.nir.hdf5_tree import Limits, read_tree
+from seamount.frontends.hdf5.tree import Limits, read_tree
 
 _ATTRIBUTES = ("dt", "n_neurons", "t_max")
 _AGAIN = "record again, or convert the file with nir.write_data"

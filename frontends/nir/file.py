@@ -1,7 +1,7 @@
 """A .nir file, possibly from a stranger, to a nir.NIRGraph and the facts its version settles.
 
 nir.read follows links out of the file, checks shapes with known errors (non-square kernels, groups) and fails with
-seven kinds of exception. Here the bytes become a plain tree (hdf5_tree), every field is checked (nir_schema), and
+seven kinds of exception. Here the bytes become a plain tree (hdf5/tree.py), every field is checked (nir_schema), and
 the nir objects are built without nir's own shape inference; `from_nir` derives all shapes itself.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem, raise_all
 from seamount.frontends.conventions import Conventions, Meaning
-from seamount.frontends.nir.hdf5_tree import Limits, Tree, Unreadable, read_tree
+from seamount.frontends.hdf5.tree import Limits, Tree, Unreadable, image_of, read_tree
 from seamount.frontends.nir.schema import LAYOUTS, RESETTING, STATEFUL, Fields, canonical
 
 _EXPORT_AGAIN = "export the network again"
@@ -61,31 +61,13 @@ def read_nir(source: str | Path | BinaryIO, name: str | None = None, limits: Lim
     """
     limits = limits or Limits()
     file = name or (str(source) if isinstance(source, (str, Path)) else "the stream")
-    tree = read_tree(_bytes(source, file, limits), file, limits)
+    tree = read_tree(image_of(source, file, limits), file, limits)
     version = _version(tree, file)
     builder = _Builder(file)
     graph = builder.graph(tree.get("node"), "")
     raise_all(InputError, builder.problems)
     old = _release(version) <= _SUBTRACTS_UP_TO and builder.resetting and not builder.has_v_reset
     return NirFile(file, graph, version, Conventions(reset="subtract") if old else Conventions())
-
-
-def _bytes(source: str | Path | BinaryIO, file: str, limits: Limits) -> bytes:
-    remedy = "give a .nir file written by nir.write"
-    if not isinstance(source, (str, Path)):
-        return source.read()
-    path = Path(source)
-    try:
-        if not path.exists():
-            raise InputError(Problem(file, "no such file", "check the path"))
-        if not path.is_file():
-            raise InputError(Problem(file, "is not a regular file", remedy))
-        if path.stat().st_size > limits.nbytes:
-            found = f"is {path.stat().st_size:,} bytes long"
-            raise InputError(Problem(file, found, "raise the limit if it is yours", f"{limits.nbytes:,} bytes"))
-        return path.read_bytes()
-    except (OSError, ValueError) as fault:
-        raise InputError(Problem(file, f"cannot be read: {fault}", remedy)) from fault
 
 
 def _version(tree: Tree, file: str) -> str:

@@ -8,17 +8,18 @@ open questions about conventions are raised together.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import nir
 import numpy as np
 
 from seamount.compiler.errors import CompileError, ImportRefused, Problem
 from seamount.compiler.ir.graph import Graph, Node
-from seamount.compiler.ir.notes import AxisDiffers, AxisDropped, Convention, EdgesDelayed, Note
+from seamount.compiler.ir.notes import AxisDiffers, AxisDropped, EdgesDelayed
 from seamount.compiler.ir.ops import Input, Op, Output, Shape
 from seamount.compiler.ir.shapes import output_shape
 from seamount.frontends.conventions import Meaning
+from seamount.frontends.examined import Examined
 from seamount.frontends.nir.flatten import Net, bypass, cut_off, flatten
 from seamount.frontends.nir.gains import with_true_gains
 from seamount.frontends.nir.linear import LINEAR, WEIGHTS, rank_taken
@@ -42,16 +43,6 @@ def from_nir(graph: nir.NIRGraph, meaning: Meaning, *, steps: int | None = None)
     neurons outside what Loihi can do, and a question for every convention that is needed and unknown.
     """
     return _build(graph, meaning, steps, Log(meaning))
-
-
-@dataclass(frozen=True, eq=False)
-class Examined:
-    """What an import finds: the graph, or None and every problem; every convention used; what else it did."""
-
-    graph: Graph | None
-    problems: tuple[Problem, ...]
-    assumed: tuple[Convention, ...]
-    notes: tuple[Note, ...]
 
 
 def examine(graph: nir.NIRGraph, meaning: Meaning) -> Examined:

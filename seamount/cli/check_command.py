@@ -26,7 +26,7 @@ REQUIRE_HELP = (
 
 
 def check(
-    path: Annotated[Path, typer.Argument(help="model.pt, .nir, or an artifact.", metavar="MODEL|ARTIFACT")],
+    path: Annotated[Path, typer.Argument(help="model.pt, .nir, .net, or an artifact.", metavar="MODEL|ARTIFACT")],
     data: o.DataName = None,
     trace: Annotated[
         Path | None, typer.Option(help="Compare an artifact with a recording made elsewhere (.npz, .csv, or NIR data).")

@@ -21,7 +21,7 @@ from seamount.workflows.load import load
 
 
 def compile_model(
-    model: Annotated[Path, typer.Argument(help="model.pt written by seamount.frontends.save, or a .nir file.")],
+    model: Annotated[Path, typer.Argument(help="model.pt written by seamount.frontends.save, a .nir or a .net file.")],
     target: o.TargetName = "loihi-sim",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write; default: the model's name + .seamount")
@@ -51,11 +51,12 @@ def compile_model(
 ) -> None:
     """Compile a trained network to Loihi's integers and write the artifact.
 
-    Without --calibrate, scales are set on the real samples in the model file; for a .nir file, on assumed activity.
+    Without --calibrate, scales are set on the real samples in the model file; for a .nir file, on assumed activity. The
+    integers of a .net file are taken as they are.
     """
     check_outputs([model, calibrate, target], {"--json": json}, {"-o": output or Path(f"{model.stem}.seamount")})
     load_target(target)
-    source = load(model, assume=assume or [])
+    source = load(model, assume=assume or [], steps=steps)
     options = Options(
         weight_bits, layer_bits(bits or []), steps, max_delay, not no_balance_delays, slow_down, prove
     )  # fmt: skip

@@ -14,7 +14,7 @@ from seamount.workflows import examine
 
 
 def check_import(
-    file: Annotated[Path, typer.Argument(help="model.pt, or a .nir file.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="model.pt, a .nir or a .net file.", metavar="FILE")],
     assume: o.Assume = None,
     target: Annotated[
         str | None, typer.Option("--target", "-t", help="Compile for this target too, and add what stands against it.")

@@ -15,7 +15,7 @@ from seamount.workflows.inspect import inspect as text_of
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A model.pt, a .nir file, or an artifact.")],
+    path: Annotated[Path, typer.Argument(help="A model.pt, a .nir or .net file, or an artifact.")],
     after: Annotated[
         str, typer.Option(metavar="STAGE", help=f"For a model: the graph after one of {', '.join(STAGES)}.")
     ] = "import",

@@ -10,8 +10,9 @@ import typer
 from seamount.models.data.datasets import NAMES
 
 ASSUME_HELP = (
-    "What a .nir file does not say: key=value (dt, integrate, reset, timing, compare, spikes, start, v_min, coding, "
-    "low, high, encoding, steps, readout) or a preset (norse, snntorch, spikingjelly, sinabs). Repeatable; later wins."
+    "What a .nir or .net file does not say: key=value (dt, integrate, reset, timing, compare, spikes, start, v_min, "
+    "coding, low, high, encoding, steps, readout) or a preset (norse, snntorch, spikingjelly, sinabs). Repeatable; "
+    "later wins."
 )
 DATA_HELP = (
     f"Labelled samples: {', '.join(NAMES)} (those but digits from a data folder); "

@@ -113,7 +113,7 @@ def load_artifact(path: str | os.PathLike[str]) -> Artifact:
         artifact = seamount.load_artifact("net.seamount")
     """
     place = Path(path)
-    if place.suffix in (".pt", ".nir") and place.is_file():
+    if place.suffix in (".pt", ".nir", ".net") and place.is_file():
         found = "is a model, not an artifact"
         raise InputError(Problem(str(place), found, f"compile it first: seamount compile {place}"))
     if place.is_dir() and (place / RUN_FILE).is_file():

@@ -32,7 +32,7 @@ from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
-from seamount.workflows.load import Model, model_of
+from seamount.workflows.load import Model, load, model_of
 
 VECTORS, CALIBRATED = 4, 256
 """Samples stored as test vectors; samples that set scales unless told otherwise."""
@@ -142,13 +142,13 @@ def compile(
 ) -> Artifact:
     """Compile a trained network to Loihi's integers.
 
-    source          the path of a model file (.pt) or .nir file, a `seamount.Model`, or a live PyTorch module with the
-                    arguments of `seamount.save` (at least sample= and readout=)
+    source          the path of a model file (.pt), .nir or .net file, a `seamount.Model`, or a live PyTorch module
+                    with the arguments of `seamount.save` (at least sample= and readout=)
     target          a name of `seamount.targets()`, the path of a .toml file, or a Target
     weight_bits     bits per weight, sign included, 1 to 8; bits: exceptions by layer
     calibrate       data whose values set the scales: the train split of a data set by name, an array or tensor, a
                     loader, or (x, y), of which the first `calibration_samples` are used; default: the golden samples
-                    of the model file; for a .nir file activity is assumed
+                    of the model file; for a .nir file activity is assumed; a .net file has no scales
     steps           T: steps per sample; default: what the model was saved with
     max_delay       longest delay of a projection, in steps; default: the target's. balance_delays: False lets short
                     paths arrive early, which is not the trained network. slow_down: steps of the chip for each of the
@@ -156,7 +156,7 @@ def compile(
     prove           lower scales until no input can overflow a register, or refuse
     pipeline        passes to run, in order, with options, as `seamount.passes()` prints them; what it omits comes from
                     the target and the other arguments
-    assume          what a .nir file does not say; as for `seamount.load`
+    assume          what a .nir or .net file does not say; as for `seamount.load`
     progress        None: a bar where somebody watches; False; or a function (what, done, in all)
 
     Returns the artifact, with test vectors. Raises InputError, ImportRefused, and CompileError with every reason why
@@ -167,6 +167,8 @@ def compile(
         artifact = seamount.compile("model.pt", weight_bits=4, calibrate=x_train)
     """
     tracing = {**tracing, **({"steps": steps} if _traced(source) and steps is not None else {})}
+    if isinstance(source, str | os.PathLike) and not tracing:
+        source = load(source, assume=assume, steps=steps)
     model = model_of(source, assume=assume, **tracing)
     options = Options(weight_bits, dict(bits or {}), steps, max_delay, balance_delays, slow_down, prove)
     return compilation(
@@ -232,6 +234,9 @@ class _Stages:
 def calibration(model: Model, data: Data | None, count: int, steps: int | None) -> dict[str, NDArray[Any]] | None:
     """Real values to set scales on: samples that were named or given, else the model file's golden samples."""
     steps = steps or model.graph.steps
+    if data is not None and model.integer:
+        found = "is made of integers already, and no scale is left to set"
+        raise InputError(Problem(f"model '{model.about.name}'", found, "omit --calibrate"))
     if data is not None:
         return model.stepped(_unlabelled(data, count, steps), steps)
     if model.file is not None:

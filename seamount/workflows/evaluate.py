@@ -19,7 +19,7 @@ from seamount.compiler.energy.assessment import Assessment, estimate_tree, twin_
 from seamount.compiler.energy.counts import mean_rate
 from seamount.compiler.energy.estimate import Interval
 from seamount.compiler.energy.papers import SET, convention
-from seamount.compiler.errors import CheckFailed, Problem
+from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
 from seamount.compiler.measures import answers as answers_of
 from seamount.compiler.measures import likeness, measured
@@ -140,15 +140,19 @@ def evaluate(
     )  # fmt: skip
     given = models if isinstance(models, list | tuple) else [models]
     sources = [(_file(one), model_of(one, assume=assume)) for one in given]
-    found: list[Tree] = []
+    for _, model in sources:
+        if model.integer:
+            found = "is made of integers already, and evaluate compares widths of weights with the float network"
+            raise InputError(Problem(f"model '{model.about.name}'", found, "use seamount check, or run its artifact"))
+    rows: list[Tree] = []
     for file, model in sources:
         samples = labelled(data, max(plan.longest, model.graph.steps))
-        found.append(
+        rows.append(
             {"file": file or model.about.name, **_of(samples.source), **_evaluated(model, samples, plan, progress)}
         )
         if then is not None:
-            then(Evaluation(tuple(found)))
-    return Evaluation(tuple(found))
+            then(Evaluation(tuple(rows)))
+    return Evaluation(tuple(rows))
 
 
 def _file(model: Any) -> str:

@@ -14,12 +14,12 @@ from seamount.compiler.errors import CheckFailed, ImportRefused, InputError, Pro
 from seamount.compiler.ir.graph import Graph
 from seamount.frontends.conventions import Meaning, parse_assumptions
 from seamount.results.blocks import Block, Shown, table
-from seamount.workflows.load import assumptions, unsaid_encoding
+from seamount.workflows.load import WANTED, assumptions, unsaid_encoding
 
 if TYPE_CHECKING:
+    from seamount.frontends.examined import Examined
     from seamount.frontends.model_file.model import ModelFile
     from seamount.frontends.model_file.self_check import SelfCheck
-    from seamount.frontends.nir.from_nir import Examined
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,8 +108,8 @@ def check_import(
 ) -> Examination:
     """Check a file before compiling it: every problem at once, and every convention with where it came from.
 
-    path: a model file or .nir. assume: as for `seamount.load`. target: compile for it too, and add what stands against
-    it. A model file is also compared with the golden trace in it.
+    path: a model file, .nir or .net. assume: as for `seamount.load`. target: compile for it too, and add what stands
+    against it. A model file is also compared with the golden trace in it.
     Raises InputError when the file or an argument cannot be read at all.
 
     Example:
@@ -117,7 +117,12 @@ def check_import(
     """
     file, words = Path(path), assumptions(assume)
     said = parse_assumptions(words)
-    found = _model_file(file, bool(words)) if file.suffix != ".nir" else _nir_file(file, said, words)
+    if file.suffix == ".nir":
+        found = _nir_file(file, said, words)
+    elif file.suffix == ".net":
+        found = _net_file(file, said, words)
+    else:
+        found = _model_file(file, bool(words))
     return found if target is None or found.problems else _compiled(found, target)
 
 
@@ -146,12 +151,20 @@ def _nir_file(path: Path, said: Meaning, words: Sequence[str]) -> Examination:
     )  # fmt: skip
 
 
+def _net_file(path: Path, said: Meaning, words: Sequence[str]) -> Examination:
+    from seamount.frontends.netx.file import examine, read_net
+
+    examined = examine(read_net(path), said)
+    about = {"framework": "lava-dl", "format": "netx"}
+    return Examination(path, about, examined, said, examined.problems, given=_stated(words))
+
+
 def _model_file(path: Path, assumed: bool) -> Examination:
     from seamount.frontends.model_file.file import load_model
     from seamount.frontends.nir.from_nir import examine
 
     if path.is_dir():
-        raise InputError(Problem(str(path), "is a folder", "give a model.pt or a .nir file"))
+        raise InputError(Problem(str(path), "is a folder", WANTED))
     file = load_model(path)
     if assumed:
         found = "a model file states its own conventions"

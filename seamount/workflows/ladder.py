@@ -186,11 +186,13 @@ def check(
         ladder = _of_artifact(source, data, steps, progress)
         name = name or source.manifest.model.name
     else:
-        model = load(name, assume=assume) if name else model_of(source, assume=assume, **tracing)
+        model = load(name, assume=assume, steps=steps) if name else model_of(source, assume=assume, **tracing)
         name = name or model.about.name
-        samples = _samples(model, data, steps)
+        ours = data is None and model.integer  # nothing was recorded with it, so its test vectors are ours
+        samples = None if ours else _samples(model, data, steps)
         options = Options(weight_bits, dict(bits or {}), steps)
-        made = compilation(model, target, options, calibrate=calibrate, vectors=False, progress=False)
+        made = compilation(model, target, options, calibrate=calibrate, vectors=ours, progress=False)
+        samples = samples or (_vector_values(made.artifact), None)
         ladder = Ladder(made.artifact, samples, steps or model.graph.steps, made, progress)
     rungs = ladder.climb(exact_samples, lava)
     problems = (*inexact(rungs), *judge(required, rungs))
@@ -282,6 +284,9 @@ class Ladder:
     def _float_rungs(self) -> list[Rung]:
         made = self.compiled
         if made is None:
+            return []
+        if made.model.integer:
+            self.notes.append("the file holds integers, so there is no float form to compare with")
             return []
         graph = canonical().until("infer-shapes")(made.model.graph)
         rungs = [*self._framework(made.model), self._float(Form.IMPORTED, graph)]

@@ -1,4 +1,4 @@
-"""Models as the API and commands take them: a model file, a .nir file, or a live module."""
+"""Models as the API and commands take them: a model file, a .nir or .net file, or a live module."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from seamount.compiler.arrays import check_regular
 from seamount.compiler.codes import Samples, Task, by_input
 from seamount.compiler.errors import ImportRefused, InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
+from seamount.compiler.ir.properties import QUANTIZED
 from seamount.compiler.manifest import About
-from seamount.frontends.conventions import Meaning, parse_assumptions
+from seamount.frontends.conventions import Conventions, Meaning, parse_assumptions
 from seamount.results.blocks import Block, Shown, table
 
 if TYPE_CHECKING:
     from seamount.frontends.model_file.model import ModelFile
 
 Values = NDArray[Any]
+WANTED = "give a model.pt, a .nir or a .net file"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Model(Shown):
     """A trained network, imported: its float graph, how samples are given, and what is known about it.
 
-    graph: the network, discrete in time. encoding: "constant" for samples (N, *shape) that are shown at each step,
-    "sequence" for (N, T, *shape). about: name, conventions, provenance, float accuracy, class names. file: what the
-    model file holds, with the golden trace; None for a bare .nir file. checked: against the golden trace just now.
-    task: what the output answers, where the file says so.
+    graph: the network, discrete in time; of a .net file, in a chip's integers. encoding: "constant" for samples
+    (N, *shape) that are shown at each step, "sequence" for (N, T, *shape). about: name, conventions, provenance, float
+    accuracy, class names. file: what the model file holds, with the golden trace; None for a bare .nir or .net file.
+    checked: against the golden trace just now. task: what the output answers, where the file says so.
     """
 
     graph: Graph
@@ -74,11 +76,17 @@ class Model(Shown):
         """T: steps per sample that the model was saved with."""
         return self.graph.steps
 
+    @property
+    def integer(self) -> bool:
+        """Whether the network is made of a chip's integers already, as in a .net file: then it has no float form."""
+        return not QUANTIZED.violations(self.graph)
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file. Raises InputError for a bare .nir file, which has no golden trace to store."""
+        """Write the model file. Raises InputError for a bare .nir or .net file, which has no golden trace to store."""
         if self.file is None:
-            found = "came from a .nir file, without the golden trace that a model file holds"
-            raise InputError(Problem(f"model '{self.about.name}'", found, "keep the .nir file"))
+            kind = ".net" if self.integer else ".nir"
+            found = f"came from a {kind} file, without the golden trace that a model file holds"
+            raise InputError(Problem(f"model '{self.about.name}'", found, f"keep the {kind} file"))
         from seamount.frontends.model_file.file import write_model
 
         write_model(self.file, path)
@@ -118,12 +126,15 @@ class Model(Shown):
         }
 
 
-def load(path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, object] | str = ()) -> Model:
+def load(
+    path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, object] | str = (), steps: int | None = None
+) -> Model:
     """Read a trained network.
 
-    path    a model file (.pt, written by `seamount.save`) or a .nir file
-    assume  what a .nir file does not say: "key=value" texts or a mapping, or the name of the framework that wrote it
-            (norse, snntorch, spikingjelly, sinabs); later entries win
+    path    a model file (.pt, written by `seamount.save`), a .nir file, or a .net file of lava-dl
+    assume  what a .nir or .net file does not say: "key=value" texts or a mapping; for a .nir file also the name of the
+            framework that wrote it (norse, snntorch, spikingjelly, sinabs); later entries win
+    steps   T: steps per sample of a .nir or .net file, unless `assume` says it; a model file has its own
 
     Raises InputError (a file that cannot be read), ImportRefused (a network whose meaning the file does not determine,
     or that cannot be carried over without loss), each with everything that is wrong.
@@ -133,14 +144,18 @@ def load(path: str | os.PathLike[str], *, assume: Sequence[str] | Mapping[str, o
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(Problem(str(path), "does not exist", "give a model.pt or a .nir file"))
+        raise InputError(Problem(str(path), "does not exist", WANTED))
     if path.is_dir():
-        raise InputError(Problem(str(path), "is a folder", "give a model.pt or a .nir file"))
-    check_regular(path, "give a model.pt or a .nir file")
+        raise InputError(Problem(str(path), "is a folder", WANTED))
+    check_regular(path, WANTED)
     words = assumptions(assume)
     said = parse_assumptions(words)
+    if steps is not None and said.default.steps is None:
+        said = said.assuming(Conventions(steps=steps), f"--steps {steps}")
     if path.suffix == ".nir":
         return _from_nir_file(path, said)
+    if path.suffix == ".net":
+        return _from_net_file(path, said)
     from seamount.frontends.model_file.file import load_model
 
     file = load_model(path)
@@ -173,6 +188,14 @@ def _from_nir_file(path: Path, meaning: Meaning) -> Model:
     return Model(graph, encoding, About(name=path.stem, conventions=graph.notes, provenance=provenance))
 
 
+def _from_net_file(path: Path, meaning: Meaning) -> Model:
+    from seamount.frontends.netx.file import from_net, read_net
+
+    graph = from_net(read_net(path), meaning)
+    about = About(name=path.stem, conventions=graph.notes, provenance={"framework": "lava-dl"})
+    return Model(graph, meaning.default.encoding or "sequence", about)
+
+
 def unsaid_encoding(where: str) -> Problem:
     """A .nir file with graded inputs does not say whether a sample is one frame or a sequence of them."""
     found = "the file does not say whether a graded sample is one array or one array per step"
@@ -199,7 +222,9 @@ def model_of(source: Any, *, assume: Sequence[str] | Mapping[str, object] | str 
             )
         return Model.from_module(source, **tracing)
     found = f"is a {type(source).__name__}"
-    raise InputError(Problem("model", found, "give a PyTorch module, a seamount.Model, or the path of a .pt or .nir"))
+    raise InputError(
+        Problem("model", found, "give a PyTorch module, a seamount.Model, or the path of a .pt, .nir or .net")
+    )
 
 
 def _untraced(tracing: Mapping[str, Any], what: str) -> None:

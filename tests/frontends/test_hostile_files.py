@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from seamount.compiler.errors import InputError, SeamountError
 from seamount.frontends.conventions import parse_assumptions
+from seamount.frontends.hdf5.tree import Limits
 from seamount.frontends.nir.file import read_nir
 from seamount.frontends.nir.from_nir import from_nir
-from seamount.frontends.nir.hdf5_tree import Limits
 from tests.frontends.nir_nets import affine, chain, lif, net, out, port, write
 
 WEIGHT = "node/nodes/affine/weight"

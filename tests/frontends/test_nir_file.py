@@ -12,9 +12,9 @@ import pytest
 from seamount.compiler.errors import InputError
 from seamount.compiler.ir.ops import LIF
 from seamount.frontends.conventions import Conventions, Meaning, parse_assumptions
+from seamount.frontends.hdf5.tree import Limits
 from seamount.frontends.nir.file import read_nir
 from seamount.frontends.nir.from_nir import from_nir
-from seamount.frontends.nir.hdf5_tree import Limits
 from tests.frontends.nir_nets import affine, chain, lif, meaning, net, out, port, write
 from tests.noted import said
 

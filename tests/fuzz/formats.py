@@ -7,6 +7,7 @@ import json
 import random
 import tempfile
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from seamount.backends.registry import load_backend, load_target
-from seamount.compiler.artifact import Artifact, load_artifact, save_artifact
+from seamount.compiler.artifact import load_artifact, save_artifact
 from seamount.compiler.diff.recording import read_record
 from seamount.compiler.driver import compile_graph
 from seamount.compiler.energy.cost_file import read_costs
@@ -25,11 +26,16 @@ from seamount.compiler.files import digest
 from seamount.compiler.kept_run import _digest as of_content
 from seamount.compiler.kept_run import load_run, save_run
 from seamount.compiler.program.codec import load_arrays, save_arrays
+from seamount.compiler.program.lower import lower
+from seamount.compiler.program.program import Program
 from seamount.compiler.target.system_file import read_system
 from seamount.compiler.target.target_file import read_target
+from seamount.frontends.conventions import Conventions, Meaning
+from seamount.frontends.netx.file import from_net, read_net
 from seamount.frontends.nir.file import read_nir
 from seamount.frontends.nir.from_nir import from_nir
 from seamount.models.data.datasets import load_inputs
+from tests.frontends.net_files import NETWORKS, write_net
 from tests.frontends.test_hostile_files import DATA, MEANING
 from tests.fuzz import mutate
 from tests.test_artifact import small_artifact
@@ -38,11 +44,15 @@ from tests.test_kept_run import small_run
 
 @dataclass(frozen=True)
 class Format:
-    """name: of the format. make: (empty folder, source of chance) -> a mutated input in it. read: reads that."""
+    """name: of the format. make: (empty folder, source of chance) -> a mutated input in it. read: reads that.
+
+    quick: inputs of every run; more are a slow test.
+    """
 
     name: str
     make: Callable[[Path, random.Random], Path]
     read: Callable[[Path], object]
+    quick: int = 250
 
 
 # what is accepted must mean the same everywhere
@@ -54,9 +64,8 @@ def engines() -> tuple[Any, ...]:
     return tuple(load_backend(name) for name in names)
 
 
-def agree(artifact: Artifact) -> None:
-    """Run an accepted artifact on every engine. Raises AssertionError where they differ."""
-    program = artifact.program
+def agree(program: Program) -> None:
+    """Run an accepted program on every engine. Raises AssertionError where they differ."""
     if program.steps > 64 or sum(p.size for p in program.populations) > 4096:
         return
     rng = np.random.default_rng(0)
@@ -79,7 +88,34 @@ def nir_bytes(folder: Path, rng: random.Random) -> Path:
 
 def read_network(path: Path) -> None:
     graph = from_nir(read_nir(path).graph, MEANING)
-    agree(compile_graph(graph, load_target("loihi-sim")).artifact)
+    agree(compile_graph(graph, load_target("loihi-sim")).artifact.program)
+
+
+def net_layers(folder: Path, rng: random.Random) -> Path:
+    """A field of a layer or of its neurons as another value, shape or nothing, or the bytes of the file."""
+    layers = deepcopy(NETWORKS[rng.choice(sorted(NETWORKS))]())
+    for _ in range(rng.randrange(1, 3)):
+        fields = rng.choice(layers)
+        fields = fields["neuron"] if "neuron" in fields and rng.random() < 0.5 else fields
+        name = rng.choice((*sorted(fields), "delay", "bias", "groups", "wgtExp", "weight_rec"))
+        held = np.asarray(fields.get(name, 1))
+        if name == "type":
+            fields[name] = rng.choice(("conv", "dense", "pool", "average", "flatten", "CUBA", "SDNN", ""))
+        elif rng.random() < 0.15 and name in fields:
+            del fields[name]
+        elif held.dtype.kind in "fiub":
+            number = rng.choice((0, -1, 1, 2, 3, 127, 128, 4096, 5000, 2**17, 2**31, 1e300, 0.5, np.nan))
+            whole, part = np.full(held.shape, number), held.reshape(-1)[: rng.randrange(held.size + 1)]
+            fields[name] = rng.choice((number, whole, held[None], part, np.resize(held, (2, 3)), held * 2, held * -1))
+    path = write_net(folder / "net.net", layers, rng.choice((None, 0, 3, 12, 10**7)))
+    if rng.random() < 0.2:
+        path.write_bytes(mutate.of_bytes(path.read_bytes(), rng))
+    return path
+
+
+def read_layers(path: Path) -> None:
+    graph = from_net(read_net(path), Meaning(default=Conventions(steps=4)))
+    agree(lower(graph, delay_max=62))
 
 
 def arrays_changed(path: Path, rng: random.Random) -> None:
@@ -236,7 +272,8 @@ def read_model(path: Path) -> None:
 
 FORMATS = (
     Format("nir", nir_bytes, read_network),
-    Format("artifact", artifact, lambda path: agree(load_artifact(path))),
+    Format("net", net_layers, read_layers, quick=60),
+    Format("artifact", artifact, lambda path: agree(load_artifact(path).program)),
     Format("run", kept_run, load_run),
     Format("data", npz_data, read_data),
     Format("trace-npz", npz_trace, read_trace),

@@ -13,14 +13,15 @@ import unicodedata
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import InputError, Problem, raise_all
-from seamount.frontends.nir.hdf5_strings import StringHeap
+from seamount.frontends.hdf5.strings import StringHeap
 
 Tree: TypeAlias = "dict[str, Tree | NDArray[Any] | str | Unreadable]"
 
@@ -67,9 +68,29 @@ class Limits:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A dataset that is safe but not a number or a string; `why` completes the sentence 'it is ...'."""
+    """A dataset that is safe but not a number or a string; `why` completes the sentence 'it is ...'. empty: it was
+    declared and never got a value."""
 
     why: str
+    empty: bool = False
+
+
+def image_of(source: str | Path | BinaryIO, file: str, limits: Limits, writer: str = "nir.write") -> bytes:
+    """All bytes of a file or stream. Raises InputError for what is missing, no regular file, too large, unreadable."""
+    if not isinstance(source, (str, Path)):
+        return source.read()
+    path, remedy = Path(source), f"give a file written by {writer}"
+    try:
+        if not path.exists():
+            raise InputError(Problem(file, "no such file", "check the path"))
+        if not path.is_file():
+            raise InputError(Problem(file, "is not a regular file", remedy))
+        if path.stat().st_size > limits.nbytes:
+            found = f"is {path.stat().st_size:,} bytes long"
+            raise InputError(Problem(file, found, "raise the limit if it is yours", f"{limits.nbytes:,} bytes"))
+        return path.read_bytes()
+    except (OSError, ValueError) as fault:
+        raise InputError(Problem(file, f"cannot be read: {fault}", remedy)) from fault
 
 
 def read_tree(
@@ -254,7 +275,7 @@ class _Reader:
 
     def _value(self, item: h5py.Dataset) -> NDArray[Any] | str | Unreadable:
         if item.shape is None:
-            return Unreadable("empty")
+            return Unreadable("empty", empty=True)
         text = h5py.check_string_dtype(item.dtype)
         if text is None:
             if item.dtype.kind in "fiu" and not any(item.id.get_type().equal(kind) for kind in _NUMBERS):
@@ -282,7 +303,7 @@ class _Reader:
         plist = item.file.id.get_create_plist()
         offset = item.id.get_offset()
         if plist.get_sizes() != (8, 8) or plist.get_userblock() or item.chunks or offset is None:
-            return Unreadable("text in a storage layout that nir does not write")
+            return Unreadable("text in a storage layout that exporters do not write")
         return self.heap.strings(offset, count)
 
 

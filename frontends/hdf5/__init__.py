@@ -1,0 +1,1 @@
+"""Reading HDF5 files as if a stranger had written them."""

@@ -1,0 +1,1 @@
+"""Frontend for .net files, the HDF5 networks of lava-dl."""
