@@ -100,6 +100,14 @@ def compile_graph(
     return Compiled(artifact, folded, quantized, rows)
 
 
+_WITHOUT = {
+    Need.RESET_SUBTRACT: "train with a reset to zero",
+    Need.LOWER_CLAMP: "train without the clamp",
+    Need.INITIAL_V: "train with membranes that start where they reset to",
+}
+"""Need of a population -> how a network does without it."""
+
+
 def unsupported(program: Program, target: Target) -> list[Problem]:
     """What the program needs and the target lacks, beyond numbers that quantize already respects."""
     problems = []
@@ -107,7 +115,7 @@ def unsupported(program: Program, target: Target) -> list[Problem]:
         for need in p.needs_microcode:
             if not target.supports(need.value):
                 limit = target.cite(need.feature)
-                remedy = "compile for a target that can (see 'seamount targets'), or train without it"
+                remedy = f"compile for a target that can (see 'seamount targets'), or {_WITHOUT[need]}"
                 problems.append(Problem(f"population '{p.name}'", f"needs {NEED_WORDS[need]}", remedy, limit))
     if not target.supports(Need.SKIP_UPDATES.value):
         limit = target.cite(Need.SKIP_UPDATES.feature)

@@ -42,7 +42,7 @@ class Neurons:
         self.bias = _flat(bias) if bias.any() else None
         self.threshold = None if p.vth is None else _flat(np.asarray(p.vth, np.int64) << VTH_SHIFT)
         self.v_init = _flat(np.asarray(p.v_init, np.int64))
-        self.reset_by = p.reset_by if p.reset == "subtract" else None
+        self.reset_by = _flat(np.asarray(p.reset_by, np.int64)) if p.reset == "subtract" else None
         self.v_min = p.v_min if p.v_min > -V_MAX else None
         self.wraps = int(before.max()) >= HALF
         self.clips = _v_bound(p, inside, bias, steps) > V_MAX
@@ -110,7 +110,7 @@ def _v_bound(p: Population, u: Wide, bias: Wide, steps: int) -> int:
     Each step adds at most g = |u| + |bias|. So |v| <= start + steps * g; and, with decay, |v| <= g * 4096 / dv once
     it holds. A reset or lower clamp leaves |v| within `start`, which includes what they set.
     """
-    start = max(int(np.abs(np.asarray(p.v_init, np.int64)).max()), p.reset_by, p.v_min)
+    start = max(int(np.abs(np.asarray(p.v_init, np.int64)).max()), int(np.max(p.reset_by)), p.v_min)
     g = int(u.max()) + int(np.abs(bias).max())
     least = int(np.min(p.dv))
     linear = start + steps * g

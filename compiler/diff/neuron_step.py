@@ -75,11 +75,12 @@ def account(program: Program, side: Side, place: Place) -> Account:
     vth = None if p.vth is None else _parameter(p, p.vth, place)
     threshold = None if vth is None else vth << VTH_SHIFT
     spike = int(threshold is not None and v_full > threshold)
-    v_reset = v_full if not spike else 0 if p.reset == "zero" else v_full - p.reset_by
+    reset_by = _parameter(p, p.reset_by, place)
+    v_reset = v_full if not spike else 0 if p.reset == "zero" else v_full - reset_by
     return Account(
         arrived, a, u_before, du, u_product, truncated(u_product), u_sum, u,
         v_before, dv, v_product, truncated(v_product), mantissa, p.bias_exp, bias, v_sum, v_full,
-        vth, threshold, spike, p.reset, p.reset_by, v_reset, p.v_min, max(v_reset, p.v_min),
+        vth, threshold, spike, p.reset, reset_by, v_reset, p.v_min, max(v_reset, p.v_min),
     )  # fmt: skip
 
 

@@ -200,7 +200,7 @@ class IntLIF:
     bias_exp: int
     scale: float
     reset: Reset = "zero"
-    reset_by: int = 0
+    reset_by: IntArray | int = 0
     v_init: IntArray | int = 0
     v_min: int = -(2**23 - 1)
 

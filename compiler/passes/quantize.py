@@ -164,7 +164,7 @@ class Quantize(Pass):
     ) -> Choice:
         keeps = float(ONE - 1 - np.min(current_decay(op.alpha))) / ONE
         gain = 1 / (1 - keeps)
-        held = max(float(np.max(np.abs(op.v_init))), float(op.reset_by) if isinstance(op, LIF) else 0.0)
+        held = max(float(np.max(np.abs(op.v_init))), float(np.max(op.reset_by)) if isinstance(op, LIF) else 0.0)
         leak = max(1 - float(np.max(op.beta)), 1 / ONE)
         measured = activity.current.get(node.name)
         means = tuple(per_weight(q.op, activity.mean[_source(graph, q.name).name]) for q in incoming)

@@ -73,7 +73,7 @@ def _population(node: Node, when: Timing) -> p.Population:
         bias_mant=spread(op.bias_mant),
         bias_exp=op.bias_exp,
         reset=op.reset,
-        reset_by=op.reset_by,
+        reset_by=spread(op.reset_by),
         v_init=spread(op.v_init),
         v_min=op.v_min,
         offset=when.offsets[node.name],

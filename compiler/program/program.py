@@ -63,7 +63,7 @@ class Population:
     du leaves -1/4096 (docs/semantics.md).
     vth: fires when v > 64 * vth; None never fires.
     bias_mant * 2**bias_exp is added to v in every step; bias_exp may be negative (floor).
-    reset: "zero" sets v to 0, "subtract" takes `reset_by` (units of v) away.
+    reset: "zero" sets v to 0, "subtract" takes `reset_by` (units of v, 0-d or per neuron) away.
     v_init: v at the start of a sample. v_min: lower clamp of v, applied after the reset.
     offset: steps after which the first input of a sample arrives, in projections from the host.
     """
@@ -76,7 +76,7 @@ class Population:
     bias_mant: IntArray
     bias_exp: int = 0
     reset: Literal["zero", "subtract"] = "zero"
-    reset_by: int = 0
+    reset_by: IntArray | int = 0
     v_init: IntArray | int = 0
     v_min: int = -V_MAX
     offset: int = 1

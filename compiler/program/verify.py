@@ -278,12 +278,14 @@ LIMITS: tuple[Rule, ...] = (sums_fit,)
 
 
 def _arrays(program: Program) -> Iterator[tuple[str, str, Any, tuple[int, ...] | None]]:
-    """(where, field, array, shape it must broadcast to or None) of every array; v_init may be a plain int."""
+    """(where, field, array, shape it must broadcast to or None) of every array; some may be plain ints."""
     for p in program.populations:
         where = f"population '{p.name}'"
-        for name in ("du", "dv", "bias_mant", "vth", "v_init"):
+        for name in ("du", "dv", "bias_mant", "vth", "v_init", "reset_by"):
             value = getattr(p, name)
-            if not (value is None and name == "vth") and not (isinstance(value, int) and name == "v_init"):
+            if not (value is None and name == "vth") and not (
+                isinstance(value, int) and name in ("v_init", "reset_by")
+            ):
                 yield where, name, value, p.shape
     for q in program.projections:
         for name in ("weight", "rows", "cols"):

@@ -41,7 +41,7 @@ class Neurons:
     bias: Wide
     v_init: Wide
     v_min: int
-    subtract: int | None
+    subtract: Wide | None
 
     @staticmethod
     def of(p: Population) -> Neurons:
@@ -56,14 +56,15 @@ class Neurons:
             bias=shift(flat(p.bias_mant), p.bias_exp),
             v_init=flat(p.v_init),
             v_min=p.v_min,
-            subtract=p.reset_by if p.reset == "subtract" else None,
+            subtract=flat(p.reset_by) if p.reset == "subtract" else None,
         )
 
     def part(self, mask: NDArray[np.bool_]) -> Neurons:
         """The neurons of the mask."""
         arrays = (self.kept_u, self.kept_v, self.threshold, self.bias, self.v_init)
         kept_u, kept_v, threshold, bias, v_init = (x[mask] for x in arrays)
-        return Neurons(kept_u, kept_v, threshold, bias, v_init, self.v_min, self.subtract)
+        subtract = None if self.subtract is None else self.subtract[mask]
+        return Neurons(kept_u, kept_v, threshold, bias, v_init, self.v_min, subtract)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +266,7 @@ def _widest_u(n: Neurons, a: Interval) -> Interval:
 def _leap_v(n: Neurons, u: Interval) -> Step:
     """Below the threshold v follows u + bias; while every step fires, by subtraction, it follows that less reset_by."""
     down, up = u.low + n.bias, u.high + n.bias
-    by = n.subtract or 0
+    by = np.zeros_like(n.bias) if n.subtract is None else n.subtract
 
     def leap(v: Interval) -> Interval:
         before = v_before(n, v, u)

@@ -18,6 +18,7 @@ NIR:  LIF, r = 1 or 1 / (1 - a);  IF, r = 1;  with tau_syn CubaLIF, w_in = b / (
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -114,9 +115,6 @@ def _object_to_recurrence(layer: _Layer) -> None:
     inner = layer.module.rec_connect
     if not isinstance(inner, (nn.Linear, nn.Conv2d, nn.Identity)):
         layer.bad(f"its rec_connect is a {type(inner).__name__}", "use a Linear or a Conv2d")
-    elif getattr(inner, "bias", None) is not None and array(inner.bias).any():
-        found = "the bias of its rec_connect acts from the second step on, which has no counterpart"
-        layer.bad(found, "train with rec_connect=torch.nn.Linear(n, n, bias=False)")
 
 
 def neuron(name: str, module: Any, shape: Shape) -> Part:
@@ -129,17 +127,22 @@ def neuron(name: str, module: Any, shape: Shape) -> Part:
 
 def recurrent(name: str, module: Any, shape: Shape) -> Part:
     """LIFRecurrent and IAFRecurrent: the neurons, and their weights from the step before."""
-    layer, back = _Layer(name, module, shape), f"{name}.w_rec"
+    layer, back, late = _Layer(name, module, shape), f"{name}.w_rec", f"{name}.late"
     inner = module.rec_connect
     node = _node(layer)
     if isinstance(inner, nn.Identity):
         weights: nir.NIRNode = nir.Scale(np.ones(shape))
     else:
         weights = write_layer(back, inner, shape, "N", type(inner)).nodes[back]
-        if isinstance(weights, nir.Affine):
+        if isinstance(weights, nir.Affine) and not np.any(weights.bias):
             weights = nir.Linear(weights.weight)
     raise_all(ImportRefused, layer.problems)
-    return Part({name: node, back: weights}, name, name, ((name, back), (back, name)), {name: _said(module)})
+    nodes, ring = {name: node, back: weights}, (name, back, name)
+    bias = getattr(weights, "bias", None)
+    if bias is not None and np.any(bias):
+        nodes[late] = nir.Delay(np.ones(shape))  # one step: dt is 1 (framework.py)
+        ring = (name, back, late, name)
+    return Part(nodes, name, name, tuple(pairwise(ring)), {name: _said(module)})
 
 
 def _node(layer: _Layer) -> nir.NIRNode:

@@ -66,6 +66,9 @@ def parameters() -> list[Case]:
         _case("LIF", "to 0", "tau_syn = 3, norm_input=False", tau_syn=3.0, norm_input=False),
         _case("IAF", options="tau_syn = 3", tau_syn=3.0),
         _case("LIFRecurrent", options="tau_syn = 2, norm_input=False", tau_syn=2.0, norm_input=False, scale=1.0),
+        _case("LIFRecurrent", options="rec_connect with bias", bias=True, scale=3.0),
+        _case("IAFRecurrent", "to 0", "rec_connect with bias", bias=True),
+        _case("LIFRecurrent", options="rec_connect with bias, tau_syn = 2", bias=True, tau_syn=2.0, scale=3.0),
         _case("LIF", options="train_alphas", train_alphas=True, scale=8.0),
         _case("LIF", options="train_alphas, tau per neuron", train_alphas=True, tau_mem=own, scale=6.0),
         _case("LIF", options="tau and threshold per neuron", tau_mem=own, scale=6.0,
@@ -89,7 +92,6 @@ def refusals() -> list[Case]:
         _case("IAF", options="MaxSpike(3)", refused=_SEVERAL, max_spikes=3),
         _case("IAF", "to 0.3", "MembraneReset(0.3)", "adds 0.3 to silent neurons too", amount=0.3),
         _case("IAF", "subtract 0.5", "MembraneSubtract(0.5)", "another amount than the threshold", amount=0.5),
-        _case("LIFRecurrent", options="rec_connect with bias", refused="acts from the second step on", bias=True),
         _case("IAF", options="spike_threshold = 0", refused="is not positive", spike_threshold=torch.tensor(0.0)),
         _adaptive(),
     ]

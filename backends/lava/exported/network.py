@@ -80,7 +80,7 @@ class PyExtendedLifModel(PyLifResetModelBitAcc):
         """v to 0, or less `reset_by`, where it fired; then not below v_min."""
         population = self.proc_params["population"]
         if population.reset == "subtract":
-            self.v[spike_vector] -= population.reset_by
+            self.v[spike_vector] -= np.broadcast_to(population.reset_by, self.v.shape)[spike_vector]
         else:
             super().reset_voltage(spike_vector)
         self.v[:] = np.maximum(self.v, population.v_min)
