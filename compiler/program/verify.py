@@ -88,8 +88,12 @@ def shapes_are_positive(program: Program) -> Iterator[Problem]:
             yield Problem(f"node '{name}'", f"has shape {shape}", BUG, "at least one axis, none empty")
     if program.steps < 1:
         yield Problem("program", f"has {program.steps} steps per sample", "give at least one step", "steps >= 1")
-    if not program.populations or not program.inputs:
-        yield Problem("program", "has no input port or no population", BUG)
+    if not program.populations:
+        yield Problem("program", "has no population", BUG)
+    if not program.inputs:
+        remedy = "add a port with weights of 0 where biases drive everything"
+        limit = "messages say how many samples and steps a run has"
+        yield Problem("program", "has no input port", remedy, limit)
 
 
 def arrays_are_int32(program: Program) -> Iterator[Problem]:
