@@ -147,13 +147,14 @@ RESHAPING = (nn.Flatten, nn.Unflatten)
 """Layers that tracing treats as a reshape."""
 
 VANISHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+RECTIFYING = (nn.ReLU, nn.ReLU6)
+"""Layers that leave spikes as they are; tracing refuses them for anything else."""
 _ANY_LEAD = (nn.Linear,)
 """Layers that may also be given (T, N, *shape) or (N, T, *shape) directly."""
 
 _LIFT = 'use a wrapper for all steps (norse.torch.Lift, spikingjelly\'s layer with step_mode="m")'
 _RECURRENT = "use a recurrent layer of spiking neurons (norse LIFRecurrentCell, snntorch RLeaky)"
 _REMEDIES = {
-    "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
     "ConvTranspose1d": "a transposed convolution has no counterpart in NIR: use a Conv1d, or a Linear",
@@ -185,7 +186,7 @@ def base_class(module: nn.Module) -> type:
 def kind_of(module: nn.Module) -> type:
     """The class in the tables of this file that the module is an instance of, or its own class."""
     runs = base_class(module)
-    for cls in (*LAYERS, *RESHAPING, *VANISHING):
+    for cls in (*LAYERS, *RESHAPING, *VANISHING, *RECTIFYING):
         if isinstance(module, cls) and (runs is cls or runs in cls.__mro__):
             return cls
     return type(module)
@@ -230,7 +231,7 @@ def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
     training = module.training and "call model.eval() before save()"
     if kind in VANISHING:
         return [Problem(where, "is in training mode and drops activations at random", training)] if training else []
-    if kind in RESHAPING:
+    if kind in (*RESHAPING, *RECTIFYING):
         return []
     if kind not in LAYERS:
         remedy = _REMEDIES.get(

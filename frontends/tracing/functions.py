@@ -11,10 +11,9 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from seamount.compiler.errors import Problem
-from seamount.frontends.frameworks.pooling import POOLS
-from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
+from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
-from seamount.frontends.tracing import functional, products
+from seamount.frontends.tracing import functional, logic, products
 from seamount.frontends.tracing import over_time as trace_time
 from seamount.frontends.tracing.driving import WrittenBatch
 from seamount.frontends.tracing.recording import Recording, Value
@@ -48,7 +47,8 @@ _DATA = {"__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index
 """Functions that hand values to Python, where they can decide about anything."""
 
 REMEDIES = {
-    "relu": "leave it out: spikes are not negative; before a neuron it has no counterpart on the chip",
+    "relu": logic.RECTIFIER,
+    "relu6": logic.RECTIFIER,
     "max_pool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
     "max_pool1d": "use an average pool or a strided convolution, and train again",
     "mul": "use layers and sums only; a product of two activations has no counterpart on the chip",
@@ -134,6 +134,8 @@ def _apply(
             f"{name} makes the computation depend on the data",
             "keep values of activations out of Python's control flow", result=result,
         )  # fmt: skip
+    elif kwargs.get("out") is None and logic.note(recording, name, args, kwargs, result):
+        pass
     elif name in HANDLERS and kwargs.get("out") is None:
         HANDLERS[name](recording, args, kwargs, result)
     elif name in functional.LAYERS and functional.layer(recording, func, name, args, kwargs, result):
@@ -183,6 +185,9 @@ def subtract(recording: Recording, args: Args, kwargs: dict[str, Any], result: A
 def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
     a, b = args[0], args[1]
     left, right = recording.value(a), recording.value(b)
+    if result.dtype in (torch.bool, torch.uint8):  # sums of these are no sums of numbers
+        refuse(recording, "add", args, result)
+        return
     if left is None or right is None:
         known, other, factor = (left, b, 1.0) if left is not None else (right, a, alpha)
         assert known is not None
@@ -207,7 +212,7 @@ def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
         refuse(recording, "add", args, result)
         return
     if alpha != 1.0:
-        right = _scale_value(recording, right, alpha, recording.features(b, right.lead))
+        right = products.times(recording, right, alpha, recording.features(b, right.lead))
     aligned = recording.align([left, right])
     if aligned is None:
         recording.refuse_quietly(result)
@@ -230,7 +235,7 @@ def multiply(recording: Recording, args: Args, kwargs: dict[str, Any], result: A
     """x * number."""
     known, other = (args[0], args[1]) if recording.value(args[0]) is not None else (args[1], args[0])
     if isinstance(other, torch.Tensor) and other.numel() > 1:
-        if products.conjunction(recording, known, other, result, _scale_value):
+        if products.conjunction(recording, known, other, result):
             return
         if products.masked(recording, known, other, result):
             return
@@ -267,7 +272,7 @@ def scaled(recording: Recording, value: Value, factor: float, result: Any) -> No
         recording.set(result, mean)
     elif value.rule is None or value.rule != "max" or factor > 0:
         shape = tuple(result.shape) if value.rule else recording.features(result, value.lead)
-        recording.set(result, _scale_value(recording, value, factor, shape))
+        recording.set(result, products.times(recording, value, factor, shape))
     else:
         refuse(recording, "mul", (result,), result)
 
@@ -280,12 +285,6 @@ def multiplied(recording: Recording, x: Any, value: Value, factor: float | torch
     recording.set_constant(factor)
     if not products.masked(recording, x, factor, result):
         refuse(recording, "mul", (x,), result)
-
-
-def _scale_value(recording: Recording, value: Value, factor: float, shape: tuple[int, ...]) -> Value:
-    if factor == 1.0 or value.node == ZERO:
-        return value
-    return replace(value, node=recording.node("scale", "scale", (Ref(value.node),), shape, shape, factor=factor))
 
 
 def reshape(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any, name: str = "flatten") -> None:
@@ -350,22 +349,6 @@ def dropout(recording: Recording, args: Args, kwargs: dict[str, Any], result: An
         recording.set(result, value)
 
 
-def rectify(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
-    """relu: nothing to do for spikes and pools of them."""
-    value = recording.value(args[0])
-    if value is None or value.rule or value.partial or not _not_negative(recording, value.node):
-        refuse(recording, "relu", args, result)
-    else:
-        recording.set(result, value)
-
-
-def _not_negative(recording: Recording, number: int) -> bool:
-    node = recording.nodes[number] if number >= 0 else None
-    while node is not None and (node.kind == "reshape" or isinstance(node.module, tuple(POOLS))):
-        node = recording.nodes[node.refs[0].node] if node.refs[0].node >= 0 else None
-    return node is not None and node.fires
-
-
 def _new_lead(recording: Recording, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
     """Leading axes after a reshape to `shape`; None when they are torn."""
     steps, samples = recording.steps, recording.samples
@@ -388,7 +371,6 @@ HANDLERS: dict[str, Handler] = {
         "feature_alpha_dropout"), dropout),
     **dict.fromkeys(_RESHAPES, reshape),
     "expand": expand,
-    **dict.fromkeys(("relu", "relu_"), rectify),
     **dict.fromkeys(("cat", "concat", "concatenate"), trace_concat.concatenate),
     **trace_time.HANDLERS,
 }  # fmt: skip

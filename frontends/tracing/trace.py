@@ -213,7 +213,7 @@ def _finish(tracer: Tracer, outputs: list[Outputs], time: Time) -> Traced:
         found_text = "it does not depend on the input" if one else f"no output depends on input '{idle[0]}'"
         raise ImportRefused(Problem("output", found_text, _RETURNED if one else "leave this input out"))
     idle_layers = (n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
-    result.unused = (*idle_layers, *sorted(tracer.membranes_beside))
+    result.unused = (*idle_layers, *sorted(tracer.membranes_beside), *sorted(tracer.dropped))
     return result
 
 
