@@ -7,7 +7,7 @@ and a line in FRAMEWORKS.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
@@ -40,6 +40,10 @@ def _nothing(model: torch.nn.Module) -> None:
 
 
 def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _unchanged(module: torch.nn.Module) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -79,6 +83,8 @@ class Framework:
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
     does the same, or why there is none. readouts: neuron classes that send their membrane.
     scales: class of a layer that multiplies by a number, or by one of each channel -> that, for so many axes.
+    silent: whether a layer's threshold is infinite, so that it never fires and its membrane is meant; sending: while
+    the context lasts, such a layer sends its membrane in place of spikes.
     combines: class of a readout -> how it combines its membranes over the steps itself, None where it returns a list of
     all; unrolled: its membranes at all steps, from what it was given.
     """
@@ -104,6 +110,8 @@ class Framework:
     scales: Mapping[type, Callable[[torch.nn.Module, int], float | torch.Tensor]] = field(default_factory=dict)
     combines: Mapping[type, Callable[[torch.nn.Module], Rule | None]] = field(default_factory=dict)
     unrolled: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None
+    silent: Callable[[torch.nn.Module], bool] = _never
+    sending: Callable[[torch.nn.Module], AbstractContextManager[None]] = _unchanged
 
     def neuron_class(self, module: torch.nn.Module) -> type | None:
         """The class of `neurons` whose step the module runs: its own, or that of which it is a sub-class."""
@@ -128,7 +136,21 @@ class Framework:
 
     def fires(self, module: torch.nn.Module) -> bool:
         """Whether a neuron layer sends spikes, not its membrane."""
-        return self.neuron_class(module) not in self.readouts
+        return self.neuron_class(module) not in self.readouts and not self.never_fires(module)
+
+    def never_fires(self, module: torch.nn.Module) -> bool:
+        """Whether a neuron layer has a threshold that is infinite."""
+        return self.is_neuron(module) and self.silent(module)
+
+    @contextmanager
+    def prepared(self, model: torch.nn.Module, samples: int, steps: int) -> Iterator[None]:
+        """The network ready for so many samples and steps, its layers that never fire sending their membranes."""
+        with ExitStack() as stack:
+            stack.enter_context(self.sized(model, samples, steps))
+            for module in model.modules():
+                if self.never_fires(module):
+                    stack.enter_context(self.sending(module))
+            yield
 
     def combined(self, module: torch.nn.Module) -> Rule | None:
         """How a readout combines its membranes over the steps itself."""

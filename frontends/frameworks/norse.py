@@ -93,4 +93,7 @@ FRAMEWORK = Framework(
     versions,
     networks=("norse.torch.models.",),
     readouts=frozenset({norse.LIBoxCell, norse.LICell, norse.LI, norse.LILinearCell}),
+    neuron_objections=norse_neurons.objections,
+    silent=norse_neurons.silent,
+    sending=norse_neurons.sending,
 )

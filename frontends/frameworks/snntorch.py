@@ -61,4 +61,5 @@ def reset(model: torch.nn.Module) -> None:
 FRAMEWORK = Framework(
     "snntorch", NEURONS, frozenset(), REFUSED, frozenset(), PRESETS["snntorch"], versions,
     membranes=MEMBRANES, neuron_objections=snntorch_neurons.objections, keeps_state=True, reset=reset,
+    silent=snntorch_neurons.silent, sending=snntorch_neurons.sending,
 )  # fmt: skip

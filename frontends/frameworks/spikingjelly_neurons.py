@@ -23,6 +23,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import nir
@@ -57,13 +59,12 @@ def objections(name: str, module: Any) -> list[Problem]:
         if value is not None and not isinstance(value, (int, float)):
             bad(f"{field} is a {type(value).__name__}", "give one number for the layer")
             return problems
-        if value is not None and not math.isfinite(value):
-            bad(
-                f"{field} is {value}",
-                _FINITE
-                if field != "v_threshold"
-                else f"{_FINITE}, or read the membrane of a NonSpikingLIFNode or NonSpikingIFNode",
-            )
+        if value is not None and not math.isfinite(value) and not (field == "v_threshold" and silent(module)):
+            bad(f"{field} is {value}", "give a finite number")
+    if silent(module) and module.v_reset is None:
+        bad("v_threshold is inf, and 0 times inf is no number in its reset by subtraction", "build it with v_reset=0.0")
+    elif silent(module) and _level(module) and not hasattr(module, "tau"):
+        bad(f"v_threshold is inf, and its membrane starts at v_reset = {_level(module):g}", "build it with v_reset=0.0")
     for field in ("c_decay", "v_decay"):
         if not 0 <= getattr(module, field, 0.0) <= 1:
             bad(f"{field} = {getattr(module, field):g} lies outside [0, 1]", "train with a decay between 0 and 1")
@@ -106,16 +107,31 @@ def unrolled(module: Any, given: Any) -> torch.Tensor:
     return torch.stack(whole.forward(*given))
 
 
+def silent(module: Any) -> bool:
+    """Whether a layer's threshold is infinite."""
+    level = getattr(module, "v_threshold", None)
+    return isinstance(level, float) and level == math.inf
+
+
+@contextmanager
+def sending(module: Any) -> Iterator[None]:
+    """The layer sends its membrane of each step."""
+    several, kept = module.step_mode == "m", module.store_v_seq
+    module.store_v_seq = kept or several
+    handle = module.register_forward_hook(lambda m, given, spikes: m.v_seq if several else m.v)
+    try:
+        yield
+    finally:
+        handle.remove()
+        module.store_v_seq = kept
+
+
 def non_spiking(name: str, module: Any, shape: Shape) -> Part:
     """NonSpikingIFNode: I with r = 1 / dt; NonSpikingLIFNode: LI with r = 1."""
     if not hasattr(module, "tau"):
         return Part({name: nir.I(r=np.full(shape, 1 / DT))}, name, name)
     tau = np.full(shape, float(module.tau) * DT)
     return Part({name: nir.LI(tau=tau, r=np.ones(shape), v_leak=np.zeros(shape))}, name, name)
-
-
-_FINITE = "give a finite number"
-_READ = f"{_FINITE}, or read the membrane of a NonSpikingLIFNode or NonSpikingIFNode"
 
 
 def _weights(module: Any) -> list[float]:
@@ -129,7 +145,8 @@ def _level(module: Any) -> float:
 
 def integrate_and_fire(name: str, module: Any, shape: Shape) -> Part:
     """IFNode: IF with r = 1 / dt."""
-    return _part(name, module, nir.IF(r=np.full(shape, 1 / DT), **_fires(module, shape)))
+    kind = nir.I if silent(module) else nir.IF
+    return _part(name, module, kind(r=np.full(shape, 1 / DT), **_fires(module, shape)))
 
 
 def lif(name: str, module: Any, shape: Shape) -> Part:
@@ -150,7 +167,7 @@ def parametric_lif(name: str, module: Any, shape: Shape) -> Part:
 def cuba_lif(name: str, module: Any, shape: Shape) -> Part:
     """CUBALIFNode: CubaLIF with w_in = tau_syn / dt and r = tau_mem / dt."""
     tau_syn, tau_mem = (np.full(shape, _tau(float(d))) for d in (module.c_decay, module.v_decay))
-    node = nir.CubaLIF(
+    node = (nir.CubaLI if silent(module) else nir.CubaLIF)(
         tau_syn=tau_syn, tau_mem=tau_mem, r=tau_mem / DT, v_leak=np.zeros(shape), w_in=tau_syn / DT,
         **_fires(module, shape),
     )  # fmt: skip
@@ -163,7 +180,7 @@ def _tau(decay: float) -> float:
 
 
 def _lif(name: str, module: Any, tau: float, shape: Shape) -> Part:
-    node = nir.LIF(
+    node = (nir.LI if silent(module) else nir.LIF)(
         tau=np.full(shape, tau * DT), r=np.full(shape, 1.0 if module.decay_input else tau),
         v_leak=np.full(shape, _level(module)), **_fires(module, shape),
     )  # fmt: skip
@@ -171,9 +188,13 @@ def _lif(name: str, module: Any, tau: float, shape: Shape) -> Part:
 
 
 def _fires(module: Any, shape: Shape) -> dict[str, Array]:
+    if silent(module):
+        return {}
     return {"v_threshold": np.full(shape, float(module.v_threshold)), "v_reset": np.full(shape, _level(module))}
 
 
 def _part(name: str, module: Any, node: nir.NIRNode) -> Part:
+    if silent(module):  # starts at v_reset, which is where it leaks to
+        return Part({name: node}, name, name, conventions={name: Conventions(start="leak")})
     said = Conventions(reset="subtract" if module.v_reset is None else "zero")
     return Part({name: node}, name, name, conventions={name: said})

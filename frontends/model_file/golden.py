@@ -123,10 +123,11 @@ def record_golden(
     """
     inputs = {name: _floats(one) for name, one in x.items()}
     recorder = _Recorder(framework, traced, inputs, steps, constant)
-    handles = [recorder.watch(node) for node in _watched(traced)]
+    handles: list[Any] = []
     framework.reset(model)
     try:
-        with framework.sized(model, len(next(iter(inputs.values()))), steps), torch.no_grad():
+        with framework.prepared(model, len(next(iter(inputs.values()))), steps), torch.no_grad():
+            handles += [recorder.watch(node) for node in _watched(traced)]
             outputs = drive(model, x, steps, constant, traced.time)
     finally:
         framework.reset(model)

@@ -272,7 +272,7 @@ def test_layers_that_are_refused(name, tmp_path):
 
 def test_all_refusals_at_once(tmp_path):
     model = nn.Sequential(
-        layer.Conv2d(2, 6, 3), neuron.KLIFNode(), layer.MaxPool1d(2), neuron.QIFNode(), lif(v_threshold=float("inf")),
+        layer.Conv2d(2, 6, 3), neuron.KLIFNode(), layer.MaxPool1d(2), neuron.QIFNode(), lif(v_threshold=float("nan")),
         layer.Dropout(),
     )  # fmt: skip
     with pytest.raises(ImportRefused) as error:
