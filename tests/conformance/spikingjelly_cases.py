@@ -61,7 +61,7 @@ def parameters() -> list[Case]:
         _case("LIFNode", 0.25, options="tau = 2, weights k/4", v_threshold=0.75, tau=2.0, grid=True, scale=3.0),
         _case("CUBALIFNode", 0.2, options="c_decay = 0.8, v_decay = 1", c_decay=0.8, v_decay=1.0, scale=0.5),
         _case("CUBALIFNode", 0.0, options="c_decay = 1.2", refused="outside [0, 1]", c_decay=1.2),
-        _case("IFNode", None, options="v_threshold = inf", refused="0 times inf is no number", v_threshold=float("inf")),
+        _case("IFNode", None, options="v_threshold = inf", refused="0 times inf", v_threshold=float("inf")),
         _case("IFNode", -0.5, options="v_threshold = 0", refused="is not positive", v_threshold=0.0),
         _case("IFNode", 1.0, options="v_threshold = 0.8", refused="not below the threshold"),
         _case("LIFNode", 0.0, options="surrogate not spiking", refused="sends real values", analog=True),
