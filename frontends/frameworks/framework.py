@@ -263,8 +263,19 @@ _WRAPPERS = {
     "DistributedDataParallel": ("is wrapped in DistributedDataParallel, which splits the batch", "module"),
     "FullyShardedDataParallel": ("is wrapped in FullyShardedDataParallel, which splits its weights", "module"),
     "OptimizedModule": ("was made by torch.compile, which hides its layers", "_orig_mod"),
+    "_FabricModule": ("is wrapped by Lightning Fabric", "module"),
 }
 """Class -> what it is, and where it keeps the module that was given to it."""
+
+
+def _is_lightning(kind: type) -> bool:
+    return any(cls.__name__ == "LightningModule" for cls in kind.__mro__)
+
+
+def _has_forward(kind: type) -> bool:
+    """Whether a class below Lightning's own defines forward."""
+    above = next(i for i, cls in enumerate(kind.__mro__) if cls.__name__ == "LightningModule")
+    return any("forward" in vars(cls) for cls in kind.__mro__[:above])
 
 
 def _wrappers(model: torch.nn.Module) -> list[Problem]:
@@ -272,11 +283,17 @@ def _wrappers(model: torch.nn.Module) -> list[Problem]:
     problems = []
     for name, module in model.named_modules():
         kind = type(module).__name__
-        if kind in _WRAPPERS and type(module).__module__.startswith("torch."):
+        if kind in _WRAPPERS and type(module).__module__.startswith(("torch.", "lightning", "pytorch_lightning")):
             found, inner = _WRAPPERS[kind]
             given = "model" + (f".{name}" if name else "")
             remedy = f"give {given}.{inner}, the module it was made of"
             problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
+        elif _is_lightning(type(module)) and not _has_forward(type(module)):
+            inner = [n for n, child in module.named_children() if not type(child).__module__.startswith("torch")]
+            what = f"model.{inner[0]}" if len(inner) == 1 else "the network that it holds (model.net or the like)"
+            found, remedy = "is a LightningModule without a forward of its own", f"give {what}, or write forward"
+            problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
+            break
         elif isinstance(module, torch.jit.ScriptModule):
             where = f"layer '{name}'" if name else "model"
             problems.append(

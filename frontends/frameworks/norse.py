@@ -34,7 +34,10 @@ LOOPS = frozenset({norse.LIF, norse.LIFRecurrent, norse.IAF, norse.LI})
 CONTAINERS = frozenset({"SequentialState", "Lift", "RecurrentSequential", "ConvNet", "ConvNet4", "RegularizationCell"})
 
 _REFRACTORY = Refusal("a refractory period has no counterpart in NIR")
-_ADAPTIVE = Refusal("an adaptive threshold or current has no counterpart in NIR")
+_ADAPTIVE = Refusal(
+    "an adaptive threshold or current has no counterpart in NIR",
+    "use LIFCell, or LIFRecurrentCell for a recurrent one (LSNN without adaptation), and train again",
+)
 _ENCODER = "an encoder draws or times spikes on the host and is no part of the network"
 REFUSED: dict[str, Refusal] = {
     **dict.fromkeys(("LIFRefracCell", "LIFRefracRecurrentCell", "LIFRefracRecurrent"), _REFRACTORY),

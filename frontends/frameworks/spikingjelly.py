@@ -11,7 +11,7 @@ import torch
 from spikingjelly.activation_based import functional, neuron
 
 from seamount.frontends.conventions import PRESETS
-from seamount.frontends.frameworks import spikingjelly_layers, spikingjelly_neurons
+from seamount.frontends.frameworks import analog, spikingjelly_layers, spikingjelly_neurons
 from seamount.frontends.frameworks.framework import Framework, NeuronWriter
 from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.frameworks.spikingjelly_layers import LAYERS, MULTI_STEP_ALONE
@@ -36,17 +36,13 @@ _PARALLEL = Refusal("each step sees several steps of input at once, which no neu
 _INNER = Refusal("connections inside the layer that follow a rule of their own have no counterpart in NIR")
 _ONLINE = Refusal("a copy for online learning", "its trained weights belong to the plain class")
 _MAX = Refusal("a maximum is not linear", "use an average pool or a strided convolution, and train again")
-_GATE = Refusal(
-    "attention multiplies activations with each other, which no connection does",
-    "mix with convolutions, or with Linear layers over tokens",
-)
 _THREE = Refusal("NIR has layers of one and two dimensions")
 _TRANSPOSED = Refusal(
     "a transposed convolution has no counterpart in NIR", "use a Conv2d before the decoder, or a Linear"
 )
 _UPSAMPLED = Refusal("upsampling has no counterpart in NIR", "use a Linear, or keep the resolution")
 _ENCODER = Refusal("an encoder draws or times spikes on the host and is no part of the network", "encode before save()")
-_LSTM = Refusal("gates multiply activations, which no connection does", "use LIFNode with recurrence in forward")
+_RNN = Refusal("is a recurrence of spikes without a membrane, which no neuron of NIR has", analog.GATES.remedy)
 _COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
 REFUSED: dict[str, Refusal] = {
     "KLIFNode": Refusal("scaling and rectifying the membrane before it is compared has no counterpart in NIR"),
@@ -75,7 +71,7 @@ REFUSED: dict[str, Refusal] = {
             "TemporalWiseAttention",
             "MultiDimensionalAttention",
         ),
-        _GATE,
+        analog.ATTENTION,
     ),
     **dict.fromkeys(
         (
@@ -114,8 +110,8 @@ REFUSED: dict[str, Refusal] = {
         ),
         _ENCODER,
     ),
-    **dict.fromkeys(("SpikingLSTMCell", "SpikingLSTM", "SpikingGRUCell", "SpikingGRU"), _LSTM),
-    **dict.fromkeys(("SpikingVanillaRNNCell", "SpikingVanillaRNN"), _LSTM),
+    **dict.fromkeys(("SpikingLSTMCell", "SpikingLSTM", "SpikingGRUCell", "SpikingGRU"), analog.GATES),
+    **dict.fromkeys(("SpikingVanillaRNNCell", "SpikingVanillaRNN"), _RNN),
     "FewSpikeNode": Refusal("thresholds and weights that differ between steps have no counterpart in NIR"),
     "MPBNLIFNode": Refusal("a batch norm of the membrane has no counterpart in NIR"),
     "HGNode": _ANALOG,

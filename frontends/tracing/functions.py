@@ -11,6 +11,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from seamount.compiler.errors import Problem
+from seamount.frontends.frameworks import analog
 from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
 from seamount.frontends.tracing import functional, logic, products
@@ -53,11 +54,8 @@ REMEDIES = {
     "max_pool1d": "use an average pool or a strided convolution, and train again",
     "mul": "use layers and sums only; a product of two activations has no counterpart on the chip",
     "linear": "call a torch.nn.Linear module, so that the layer has a name",
-    "matmul": "call a torch.nn.Linear module with these weights",
     "conv1d": "call a torch.nn.Conv1d module, so that the layer has a name",
     "conv2d": "call a torch.nn.Conv2d module, so that the layer has a name",
-    "softmax": "leave it out of the saved module: the largest output stays the largest",
-    "log_softmax": "leave it out of the saved module: the largest output stays the largest",
     "dropout": "call model.eval() before save(), and pass training=self.training",
     "batch_norm": "call a torch.nn.BatchNorm module in eval mode",
 }
@@ -145,10 +143,24 @@ def _apply(
 
 
 def refuse(recording: Recording, name: str, args: Args, result: Any) -> None:
-    """Refuse a function that is not carried over."""
+    """Refuse a function that is not carried over, for its own cause where that is known."""
     bare = name.strip("_")
-    remedy = REMEDIES.get(bare, "use layers, sums, scaling by a number, and reshapes between neuron layers only")
+    fixed = bare in _BY_WEIGHTS and len([x for x in tree_leaves(list(args)) if recording.value(x) is not None]) < 2
+    why = None if fixed else analog.FUNCTIONS.get(bare)
+    if why is not None:
+        told = len(recording.problems)
+        recording.refuse(f"{bare} on {source(recording, args)} {why.found}", why.remedy, result=result)
+        if why is analog.ATTENTION and len(recording.problems) > told:
+            recording.problems.insert(0, recording.problems.pop())  # before the exchanges of axes that prepare it
+        return
+    remedy = _LINEAR if fixed else "use layers, sums, scaling by a number, and reshapes between neuron layers only"
+    remedy = REMEDIES.get(bare, remedy)
     recording.refuse(f"{bare} on {source(recording, args)} cannot be carried over without loss", remedy, result=result)
+
+
+_BY_WEIGHTS = ("matmul", "mm", "bmm", "einsum", "addmm", "tensordot", "rmatmul")
+"""Products that are a layer where one side is weights."""
+_LINEAR = "call a torch.nn.Linear module with these weights"
 
 
 def source(recording: Recording, args: Any) -> str:

@@ -18,7 +18,7 @@ from seamount.frontends.tracing import functions as trace_ops
 from seamount.frontends.tracing import logic
 from seamount.frontends.tracing.driving import WrongTime
 from seamount.frontends.tracing.recording import Mark, Recording, Value
-from seamount.frontends.tracing.wiring import same_but_for_the_past
+from seamount.frontends.tracing.wiring import same_but_for_the_past, unlike
 
 _DRIVING: dict[Lead, Time] = {"N": "step", "TN": "loop", "NT": "batch_first", "W": "merged"}
 """How a module is driven so that its neuron layers see these leading axes."""
@@ -191,11 +191,8 @@ class Tracer(Recording, TorchFunctionMode):
         before = self.nodes[known].refs[0]
         if before != ref:
             if not same_but_for_the_past(self.nodes, before, ref):
-                self.refuse(
-                    "its input is wired differently at different steps",
-                    "wire every step alike; at the first step take zeros for what comes from the step before",
-                    f"neuron layer '{name}'",
-                )  # fmt: skip
+                found, remedy = unlike(self.nodes, before, ref)
+                self.refuse(found, remedy, f"neuron layer '{name}'")
             self.nodes[known].refs = (ref,)
         return known
 
