@@ -43,6 +43,7 @@ class Neurons:
         self.threshold = None if p.vth is None else _flat(np.asarray(p.vth, np.int64) << VTH_SHIFT)
         self.v_init = _flat(np.asarray(p.v_init, np.int64))
         self.reset_by = _flat(np.asarray(p.reset_by, np.int64)) if p.reset == "subtract" else None
+        self.most, self.guarded = p.most, p.guarded
         self.v_min = p.v_min if p.v_min > -V_MAX else None
         self.wraps = int(before.max()) >= HALF
         self.clips = _v_bound(p, inside, bias, steps) > V_MAX
@@ -53,7 +54,12 @@ class Neurons:
         v[...] = self.v_init
         return Registers(np.zeros((batch, self.n), np.float64), v)
 
-    def step(self, registers: Registers, arriving: Float | None, s: NDArray[np.bool_]) -> None:
+    @property
+    def sends(self) -> type[np.generic]:
+        """Type of what is sent: bool, or integers where there may be several spikes."""
+        return np.bool_ if self.most == 1 else np.int8
+
+    def step(self, registers: Registers, arriving: Float | None, s: NDArray[Any]) -> None:
         """One step. `arriving` is 64 * a, (B, n), or None for silence; spikes are written into `s`."""
         registers.u = self.next_u(registers.u, arriving)
         v = self.next_v(registers, s)
@@ -71,9 +77,10 @@ class Neurons:
             u = u - U_SPAN * (u > HALF).astype(u.dtype) + U_SPAN * (u <= -HALF).astype(u.dtype)
         return u
 
-    def next_v(self, registers: Registers, s: NDArray[np.bool_]) -> Float:
+    def next_v(self, registers: Registers, s: NDArray[Any]) -> Float:
         """Update v in place up to and including the reset."""
         v = registers.v
+        high = v > self.threshold if self.guarded and self.threshold is not None else None
         if self.keep is None:
             v[...] = registers.u
         else:
@@ -86,12 +93,20 @@ class Neurons:
         if self.clips:
             np.clip(v, -V_MAX, V_MAX, out=v)
         if self.threshold is not None:
-            np.greater(v, self.threshold, out=s)
-            if self.reset_by is None:
-                np.copyto(v, 0.0, where=s)
-            else:
-                np.subtract(v, self.reset_by, out=v, where=s)
+            self.fire(v, high, s)
         return v
+
+    def fire(self, v: Float, high: NDArray[np.bool_] | None, s: NDArray[Any]) -> None:
+        """Write what is sent into `s`, and reset v in place. high: where v exceeded the threshold before the step."""
+        if self.most > 1:
+            s[...] = np.clip(np.ceil((v - self.threshold) / self.reset_by), 0, self.most)
+            v -= s * self.reset_by
+            return
+        np.greater(v, self.threshold if high is None else self.threshold + high * self.reset_by, out=s)
+        if self.reset_by is None:
+            np.copyto(v, 0.0, where=s)
+        else:
+            np.subtract(v, self.reset_by, out=v, where=s)
 
 
 def _flat(x: Wide) -> Float:

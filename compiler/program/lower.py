@@ -76,6 +76,8 @@ def _population(node: Node, when: Timing) -> p.Population:
         reset_by=spread(op.reset_by),
         v_init=spread(op.v_init),
         v_min=op.v_min,
+        most=op.most,
+        guarded=op.guarded,
         offset=when.offsets[node.name],
     )
 

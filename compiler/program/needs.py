@@ -124,7 +124,26 @@ class ShiftOfSum:
         return "a shift of the sum: the chip shifts each weight, Lava's CPU model the sum"
 
 
-ChipNeed = Microcode | FullDecay | Gate | PlainWeights | ShiftOfSum
+@dataclass(frozen=True)
+class Firing:
+    """A population whose neurons fire otherwise than once where v exceeds the threshold."""
+
+    population: str
+    most: int
+    guarded: bool
+
+    @property
+    def where(self) -> str:
+        return f"population '{self.population}'"
+
+    @property
+    def what(self) -> str:
+        if self.guarded:
+            return "microcode: a threshold that is higher while v stays above it"
+        return f"microcode: messages of up to {self.most} spikes, as graded spikes"
+
+
+ChipNeed = Firing | Microcode | FullDecay | Gate | PlainWeights | ShiftOfSum
 
 
 def unrest(p: Population) -> tuple[Unrest, ...]:
@@ -156,6 +175,7 @@ def restless(program: Program) -> dict[str, tuple[Unrest, ...]]:
 def chip_needs(program: Program) -> tuple[ChipNeed, ...]:
     """Everything in the program that stock Loihi microcode, or stock Lava's process, does not do on a chip."""
     needs: list[ChipNeed] = [_microcode(p, need) for p in program.populations for need in p.needs_microcode]
+    needs += [Firing(p.name, p.most, p.guarded) for p in program.populations if not p.sends_one]
     for name, because in restless(program).items():
         needs.append(Microcode(name, Need.SKIP_UPDATES, because, program.slow_down))
     for p in program.populations:

@@ -71,6 +71,10 @@ def _population(p: Population) -> str:
     if p.vth is not None:
         amount = array_text(np.asarray(p.reset_by))
         lines.append("  reset to zero" if p.reset == "zero" else f"  reset by subtracting {amount}")
+    if p.most > 1:
+        lines.append(f"  up to {p.most} spikes in a message")
+    if p.guarded:
+        lines.append("  after a step that left v above vth, fires from one reset higher on")
     if np.any(np.asarray(p.v_init) != 0):
         lines.append(f"  v starts at {array_text(np.asarray(p.v_init))}")
     if p.v_min > -V_MAX:

@@ -21,6 +21,8 @@ Rule = Callable[[Program], Iterator[Problem]]
 
 INT32 = 2**31 - 1
 AGAIN = "compile the model again"
+MESSAGE_MAX = 127
+"""Largest message of a population: recordings keep it in 8 bits."""
 BUG = "report this as a bug in the pass that built the program"
 REGISTERS = "docs/semantics.md, registers"
 
@@ -132,6 +134,7 @@ def registers_in_range(program: Program) -> Iterator[Problem]:
         "bias_mant": (-4096, 4095),
         "bias_exp": (-8, 7),
         "reset_by": (0, V_MAX),
+        "most": (1, MESSAGE_MAX),
         "v_init": (-V_MAX, V_MAX),
         "v_min": (-V_MAX, V_MAX),
     }
@@ -140,6 +143,11 @@ def registers_in_range(program: Program) -> Iterator[Problem]:
             value = getattr(p, name)
             if value is not None:
                 yield from _outside(f"population '{p.name}'", name, value, low, high, REGISTERS)
+        if not p.sends_one and (p.reset != "subtract" or not np.all(np.asarray(p.reset_by) > 0) or p.vth is None):
+            limit = "a firing population that subtracts a positive amount"
+            yield Problem(f"population '{p.name}'", "sends several spikes, or is guarded", BUG, limit)
+        if p.guarded and p.most > 1:
+            yield Problem(f"population '{p.name}'", "is guarded and sends several spikes", BUG, "one of both")
         if p.reset not in ("zero", "subtract"):
             yield Problem(f"population '{p.name}'", f"reset is '{p.reset}'", BUG, "zero or subtract")
 

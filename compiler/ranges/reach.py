@@ -42,6 +42,8 @@ class Neurons:
     v_init: Wide
     v_min: int
     subtract: Wide | None
+    most: int = 1
+    guarded: bool = False
 
     @staticmethod
     def of(p: Population) -> Neurons:
@@ -57,6 +59,8 @@ class Neurons:
             v_init=flat(p.v_init),
             v_min=p.v_min,
             subtract=flat(p.reset_by) if p.reset == "subtract" else None,
+            most=p.most,
+            guarded=p.guarded,
         )
 
     def part(self, mask: NDArray[np.bool_]) -> Neurons:
@@ -64,7 +68,7 @@ class Neurons:
         arrays = (self.kept_u, self.kept_v, self.threshold, self.bias, self.v_init)
         kept_u, kept_v, threshold, bias, v_init = (x[mask] for x in arrays)
         subtract = None if self.subtract is None else self.subtract[mask]
-        return Neurons(kept_u, kept_v, threshold, bias, v_init, self.v_min, subtract)
+        return Neurons(kept_u, kept_v, threshold, bias, v_init, self.v_min, subtract, self.most, self.guarded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,11 +195,16 @@ def v_before(n: Neurons, v: Interval, u: Interval) -> Interval:
 def after_reset(n: Neurons, before: Interval) -> Interval:
     """v at the end of the step: saturated, then as it is up to the threshold and reset above it, then clamped."""
     low, high = np.clip(before.low, -V_MAX, V_MAX), np.clip(before.high, -V_MAX, V_MAX)
-    quiet, fires = low <= n.threshold, high > n.threshold
+    fires = high > n.threshold
     zero = np.zeros_like(low)
     fired_low = zero if n.subtract is None else np.maximum(low, n.threshold + 1) - n.subtract
     fired_high = zero if n.subtract is None else high - n.subtract
-    top = np.minimum(high, n.threshold)
+    if n.subtract is not None and n.most > 1:  # as often as v has passed another level
+        fired_low = n.threshold + 1 - n.subtract
+        fired_high = np.minimum(fired_high, np.maximum(n.threshold, high - n.most * n.subtract))
+    quiet_up_to = n.threshold + n.subtract if n.guarded and n.subtract is not None else n.threshold
+    quiet = low <= quiet_up_to
+    top = np.minimum(high, quiet_up_to)
     low = np.where(quiet & fires, np.minimum(low, fired_low), np.where(quiet, low, fired_low))
     high = np.where(quiet & fires, np.maximum(top, fired_high), np.where(quiet, top, fired_high))
     return Interval(np.maximum(low, n.v_min), np.maximum(high, n.v_min))

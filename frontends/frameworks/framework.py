@@ -83,6 +83,7 @@ class Framework:
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
     does the same, or why there is none. readouts: neuron classes that send their membrane.
     scales: class of a layer that multiplies by a number, or by one of each channel -> that, for so many axes.
+    several: whether a layer may send several spikes in one step.
     silent: whether a layer's threshold is infinite, so that it never fires and its membrane is meant; sending: while
     the context lasts, such a layer sends its membrane in place of spikes.
     combines: class of a readout -> how it combines its membranes over the steps itself, None where it returns a list of
@@ -110,6 +111,7 @@ class Framework:
     scales: Mapping[type, Callable[[torch.nn.Module, int], float | torch.Tensor]] = field(default_factory=dict)
     combines: Mapping[type, Callable[[torch.nn.Module], Rule | None]] = field(default_factory=dict)
     unrolled: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None
+    several: Callable[[torch.nn.Module], bool] = _never
     silent: Callable[[torch.nn.Module], bool] = _never
     sending: Callable[[torch.nn.Module], AbstractContextManager[None]] = _unchanged
 
@@ -135,8 +137,10 @@ class Framework:
         return Problem(type(module).__name__, found, f"use {base.__name__} as it is; what it computes is then known")
 
     def fires(self, module: torch.nn.Module) -> bool:
-        """Whether a neuron layer sends spikes, not its membrane."""
-        return self.neuron_class(module) not in self.readouts and not self.never_fires(module)
+        """Whether a neuron layer sends spikes of 0 and 1, not its membrane or several spikes at once."""
+        if self.neuron_class(module) in self.readouts or self.never_fires(module):
+            return False
+        return not self.several(module)
 
     def never_fires(self, module: torch.nn.Module) -> bool:
         """Whether a neuron layer has a threshold that is infinite."""

@@ -1,7 +1,8 @@
 """Sinabs' neurons to NIR, so that the sinabs conventions (exact decay, v >= threshold) give back the exact update.
 
 x is the input, a = exp(-1 / tau_mem), b = exp(-1 / tau_syn) (or learned, train_alphas), tau in steps, th the threshold;
-lines in the order of evaluation. SingleSpike sends 1 where u >= th. Measured with sinabs 3.1.3.
+lines in the order of evaluation. SingleSpike sends 1 where u >= th, MultiSpike the integer
+part of u / th, MaxSpike(k) at most k of it; MembraneSubtract takes th for each. Measured with sinabs 3.1.3.
 
 LIF            i = b (i + x), or i = x without tau_syn      the new input decays too
                u = a v + (1 - a) i                          norm_input=True, LIF's default
@@ -31,6 +32,7 @@ from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks.layers import array, write_layer
 from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.nir.neurons import MESSAGE_MAX
 
 _FOREVER = 2.0**100
 """A time constant so long that its decay vanishes beside 1 in float64."""
@@ -87,15 +89,26 @@ def objections(name: str, module: Any) -> list[Problem]:
     return layer.problems
 
 
+def most_spikes(module: Any) -> int | None:
+    """Most spikes that a layer sends in one step: 1, or of MultiSpike and MaxSpike; None of a function of one's own."""
+    fire = module.spike_fn
+    if fire is activation.SingleSpike:
+        return 1
+    if fire is activation.MultiSpike:
+        return MESSAGE_MAX
+    return int(fire.max_num_spikes_per_bin) if isinstance(fire, activation.MaxSpike) else None
+
+
 def _object_to_spikes(layer: _Layer) -> None:
-    fire = layer.module.spike_fn
-    single = fire is activation.SingleSpike or getattr(fire, "max_num_spikes_per_bin", None) == 1
+    fire, most = layer.module.spike_fn, most_spikes(layer.module)
     name = getattr(fire, "__name__", type(fire).__name__)
-    if fire is activation.MultiSpike or (isinstance(fire, activation.MaxSpike) and not single):
-        found = f"{name} sends as many spikes in one step as the threshold fits into the membrane"
-        layer.bad(found, "train with spike_fn=sinabs.activation.SingleSpike; a neuron sends at most one spike per step")
-    elif not single:
+    single = "train with spike_fn=sinabs.activation.SingleSpike"
+    if most is None:
         layer.bad(f"its spike_fn {name} is not known", "use sinabs.activation.SingleSpike")
+    elif not 1 <= most <= MESSAGE_MAX:
+        layer.bad(f"{name} sends up to {most} spikes in one step", single)
+    elif most > 1 and not isinstance(layer.module.reset_fn, activation.MembraneSubtract):
+        layer.bad(f"{name} sends several spikes in one step, and one reset takes the whole membrane", single)
 
 
 def _object_to_reset(layer: _Layer) -> None:
@@ -168,4 +181,7 @@ def _node(layer: _Layer) -> nir.NIRNode:
 def _said(module: Any) -> Conventions:
     reset = "zero" if isinstance(module.reset_fn, activation.MembraneReset) else "subtract"
     lowest = None if module.min_v_mem is None else float(module.min_v_mem)
-    return Conventions(reset=reset, spikes="single", v_min=lowest)  # type: ignore[arg-type]
+    most = 1 if module.spike_fn is None else most_spikes(module) or 1
+    several = {} if most == 1 else {"max_spikes": most}
+    spikes = "single" if most == 1 else "multi"
+    return Conventions(reset=reset, spikes=spikes, v_min=lowest, **several)  # type: ignore[arg-type]

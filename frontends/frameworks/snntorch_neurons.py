@@ -12,7 +12,7 @@ RSynaptic    i = alpha i + x + recurrent(s_prev);      zero: as Synaptic
 Lapicque     beta = 1 - time_step / (R C), x replaced by x time_step / C; zero: as Synaptic
 reset_delay=False (Leaky, Synaptic, RLeaky):  zero     u = beta v + x;  v = u (1 - s), an immediate reset
                                               subtract r = H(v - th); u = beta v + x - r th; v = u - (s - r) th, which
-             fires less than an immediate subtraction when v stays above th after it
+             is an immediate subtraction whose threshold is 2 th while v stays above th after it: timing "guarded"
 RSynaptic    reset_delay=False does nothing when states are handed over, and raises TypeError when they are not
 recurrent    a Linear or Conv2d, whose bias acts from the first step on, or V times the neuron's own spike
 
@@ -105,11 +105,6 @@ def objections(name: str, module: Any) -> list[Problem]:
     elif silent(module) and reset == "subtract":
         found = "its threshold is inf, and 0 times inf is no number in its reset by subtraction"
         layer.bad(found, 'build it with reset_mechanism="none"')
-    elif not delayed and reset == "subtract":
-        layer.bad(
-            'reset_mechanism="subtract" with reset_delay=False depends on whether v stays above the threshold',
-            "train with reset_delay=True",
-        )
     elif delayed and reset == "zero" and _kind(module) != "Leaky" and not silent(module):
         # RSynaptic ignores reset_delay=False, and Lapicque has no such option.
         free = _kind(module) in ("Synaptic", "RLeaky")
@@ -165,7 +160,9 @@ def _mechanism(module: Any) -> Mechanism:
 def _said(module: Any) -> Conventions:
     """The conventions of a layer's reset, for what `objections` lets pass."""
     reset = _mechanism(module)
-    return Conventions(reset=reset, timing="next" if reset == "subtract" else "immediate")
+    if reset == "subtract":
+        return Conventions(reset=reset, timing="next" if getattr(module, "reset_delay", True) else "guarded")
+    return Conventions(reset=reset, timing="immediate")
 
 
 def leaky(name: str, module: Any, shape: Shape) -> Part:
@@ -235,6 +232,9 @@ def _read(layer: _Layer, node: nir.NIRNode, threshold: Array | None, gain: Array
     if _mechanism(layer.module) == "zero" and threshold is not None:
         layer.bad("its membrane is read, which has no counterpart while spikes set it", _READ)
     layer.done()
+    if needs_spikes(layer.module) and not getattr(layer.module, "reset_delay", True):
+        layer.bad("its membrane is read, which has no counterpart while spikes reset it at once", _READ)
+        layer.done()
     if not needs_spikes(layer.module) or threshold is None:
         return Part({name: node}, name, name)
     back = f"{name}.reset"
@@ -252,7 +252,7 @@ def _alone(layer: _Layer, node: nir.NIRNode) -> Part:
 def _check_memory(layer: _Layer) -> None:
     """With beta = 0 nothing that was taken at once would be left to take in the next step."""
     beta = _circuit(layer)[0] if hasattr(layer.module, "R") else layer.decay("beta")
-    if needs_spikes(layer.module) and (beta == 0).any():
+    if _said(layer.module).timing == "next" and (beta == 0).any():
         layer.bad(
             'beta is 0, so reset_mechanism="subtract" takes the threshold from the next input alone',
             'train with beta > 0 or reset_mechanism="zero"',
