@@ -21,6 +21,7 @@ NEURONS: dict[type, NeuronWriter] = {
     neuron.LIFNode: spikingjelly_neurons.lif,
     neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
     neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
+    neuron.ILIFNode: spikingjelly_neurons.integer_lif,
     neuron.NonSpikingIFNode: spikingjelly_neurons.non_spiking,
     neuron.NonSpikingLIFNode: spikingjelly_neurons.non_spiking,
 }
@@ -52,7 +53,6 @@ REFUSED: dict[str, Refusal] = {
     "GatedLIFNode": Refusal("gates have no counterpart in NIR"),
     "ComplementaryLIFNode": Refusal("the complementary potential has no counterpart in NIR"),
     "RAFNode": Refusal("a resonating membrane has no counterpart in NIR"),
-    "ILIFNode": Refusal("sending several spikes in one step has no counterpart on a chip of single spikes"),
     "HalfThresholdIFNode": Refusal("starting at half the threshold has no counterpart among the start conventions"),
     "LIAFNode": _ANALOG,
     **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), _PARALLEL),
@@ -157,5 +157,5 @@ FRAMEWORK = Framework(
     reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
     scales=spikingjelly_layers.SCALES, readouts=READOUTS, leads=dict.fromkeys(READOUTS, "TN"),
     combines=dict.fromkeys(READOUTS, spikingjelly_neurons.combined), unrolled=spikingjelly_neurons.unrolled,
-    silent=spikingjelly_neurons.silent, sending=spikingjelly_neurons.sending,
+    several=lambda module: spikingjelly_neurons.most_spikes(module) > 1, silent=spikingjelly_neurons.silent, sending=spikingjelly_neurons.sending,
 )  # fmt: skip

@@ -9,6 +9,7 @@ IFNode               u = v + x                               starts at v_r
 LIFNode              u = v + (x - (v - v_r)) / tau           decay_input=True, starts at v_r
                      u = v - (v - v_r) / tau + x             decay_input=False
 ParametricLIFNode    as LIFNode with 1 / tau = sigmoid(w)
+ILIFNode             u as LIFNode without decay_input; n = round(clamp(u / v_threshold, 0, D)); v = u - n v_threshold
 CUBALIFNode          c = c_decay c + x; u = v_decay v + c    leaks to 0 but starts at v_r
 
 NonSpikingIFNode     v = v + x                               all steps at once, starts at 0; combined as `decode` says
@@ -35,6 +36,7 @@ from seamount.compiler.errors import ImportRefused, Problem
 from seamount.compiler.ir.ops import Array, Rule, Shape
 from seamount.frontends.conventions import PRESETS, Conventions
 from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.nir.neurons import MESSAGE_MAX
 
 DT = float(PRESETS["spikingjelly"].dt or 0)
 """The step, in seconds, that SpikingJelly's own NIR exchange takes by default."""
@@ -65,6 +67,11 @@ def objections(name: str, module: Any) -> list[Problem]:
         bad("v_threshold is inf, and 0 times inf is no number in its reset by subtraction", "build it with v_reset=0.0")
     elif silent(module) and _level(module) and not hasattr(module, "tau"):
         bad(f"v_threshold is inf, and its membrane starts at v_reset = {_level(module):g}", "build it with v_reset=0.0")
+    if most_spikes(module) > MESSAGE_MAX:
+        bad(
+            f"sends up to {most_spikes(module)} spikes in one step",
+            f"train with at most {MESSAGE_MAX}, or one (LIFNode)",
+        )
     for field in ("c_decay", "v_decay"):
         if not 0 <= getattr(module, field, 0.0) <= 1:
             bad(f"{field} = {getattr(module, field):g} lies outside [0, 1]", "train with a decay between 0 and 1")
@@ -162,6 +169,25 @@ def parametric_lif(name: str, module: Any, shape: Shape) -> Part:
         where = f"neuron layer '{name}' (ParametricLIFNode)"
         raise ImportRefused(Problem(where, found, "train again with weight decay on w, or use an IFNode"))
     return _lif(name, module, 1 / share, shape)
+
+
+def most_spikes(module: Any) -> int:
+    """Most spikes that a layer sends in one step: those of an ILIFNode, else 1."""
+    return int(getattr(module.surrogate_function, "max_spike_count", 1)) if hasattr(module, "surrogate_function") else 1
+
+
+def integer_lif(name: str, module: Any, shape: Shape) -> Part:
+    """ILIFNode: LIF of w = v + th / 2, whose levels are whole thresholds; at half a threshold, 1.5, ... it differs from
+    the framework, which rounds to even."""
+    tau, level = float(module.tau), np.full(shape, float(module.v_threshold))
+    node = nir.LIF(
+        tau=np.full(shape, tau * DT), r=np.full(shape, tau), v_leak=level / 2, v_threshold=level,
+        v_reset=np.zeros(shape),
+    )  # fmt: skip
+    said = Conventions(
+        reset="subtract", compare="gt", start="leak", spikes="multi", max_spikes=most_spikes(module), timing="immediate"
+    )
+    return Part({name: node}, name, name, conventions={name: said})
 
 
 def cuba_lif(name: str, module: Any, shape: Shape) -> Part:
