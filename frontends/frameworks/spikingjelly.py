@@ -157,5 +157,6 @@ FRAMEWORK = Framework(
     reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
     scales=spikingjelly_layers.SCALES, readouts=READOUTS, leads=dict.fromkeys(READOUTS, "TN"),
     combines=dict.fromkeys(READOUTS, spikingjelly_neurons.combined), unrolled=spikingjelly_neurons.unrolled,
-    several=lambda module: spikingjelly_neurons.most_spikes(module) > 1, silent=spikingjelly_neurons.silent, sending=spikingjelly_neurons.sending,
+    several=lambda module: spikingjelly_neurons.most_spikes(module) > 1,
+    silent=spikingjelly_neurons.silent, sending=spikingjelly_neurons.sending,
 )  # fmt: skip
