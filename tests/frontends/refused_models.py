@@ -287,7 +287,6 @@ def leaky(**options: Any) -> Case:
     return build
 
 
-CASES["subtraction_without_delay"] = "snntorch", leaky(reset_delay=False)
 CASES["synaptic_reset_with_delay"] = "snntorch", leaky(kind="Synaptic", alpha=0.5, reset_mechanism="zero")
 CASES["graded_spikes"] = "snntorch", leaky(graded_spikes_factor=2.0)
 CASES["winner_takes_all"] = "snntorch", leaky(inhibition=True)

@@ -355,7 +355,7 @@ def test_all_refusals_at_once(tmp_path):
     )  # fmt: skip
     with pytest.raises(ImportRefused) as error:
         save(model, tmp_path / "m.pt", sample=spikes(4, 5, 12), readout="sum")
-    assert len(error.value.problems) == 4
+    assert len(error.value.problems) == 3
 
 
 def test_parts_of_a_layer_that_are_ones_own(tmp_path):

@@ -278,7 +278,7 @@ def test_all_refusals_at_once(tmp_path):
     with pytest.raises(ImportRefused) as error:
         save(model.train(), tmp_path / "m.pt", sample=spikes(4, 5, 2, 8, 8), readout="sum")
     assert len(error.value.problems) == 5
-    assert "use one of CUBALIFNode, IFNode, LIFNode, ParametricLIFNode" in str(error.value)
+    assert "use one of CUBALIFNode, IFNode, ILIFNode, LIFNode, ParametricLIFNode" in str(error.value)
 
 
 def test_a_changed_start_is_refused(tmp_path):
