@@ -93,16 +93,17 @@ class Neurons:
         if self.clips:
             np.clip(v, -V_MAX, V_MAX, out=v)
         if self.threshold is not None:
-            self.fire(v, high, s)
+            self.fire(v, self.threshold, high, s)
         return v
 
-    def fire(self, v: Float, high: NDArray[np.bool_] | None, s: NDArray[Any]) -> None:
+    def fire(self, v: Float, threshold: Float, high: NDArray[np.bool_] | None, s: NDArray[Any]) -> None:
         """Write what is sent into `s`, and reset v in place. high: where v exceeded the threshold before the step."""
+        by = np.zeros(()) if self.reset_by is None else self.reset_by
         if self.most > 1:
-            s[...] = np.clip(np.ceil((v - self.threshold) / self.reset_by), 0, self.most)
-            v -= s * self.reset_by
+            s[...] = np.clip(np.ceil((v - threshold) / by), 0, self.most)
+            v -= s * by
             return
-        np.greater(v, self.threshold if high is None else self.threshold + high * self.reset_by, out=s)
+        np.greater(v, threshold if high is None else threshold + high * by, out=s)
         if self.reset_by is None:
             np.copyto(v, 0.0, where=s)
         else:

@@ -293,8 +293,8 @@ def _wrappers(model: torch.nn.Module) -> list[Problem]:
             remedy = f"give {given}.{inner}, the module it was made of"
             problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
         elif _is_lightning(type(module)) and not _has_forward(type(module)):
-            inner = [n for n, child in module.named_children() if not type(child).__module__.startswith("torch")]
-            what = f"model.{inner[0]}" if len(inner) == 1 else "the network that it holds (model.net or the like)"
+            held = [n for n, child in module.named_children() if not type(child).__module__.startswith("torch")]
+            what = f"model.{held[0]}" if len(held) == 1 else "the network that it holds (model.net or the like)"
             found, remedy = "is a LightningModule without a forward of its own", f"give {what}, or write forward"
             problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
             break

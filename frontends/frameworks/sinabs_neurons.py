@@ -150,11 +150,11 @@ def recurrent(name: str, module: Any, shape: Shape) -> Part:
         if isinstance(weights, nir.Affine) and not np.any(weights.bias):
             weights = nir.Linear(weights.weight)
     raise_all(ImportRefused, layer.problems)
-    nodes, ring = {name: node, back: weights}, (name, back, name)
+    nodes, ring = {name: node, back: weights}, [name, back, name]
     bias = getattr(weights, "bias", None)
     if bias is not None and np.any(bias):
         nodes[late] = nir.Delay(np.ones(shape))  # one step: dt is 1 (framework.py)
-        ring = (name, back, late, name)
+        ring = [name, back, late, name]
     return Part(nodes, name, name, tuple(pairwise(ring)), {name: _said(module)})
 
 

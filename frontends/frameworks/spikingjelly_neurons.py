@@ -63,15 +63,8 @@ def objections(name: str, module: Any) -> list[Problem]:
             return problems
         if value is not None and not math.isfinite(value) and not (field == "v_threshold" and silent(module)):
             bad(f"{field} is {value}", "give a finite number")
-    if silent(module) and module.v_reset is None:
-        bad("v_threshold is inf, and 0 times inf is no number in its reset by subtraction", "build it with v_reset=0.0")
-    elif silent(module) and _level(module) and not hasattr(module, "tau"):
-        bad(f"v_threshold is inf, and its membrane starts at v_reset = {_level(module):g}", "build it with v_reset=0.0")
-    if most_spikes(module) > MESSAGE_MAX:
-        bad(
-            f"sends up to {most_spikes(module)} spikes in one step",
-            f"train with at most {MESSAGE_MAX}, or one (LIFNode)",
-        )
+    for found, remedy in _firing_faults(module):
+        bad(found, remedy)
     for field in ("c_decay", "v_decay"):
         if not 0 <= getattr(module, field, 0.0) <= 1:
             bad(f"{field} = {getattr(module, field):g} lies outside [0, 1]", "train with a decay between 0 and 1")
@@ -87,6 +80,21 @@ def objections(name: str, module: Any) -> list[Problem]:
             what = f"{state} = {given}" if values.ndim == 0 else f"a {state} of each neuron, {low:g} to {high:g}"
             bad(f"it starts at {what}", f"leave the reset value of {state} at {start:g}")
     return problems
+
+
+def _firing_faults(module: Any) -> Iterator[tuple[str, str]]:
+    """What is found, and the remedy, of infinite thresholds and of messages that are too large."""
+    if silent(module) and module.v_reset is None:
+        yield (
+            "v_threshold is inf, and 0 times inf is no number in its reset by subtraction",
+            "build it with v_reset=0.0",
+        )
+    elif silent(module) and _level(module) and not hasattr(module, "tau"):
+        start = f"v_threshold is inf, and its membrane starts at v_reset = {_level(module):g}"
+        yield start, "build it with v_reset=0.0"
+    if most_spikes(module) > MESSAGE_MAX:
+        remedy = f"train with at most {MESSAGE_MAX}, or with one (LIFNode)"
+        yield f"sends up to {most_spikes(module)} spikes in one step", remedy
 
 
 def _readout_objections(where: str, module: Any) -> list[Problem]:

@@ -84,10 +84,9 @@ class PyExtendedLifModel(PyLifResetModelBitAcc):
     def spiking_activation(self) -> Any:
         """The stock comparison; or how many levels v has passed, or a level that is higher (docs/semantics.md)."""
         population = self.proc_params["population"]
-        most, guarded = getattr(population, "most", 1), getattr(population, "guarded", False)
-        if most > 1:
+        if (most := getattr(population, "most", 1)) > 1:
             return np.clip(-((self.effective_vth - self.v) // population.reset_by), 0, most).astype(np.int32)
-        if guarded:
+        if getattr(population, "guarded", False):
             return self.v > self.effective_vth + self.was_high * population.reset_by
         return super().spiking_activation()
 
