@@ -327,7 +327,6 @@ def test_states_that_are_mishandled(fault, found, tmp_path):
 
 KINDS = {
     "Alpha": (lambda: snn.Alpha(alpha=0.9, beta=0.8, init_hidden=True), "the difference of two currents"),
-    "SLSTM": (lambda: snn.SLSTM(20, 20, init_hidden=True), "gates have no counterpart"),
     "LeakyParallel": (lambda: snn.LeakyParallel(20, 20), "a whole sequence at once"),
 }
 
