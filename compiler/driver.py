@@ -103,14 +103,30 @@ def compile_graph(
     return Compiled(artifact, folded, quantized, rows)
 
 
+_ONE_SPIKE = (
+    "compile for a target with graded spikes (see 'seamount targets'), or train with one spike per step "
+    "(sinabs: spike_fn=SingleSpike)"
+)
+_WITHOUT = {
+    Need.RESET_SUBTRACT: "train with a reset to zero",
+    Need.LOWER_CLAMP: "train without the clamp",
+    Need.INITIAL_V: "train with membranes that start where they reset to",
+}
+"""Need of a population -> how a network does without it."""
+
+
 def unsupported(program: Program, target: Target) -> list[Problem]:
     """What the program needs and the target lacks, beyond numbers that quantize already respects."""
     problems = []
     for p in program.populations:
+        if p.most > 1 and p.most.bit_length() > target.graded_payload_bits:
+            limit = target.cite("messages.graded_payload_bits")
+            found = f"sends up to {p.most} spikes in one step, as graded spikes"
+            problems.append(Problem(f"population '{p.name}'", found, _ONE_SPIKE, limit))
         for need in p.needs_microcode:
             if not target.supports(need.value):
                 limit = target.cite(need.feature)
-                remedy = "compile for a target that can (see 'seamount targets'), or train without it"
+                remedy = f"compile for a target that can (see 'seamount targets'), or {_WITHOUT[need]}"
                 problems.append(Problem(f"population '{p.name}'", f"needs {NEED_WORDS[need]}", remedy, limit))
     if not target.supports(Need.SKIP_UPDATES.value):
         limit = target.cite(Need.SKIP_UPDATES.feature)

@@ -20,9 +20,12 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     dt          step in the unit of the file's time constants (seconds; sinabs: 1)
     integrate   "euler": beta = 1 - dt/tau ; "exact": beta = exp(-dt/tau); gains are 1 - beta for both
     reset       "zero": v = v_reset ; "subtract": v = v - threshold ; "none": a spike leaves v as it is
-    timing      "immediate": in the step of the spike ; "next": inside the next update (snntorch's reset_delay)
+    timing      "immediate": in the step of the spike ; "next": inside the next update (snntorch's reset_delay) ;
+                "guarded": immediate, and a membrane that is above the threshold after it fires from twice the threshold
+                on in the next step (snntorch's subtraction with reset_delay=False)
     compare     "gt": v > threshold fires ; "ge": v >= threshold
-    spikes      "single" or "multi" (floor(v / threshold) spikes per step)
+    spikes      "single" or "multi" (as many spikes per step as the threshold fits into the membrane)
+    max_spikes  most spikes per step of "multi"
     start       initial membrane: "zero", "leak" (v_leak; v_reset where there is no leak) or "reset" (v_reset)
     v_min       lower clamp of the membrane of firing neurons; -inf for none
     coding      input messages: "spikes" (0 or 1) or "graded" (real values in [low, high])
@@ -35,9 +38,10 @@ class Conventions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     dt: float | None = None
     integrate: Literal["euler", "exact"] | None = None
     reset: Literal["zero", "subtract", "none"] | None = None
-    timing: Literal["immediate", "next"] | None = None
+    timing: Literal["immediate", "next", "guarded"] | None = None
     compare: Literal["gt", "ge"] | None = None
     spikes: Literal["single", "multi"] | None = None
+    max_spikes: int | None = None
     start: Literal["zero", "leak", "reset"] | None = None
     v_min: float | None = None
     coding: Literal["spikes", "graded"] | None = None

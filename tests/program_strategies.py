@@ -317,7 +317,8 @@ class _Draft:
         reach = self.pick([1, 10, 4095]) if self.wants("bias") else 0
         more: dict[str, Any] = {"bias_exp": self.integer(-8, 7)} if reach else {}
         if self.wants("soft_reset"):
-            more |= {"reset": "subtract", "reset_by": int(self.rng.integers(0, min(size * 64, V_MAX)))}
+            by = self.rng.integers(0, min(size * 64, V_MAX), spread)
+            more |= {"reset": "subtract", "reset_by": np.asarray(by, np.int32)}
         if self.wants("v_min"):
             more["v_min"] = -int(self.rng.integers(0, min(size * 64, V_MAX)))
         if self.wants("v_init"):

@@ -49,7 +49,7 @@ def plain_row(
     for j in range(v.shape[0]):
         now = np.int32(decayed(v[j], kept[j]) + np.int32(np.int32(sums[j]) << shift) + bias[j])
         sums[j] = 0
-        v[j], flags[j] = settled(now, vth[j], by, keep, least)
+        v[j], flags[j] = settled(now, vth[j], by[j], keep, least)
 
 
 @compiled
@@ -63,7 +63,7 @@ def memory_row(
         sums[j] = 0
         u[j] = current
         now = np.int32(decayed(v[j], kept[j]) + current + bias[j])
-        v[j], flags[j] = settled(now, vth[j], by, keep, least)
+        v[j], flags[j] = settled(now, vth[j], by[j], keep, least)
 
 
 @compiled
@@ -81,7 +81,7 @@ def wrapping_row(
         current = np.int32(current + (span if under else np.int32(0)))
         u[j] = current
         now = np.int32(decayed(v[j], kept[j]) + current + bias[j])
-        v[j], flags[j] = settled(now, vth[j], by, keep, least)
+        v[j], flags[j] = settled(now, vth[j], by[j], keep, least)
 
 
 @compiled
@@ -92,7 +92,7 @@ def truncated(x: int) -> int:
 
 @compiled
 def general_row(
-    sums: Any, u: Any, v: Any, kept_u: Any, kept: Any, vth: Any, bias: Any, flags: Any, shift: int, by: int,
+    sums: Any, u: Any, v: Any, kept_u: Any, kept: Any, vth: Any, bias: Any, flags: Any, shift: int, by: Any,
     keep: int, least: int,
 ) -> None:  # fmt: skip
     """A row of any neurons: docs/semantics.md in 64 bits."""
@@ -109,7 +109,7 @@ def general_row(
         fires = now > vth[j]
         flags[j] = fires
         if fires:
-            now = (now - by) & keep
+            now = (now - by[j]) & keep
         v[j] = max(now, least)
 
 
@@ -117,7 +117,7 @@ def general_row(
 def update(p: Any, node: Any, sums: Any, parameters: Any, all_u: Any, all_v: Any, all_flags: Any) -> None:
     """One step of a population: registers and `flags` from its sums, which begin anew."""
     lanes = node.words * 64
-    shift, by, keep, least = np.int32(p.shift), np.int32(p.reset_by), np.int32(p.keep), np.int32(p.v_min)
+    shift, keep, least = np.int32(p.shift), np.int32(p.keep), np.int32(p.v_min)
     for y in range(node.rows):
         first = p.start + y * p.pitch
         row, at = sums[first : first + lanes], node.lane + y * lanes
@@ -125,9 +125,10 @@ def update(p: Any, node: Any, sums: Any, parameters: Any, all_u: Any, all_v: Any
         kept = parameters[p.dv + y * p.dv_step :][:lanes]
         vth = parameters[p.vth + y * p.vth_step :][:lanes]
         bias = parameters[p.bias + y * p.bias_step :][:lanes]
+        by = parameters[p.reset_by + y * p.reset_by_step :][:lanes]
         if p.general:
             kept_u = parameters[p.du + y * p.du_step :][:lanes]
-            general_row(row, u, v, kept_u, kept, vth, bias, flags, p.shift, p.reset_by, p.keep, p.v_min)
+            general_row(row, u, v, kept_u, kept, vth, bias, flags, p.shift, by, p.keep, p.v_min)
         elif p.wraps:
             kept_u = parameters[p.du + y * p.du_step :][:lanes]
             wrapping_row(row, u, v, kept_u, kept, vth, bias, flags, shift, by, keep, least)

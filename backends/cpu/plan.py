@@ -147,7 +147,6 @@ class _Builder:
                 ),
                 "wraps": int(before.max(initial=0) >= U_SPAN // 2),
                 "general": int(inside.max(initial=0) > U_SPAN // 2 or bool((kept < 0).any())),
-                "reset_by": p.reset_by if p.reset == "subtract" else 0,
                 "keep": -1 if p.reset == "subtract" else 0,
                 "v_min": p.v_min,
                 "first_in": first,
@@ -165,6 +164,7 @@ class _Builder:
             "vth": (np.asarray(threshold), V_MAX),
             "bias": (shift(np.asarray(p.bias_mant, np.int64), p.bias_exp), 0),
             "v_init": (np.asarray(p.v_init, np.int64), 0),
+            "reset_by": (np.asarray(p.reset_by if p.reset == "subtract" else 0, np.int64), 0),
         }
         out = {}
         for name, (value, fill) in values.items():

@@ -49,8 +49,11 @@ class CpuEngine:
         record: frozenset[str] = frozenset(),
         progress: Progress | None = None,
     ) -> Trace:
-        """Trace of the messages. Raises InputError for the request; what `check` raises for the program."""
-        if not exact_here():
+        """Trace of the messages. Raises InputError for the request; what `check` raises for the program.
+
+        The kernels know neurons that send one spike; programs with others run on the vectorized simulator.
+        """
+        if not all(p.sends_one for p in program.populations) or not exact_here():
             return VectorizedSimulator(threads=self.threads).run(program, messages, record, progress)
         return self.run_compiled(program, messages, record, progress)
 

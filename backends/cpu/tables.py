@@ -35,10 +35,10 @@ POPULATION = _record(
     "memory",             # 1: u is kept, since du lets it last or somebody reads it
     "wraps",              # 1: u may wrap, once at most
     "general",            # 1: u may wrap further or change its sign; 64-bit arithmetic
-    "reset_by", "keep",   # at a spike v becomes (v - reset_by) & keep
+    "keep",               # at a spike v becomes (v - reset_by) & keep
     "v_min",
-    "du", "dv", "vth", "bias", "v_init",  # first parameter of each kind
-    "du_step", "dv_step", "vth_step", "bias_step", "v_init_step",  # to the next row; 0: all rows alike
+    "du", "dv", "vth", "bias", "v_init", "reset_by",  # first parameter of each kind
+    "du_step", "dv_step", "vth_step", "bias_step", "v_init_step", "reset_by_step",  # to the next row; 0: all rows alike
     "first_in", "last_in", "first_read", "last_read",
     "rest",               # 1: some sums are the same in all steps and kept
 )  # fmt: skip

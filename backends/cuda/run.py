@@ -21,6 +21,7 @@ from seamount.backends.cuda.products import Product
 from seamount.backends.cuda.selftest import exact_products
 from seamount.backends.cuda.torch_neurons import TorchNeurons
 from seamount.backends.schedule import groups, is_cyclic
+from seamount.backends.simulator.vectorized import VectorizedSimulator
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import (
     EventCounts,
@@ -56,6 +57,8 @@ class CudaEngine:
         progress: Progress | None = None,
     ) -> Trace:
         """Trace of the messages. Raises InputError for the request or a missing device."""
+        if not all(p.sends_one for p in program.populations):  # the kernels know neurons that send one spike
+            return VectorizedSimulator().run(program, messages, record, progress)
         check(program)
         samples, steps = check_request(program, messages, record)
         network = _Network(program, steps, found_device(self.device), self.fused)

@@ -16,14 +16,15 @@ HALF = U_SPAN // 2
 
 @dataclass(frozen=True, eq=False)
 class TorchNeurons:
-    """Constants of a population, (n,) int32 on the device. keep: -1 subtracts `by` at a spike, 0 resets to 0."""
+    """Constants of a population, (n,) int32 on the device. by: what a spike takes where keep
+    is -1; keep 0 resets to 0."""
 
     kept_u: Tensor
     kept_v: Tensor
     vth: Tensor
     bias: Tensor
     v_init: Tensor
-    by: int
+    by: Tensor
     keep: int
     v_min: int
 
@@ -39,7 +40,7 @@ class TorchNeurons:
             vth=flat(V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT),
             bias=flat(shift(np.asarray(p.bias_mant, np.int64), p.bias_exp)),
             v_init=flat(p.v_init),
-            by=p.reset_by if p.reset == "subtract" else 0,
+            by=flat(p.reset_by if p.reset == "subtract" else 0),
             keep=-1 if p.reset == "subtract" else 0,
             v_min=p.v_min,
         )

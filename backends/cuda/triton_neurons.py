@@ -17,7 +17,7 @@ BLOCK = 256
 
 @triton.jit  # type: ignore[untyped-decorator,unused-ignore]
 def _neurons(  # type: ignore[no-untyped-def]
-    arriving, s_out, u_out, v_out, kept_u, kept_v, vth, bias, v_init, total, n, steps, by, keep, v_min,
+    arriving, s_out, u_out, v_out, kept_u, kept_v, vth, bias, v_init, reset_by, total, n, steps, keep, v_min,
     one: tl.constexpr, span: tl.constexpr, top: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     place = tl.program_id(0) * block + tl.arange(0, block)
@@ -27,6 +27,7 @@ def _neurons(  # type: ignore[no-untyped-def]
     kv = tl.load(kept_v + neuron, mask=there, other=0).to(tl.int64)
     threshold = tl.load(vth + neuron, mask=there, other=0).to(tl.int64)
     added = tl.load(bias + neuron, mask=there, other=0).to(tl.int64)
+    by = tl.load(reset_by + neuron, mask=there, other=0).to(tl.int64)
     v = tl.load(v_init + neuron, mask=there, other=0).to(tl.int64)
     u = v * 0
     at = place.to(tl.int64)
@@ -54,6 +55,6 @@ def run_fused(neurons: TorchNeurons, arriving: Tensor) -> tuple[Tensor, Tensor, 
     grid: Any = (triton.cdiv(total, BLOCK),)
     _neurons[grid](
         arriving.contiguous(), s, u, v, neurons.kept_u, neurons.kept_v, neurons.vth, neurons.bias, neurons.v_init,
-        total, n, steps, neurons.by, neurons.keep, neurons.v_min, DECAY_ONE, U_SPAN, V_MAX, BLOCK,
+        neurons.by, total, n, steps, neurons.keep, neurons.v_min, DECAY_ONE, U_SPAN, V_MAX, BLOCK,
     )  # fmt: skip
     return s, u, v

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from seamount.compiler.errors import CompileError, Problem, raise_all
-from seamount.compiler.program.needs import FullDecay, Microcode, ShiftOfSum, chip_needs, convolves
+from seamount.compiler.program.needs import Firing, FullDecay, Microcode, ShiftOfSum, chip_needs, convolves
 from seamount.compiler.program.program import Conv, Dense, Program, Projection, Sparse, synapses
 
 DENSE_DELAYS = 2**24
@@ -49,7 +49,7 @@ def board_faults(program: Program) -> list[Problem]:
     window, which a bias above 0 can make them do: the gate would drop those spikes.
     """
     remedy = "train without it, or run it on the CPU with --backend lava"
-    refused = [n for n in chip_needs(program) if isinstance(n, (Microcode, FullDecay, ShiftOfSum))]
+    refused = [n for n in chip_needs(program) if isinstance(n, (Firing, Microcode, FullDecay, ShiftOfSum))]
     faults = [Problem(n.where, f"needs {n.what}", remedy) for n in refused]
     gated = [q.name for q in program.projections if q.lag > 0]
     for p in program.populations:

@@ -76,7 +76,7 @@ class Batch:
         state = {name: self.plan.neurons[name].start(self.size) for name in group}
         for name in group:
             shape = (self.steps, self.size, self.plan.neurons[name].n)
-            self.sent[name] = np.zeros(shape, np.bool_)
+            self.sent[name] = np.zeros(shape, self.plan.neurons[name].sends)
             for register in "uv":
                 if (name, register) in self.plan.kept:
                     self.registers[name, register] = np.empty(shape, np.int32)

@@ -42,7 +42,8 @@ class Neurons:
         self.bias = _flat(bias) if bias.any() else None
         self.threshold = None if p.vth is None else _flat(np.asarray(p.vth, np.int64) << VTH_SHIFT)
         self.v_init = _flat(np.asarray(p.v_init, np.int64))
-        self.reset_by = p.reset_by if p.reset == "subtract" else None
+        self.reset_by = _flat(np.asarray(p.reset_by, np.int64)) if p.reset == "subtract" else None
+        self.most, self.guarded = p.most, p.guarded
         self.v_min = p.v_min if p.v_min > -V_MAX else None
         self.wraps = int(before.max()) >= HALF
         self.clips = _v_bound(p, inside, bias, steps) > V_MAX
@@ -53,7 +54,12 @@ class Neurons:
         v[...] = self.v_init
         return Registers(np.zeros((batch, self.n), np.float64), v)
 
-    def step(self, registers: Registers, arriving: Float | None, s: NDArray[np.bool_]) -> None:
+    @property
+    def sends(self) -> type[np.generic]:
+        """Type of what is sent: bool, or integers where there may be several spikes."""
+        return np.bool_ if self.most == 1 else np.int8
+
+    def step(self, registers: Registers, arriving: Float | None, s: NDArray[Any]) -> None:
         """One step. `arriving` is 64 * a, (B, n), or None for silence; spikes are written into `s`."""
         registers.u = self.next_u(registers.u, arriving)
         v = self.next_v(registers, s)
@@ -71,9 +77,10 @@ class Neurons:
             u = u - U_SPAN * (u > HALF).astype(u.dtype) + U_SPAN * (u <= -HALF).astype(u.dtype)
         return u
 
-    def next_v(self, registers: Registers, s: NDArray[np.bool_]) -> Float:
+    def next_v(self, registers: Registers, s: NDArray[Any]) -> Float:
         """Update v in place up to and including the reset."""
         v = registers.v
+        high = v > self.threshold if self.guarded and self.threshold is not None else None
         if self.keep is None:
             v[...] = registers.u
         else:
@@ -86,12 +93,21 @@ class Neurons:
         if self.clips:
             np.clip(v, -V_MAX, V_MAX, out=v)
         if self.threshold is not None:
-            np.greater(v, self.threshold, out=s)
-            if self.reset_by is None:
-                np.copyto(v, 0.0, where=s)
-            else:
-                np.subtract(v, self.reset_by, out=v, where=s)
+            self.fire(v, self.threshold, high, s)
         return v
+
+    def fire(self, v: Float, threshold: Float, high: NDArray[np.bool_] | None, s: NDArray[Any]) -> None:
+        """Write what is sent into `s`, and reset v in place. high: where v exceeded the threshold before the step."""
+        by = np.zeros(()) if self.reset_by is None else self.reset_by
+        if self.most > 1:
+            s[...] = np.clip(np.ceil((v - threshold) / by), 0, self.most)
+            v -= s * by
+            return
+        np.greater(v, threshold if high is None else threshold + high * by, out=s)
+        if self.reset_by is None:
+            np.copyto(v, 0.0, where=s)
+        else:
+            np.subtract(v, self.reset_by, out=v, where=s)
 
 
 def _flat(x: Wide) -> Float:
@@ -110,7 +126,7 @@ def _v_bound(p: Population, u: Wide, bias: Wide, steps: int) -> int:
     Each step adds at most g = |u| + |bias|. So |v| <= start + steps * g; and, with decay, |v| <= g * 4096 / dv once
     it holds. A reset or lower clamp leaves |v| within `start`, which includes what they set.
     """
-    start = max(int(np.abs(np.asarray(p.v_init, np.int64)).max()), p.reset_by, p.v_min)
+    start = max(int(np.abs(np.asarray(p.v_init, np.int64)).max()), int(np.max(p.reset_by)), p.v_min)
     g = int(u.max()) + int(np.abs(bias).max())
     least = int(np.min(p.dv))
     linear = start + steps * g

@@ -48,13 +48,17 @@ def step(p: Population, u: Wide, v: Wide, a: Wide) -> tuple[Wide, Wide, Wide]:
 
     Source: lava-nc 0.10.0, PyLifModelBitAcc; soft reset and lower clamp are ours (docs/semantics.md).
     """
-    du, dv, mantissa = (np.asarray(x, np.int64) for x in (p.du, p.dv, p.bias_mant))
+    du, dv, mantissa, by = (np.asarray(x, np.int64) for x in (p.du, p.dv, p.bias_mant, p.reset_by))
+    before = v
     u = wrap(truncate(u * (DECAY_ONE - 1 - du)) + (a << VTH_SHIFT))
     v = truncate(v * (DECAY_ONE - dv)) + u + shift(mantissa, p.bias_exp)
     v = np.clip(v, -V_MAX, V_MAX)
     threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT
-    s = (v > threshold).astype(np.int64)
-    v = np.where(s == 1, 0 if p.reset == "zero" else v - p.reset_by, v)
+    level = np.where(before > threshold, threshold + by, threshold) if p.guarded else threshold
+    s = (v > level).astype(np.int64)
+    if p.most > 1:
+        s = np.clip(-((threshold - v) // np.maximum(by, 1)), 0, p.most)
+    v = np.where(s > 0, 0 if p.reset == "zero" else v - s * by, v)
     return s, u, np.maximum(v, p.v_min)
 
 

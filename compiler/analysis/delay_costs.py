@@ -5,7 +5,7 @@ from __future__ import annotations
 from seamount.compiler.analysis.delays import Path
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.notes import Delayed, RelayPrice
-from seamount.compiler.ir.ops import Input
+from seamount.compiler.ir.ops import LIF, Input, IntLIF
 from seamount.compiler.ir.shapes import size
 
 
@@ -32,7 +32,8 @@ def relays_for(delay: int, delay_max: int) -> int:
 def carries_payload(graph: Graph, source: str) -> bool:
     """Whether the messages of a source are more than spikes, so that no relay can forward them."""
     op = graph[source].op
-    return isinstance(op, Input) and op.coding == "graded"
+    several = isinstance(op, (LIF, IntLIF)) and op.most > 1
+    return several or (isinstance(op, Input) and op.coding == "graded")
 
 
 def price_of_delay(graph: Graph, p: Path, delay: int, accumulators: int | None, delay_bits: int) -> Delayed:

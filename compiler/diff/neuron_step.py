@@ -74,12 +74,17 @@ def account(program: Program, side: Side, place: Place) -> Account:
     v_full = max(-V_MAX, min(V_MAX, v_sum))
     vth = None if p.vth is None else _parameter(p, p.vth, place)
     threshold = None if vth is None else vth << VTH_SHIFT
+    reset_by = _parameter(p, p.reset_by, place)
+    if threshold is not None and p.guarded and v_before > threshold:
+        threshold += reset_by
     spike = int(threshold is not None and v_full > threshold)
-    v_reset = v_full if not spike else 0 if p.reset == "zero" else v_full - p.reset_by
+    if spike and threshold is not None and p.most > 1:
+        spike = min(-((threshold - v_full) // reset_by), p.most)
+    v_reset = v_full if not spike else 0 if p.reset == "zero" else v_full - spike * reset_by
     return Account(
         arrived, a, u_before, du, u_product, truncated(u_product), u_sum, u,
         v_before, dv, v_product, truncated(v_product), mantissa, p.bias_exp, bias, v_sum, v_full,
-        vth, threshold, spike, p.reset, p.reset_by, v_reset, p.v_min, max(v_reset, p.v_min),
+        vth, threshold, spike, p.reset, reset_by, v_reset, p.v_min, max(v_reset, p.v_min),
     )  # fmt: skip
 
 

@@ -57,7 +57,8 @@ def size(program: Program, name: str) -> int:
 def graded(program: Program, name: str) -> bool:
     """Whether the messages of a source carry numbers."""
     port = ports(program).get(name)
-    return port is not None and port.graded
+    several = any(p.name == name and p.most > 1 for p in program.populations)
+    return several or (port is not None and port.graded)
 
 
 def projection_synapses(program: Program, q: Projection) -> int:

@@ -174,6 +174,7 @@ class _Machine:
 
     def _neuron(self, node: Node, op: LIF | LI, t: int, x: Values, kept: dict[tuple[str, str], Values]) -> Values:
         u, v = self.state[node.name]
+        before = v
         u = op.alpha.astype(self.dtype) * u + x
         v = op.beta.astype(self.dtype) * v + op.gain.astype(self.dtype) * u + op.bias.astype(self.dtype)
         self._tell(node, "v", t, v)
@@ -182,12 +183,20 @@ class _Machine:
             kept["v", node.name] = v
             return np.asarray(v)
         threshold = op.threshold.astype(self.dtype)
-        s = v >= threshold if op.compare == "ge" else v > threshold
-        kept["spikes", node.name] = s.astype(np.uint8)
-        kept["margin", node.name] = v - threshold
+        by = op.reset_by.astype(self.dtype)
+        level = np.where(before > threshold, threshold + by, threshold) if op.guarded else threshold
+        if op.most > 1:  # the last level that v has passed, or the first
+            passed = np.floor((v - threshold) / by) + 1 if op.compare == "ge" else np.ceil((v - threshold) / by)
+            sent = np.clip(passed, 0, op.most)
+            level = threshold + by * np.clip(np.rint((v - threshold) / by), 0, op.most - 1)
+        else:
+            sent = v >= level if op.compare == "ge" else v > level
+        kept["spikes", node.name] = sent.astype(np.uint8)
+        kept["margin", node.name] = v - level
         if node.name in self.forced:
-            s = np.asarray(self.forced[node.name][:, t] != 0)
-        after = op.v_reset if op.reset == "zero" else v - op.reset_by
+            sent = self.forced[node.name][:, t]
+        after = op.v_reset if op.reset == "zero" else v - sent * by
+        s = np.asarray(sent != 0)
         v = np.maximum(np.where(s, after, v), op.v_min).astype(self.dtype)
         self.state[node.name] = (u, v)
-        return np.asarray(s, self.dtype)
+        return np.asarray(sent, self.dtype)

@@ -164,7 +164,9 @@ class LIF:
     u[t] = alpha u[t-1] + x[t]                     alpha = 0: no synaptic memory
     v'   = beta v[t-1] + gain u[t] + bias          beta = 1: no leak (IF)
     s[t] = 1 if v' > threshold (gt), v' >= threshold (ge)
-    v[t] = where s: v_reset (zero), v' - reset_by (subtract); else v'
+         most > 1: how many of threshold, threshold + reset_by, threshold + 2 reset_by, ... v' passes, at most `most`
+         guarded: where v[t-1] > threshold, by threshold + reset_by in place of the threshold
+    v[t] = where s: v_reset (zero), v' - s reset_by (subtract); else v'
     v[t] = max(v[t], v_min)
     u starts at 0, v at v_init.
     """
@@ -180,6 +182,8 @@ class LIF:
     v_min: float = -np.inf
     reset: Reset = "zero"
     compare: Compare = "gt"
+    most: int = 1
+    guarded: bool = False
 
 
 IntArray: TypeAlias = NDArray[np.int32]
@@ -200,9 +204,11 @@ class IntLIF:
     bias_exp: int
     scale: float
     reset: Reset = "zero"
-    reset_by: int = 0
+    reset_by: IntArray | int = 0
     v_init: IntArray | int = 0
     v_min: int = -(2**23 - 1)
+    most: int = 1
+    guarded: bool = False
 
 
 Linear: TypeAlias = Affine | Conv | Sparse

@@ -45,4 +45,6 @@ def _neuron(op: IntLIF) -> LIF | LI:
         v_min=-np.inf if saturated else op.v_min / unit,
         reset=op.reset,
         compare="gt",
+        most=op.most,
+        guarded=op.guarded,
     )

@@ -38,7 +38,8 @@ def _node(graph: Graph, node: Node) -> str:
 
 def _shown(node: Node, name: str) -> bool:
     value = getattr(node.op, name)
-    return value is not None and not (name == "shape" and node.shape == value)
+    unsaid = {"most": 1, "guarded": False, "shape": node.shape}
+    return value is not None and not (name in unsaid and value == unsaid[name])
 
 
 def _source(edge: Edge) -> str:

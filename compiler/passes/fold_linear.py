@@ -28,10 +28,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Flow:
-    """What arrives at a place: a sum of terms and a constant."""
+    """What arrives at a place: a sum of terms and of constants. biases: first step -> what acts from it on, none 0."""
 
     terms: tuple[Term, ...]
-    bias: Array
+    biases: dict[int, Array]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,10 @@ class FoldLinear(Pass):
 
     Folds:   pooling, scales, reshapes, stacked linear ops, sums and branches of them.
     Adds:    for a biased layer in front of a neuron with synaptic memory a tonic neuron, which spikes in every
-             step, with the bias as its weights (a constant current is no constant of the membrane); for an output
-             fed by linear ops a readout without memory (LI with beta = 0); weights of 1 on a bare connection.
-    Refuses: a biased linear op whose output is delayed; a readout whose membrane is sent on (CompileError).
+             step, with the bias as its weights (a constant current is no constant of the membrane); the same for a
+             bias that is delayed, as behind recurrent weights, and so is absent in the first steps; for an output fed
+             by linear ops a readout without memory (LI with beta = 0); weights of 1 on a bare connection.
+    Refuses: a readout whose membrane is sent on (CompileError).
     Error:   rounding only; 1e-9 relative in the test.
     """
 
@@ -72,22 +73,20 @@ def _flows(graph: Graph) -> tuple[dict[str, Flow], list[Problem]]:
     sinks = [n for n in graph.nodes if is_neuron(n.op) or isinstance(n.op, Output)]
     for node in (*linear, *sinks):
         terms: list[Term] = []
-        bias = np.zeros(_in_shape(graph, node))
+        biases: dict[int, Array] = {}
         for edge in graph.into(node.name):
             if edge.source in sent:
                 flow = sent[edge.source]
-                if edge.delay and np.any(flow.bias != 0):
-                    found = f"its bias is sent with a delay of {edge.delay} to '{node.name}'"
-                    problems.append(Problem(graph[edge.source].where, found, "put the delay before the layer"))
                 terms += [replace(t, delay=t.delay + edge.delay) for t in flow.terms]
-                bias = bias + flow.bias
+                for first, bias in flow.biases.items():
+                    biases[first + edge.delay] = bias + biases.get(first + edge.delay, 0.0)
             else:
                 problems += _sent_on(graph, edge)
                 terms.append(Term(edge.source, edge.delay, None))
         if node in sinks:
-            received[node.name] = Flow(tuple(terms), bias)
+            received[node.name] = Flow(tuple(terms), biases)
         else:
-            sent[node.name] = _through(graph, node, Flow(tuple(terms), bias))
+            sent[node.name] = _through(graph, node, Flow(tuple(terms), biases))
     return received, problems
 
 
@@ -126,7 +125,10 @@ def _through(graph: Graph, node: Node, flow: Flow) -> Flow:
     for t in flow.terms:
         source = graph[t.source].shape or ()
         terms.append(replace(t, op=compose(bare, t.op, source), path=(*t.path, node)))
-    return Flow(tuple(terms), apply(node.op, flow.bias[None])[0])
+    none = np.zeros((1, *_in_shape(graph, node)))
+    biases = {first: apply(bare, bias[None])[0] for first, bias in flow.biases.items()}
+    biases[0] = apply(node.op, flow.biases.get(0, none[0])[None])[0]
+    return Flow(tuple(terms), {first: bias for first, bias in biases.items() if np.any(bias != 0)})
 
 
 class _Builder:
@@ -164,12 +166,12 @@ class _Builder:
         assert isinstance(op, (LIF, LI))
         for term in flow.terms:
             self._term(node, term)
-        bias = flow.bias
-        if np.any(bias != 0) and np.any(op.alpha != 0):
-            self._tonic(node, bias)
-        elif np.any(bias != 0):
-            total = op.bias + op.gain * bias
+        biases = dict(flow.biases)
+        if 0 in biases and not np.any(op.alpha != 0):
+            total = op.bias + op.gain * biases.pop(0)
             node = replace(node, op=replace(op, bias=freeze(_compact(total))))
+        if biases:
+            self._tonic(node, biases)
         self.nodes.append(node)
 
     def _term(self, node: Node, term: Term) -> None:
@@ -183,16 +185,18 @@ class _Builder:
         self.nodes.append(Node(name, op, origin, node.shape))
         self.edges += [Edge(term.source, name, term.delay), Edge(name, node.name)]
 
-    def _tonic(self, node: Node, bias: Array) -> None:
-        """A neuron that spikes in every step from the first on, weighted with the bias."""
+    def _tonic(self, node: Node, biases: dict[int, Array]) -> None:
+        """A neuron that spikes in every step from the first on, weighted with each bias and as late as it."""
         zero, one = freeze(0.0), freeze(1.0)
         tonic = self._name(f"{node.name}_tonic")
         always = LIF(zero, zero, one, freeze([2.0]), one, zero, zero, one)
         self.nodes.append(Node(tonic, always, (node.name,), (1,)))
-        weights = self._name(f"{node.name}_bias")
-        shape = node.shape if node.shape != (bias.size,) else None
-        self.nodes.append(Node(weights, Affine(freeze(bias.reshape(-1, 1)), shape=shape), (node.name,), node.shape))
-        self.edges += [Edge(tonic, weights), Edge(weights, node.name)]
+        for first, bias in sorted(biases.items()):
+            weights = self._name(f"{node.name}_bias")
+            shape = node.shape if node.shape != (bias.size,) else None
+            op = Affine(freeze(np.broadcast_to(bias, node.shape or ()).reshape(-1, 1)), shape=shape)
+            self.nodes.append(Node(weights, op, (node.name,), node.shape))
+            self.edges += [Edge(tonic, weights, first), Edge(weights, node.name)]
 
     def _name(self, stem: str) -> str:
         name, k = stem, 1

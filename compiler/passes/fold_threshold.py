@@ -22,8 +22,9 @@ class FoldThreshold(Pass):
 
     Handles: thresholds and gains that differ per channel (a convolution stays one) or per neuron (a convolution
              becomes explicit synapses); readouts, whose gain alone is folded.
-    Refuses: a lower clamp together with thresholds, or a subtracted amount, that differ between neurons (the
-             chip has one value per population).
+    Keeps:   subtracted amounts that differ between neurons, as leaks per neuron make them (th / beta of a reset inside
+             the next update).
+    Refuses: a lower clamp together with thresholds that differ between neurons (a population has one clamp).
     Error:   rounding only; a value within rounding of the threshold may fall on the other side.
     """
 
@@ -49,16 +50,13 @@ class FoldThreshold(Pass):
         if np.isfinite(op.v_min) and np.ptp(th):
             found = "a lower clamp together with thresholds that differ between neurons"
             problems.append(Problem(node.where, found, "use one threshold per layer"))
-        if op.reset == "subtract" and reset_by.size > 1 and np.ptp(reset_by) > 1e-9:
-            found = "subtracts amounts that are not one multiple of its thresholds"
-            problems.append(Problem(node.where, found, "use one leak per layer"))
         folded = replace(
             op,
             gain=freeze(1.0),
             threshold=freeze(1.0),
             bias=freeze(op.bias / th),
             v_init=freeze(op.v_init / th),
-            reset_by=freeze(reset_by.reshape(-1)[0]),
+            reset_by=freeze(reset_by if np.ptp(reset_by) > 1e-9 else reset_by.reshape(-1)[0]),
             v_min=op.v_min / float(th.reshape(-1)[0]),
         )
         return _scale_weights(graph, node, op.gain / th).with_op(node.name, folded)

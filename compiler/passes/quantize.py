@@ -12,7 +12,7 @@ from seamount.compiler.analysis.activity import Activity, assume
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.linear import apply
-from seamount.compiler.ir.ops import LI, LIF, Array, Input, Linear, Sparse, WeightFormat, freeze
+from seamount.compiler.ir.ops import LI, LIF, Array, Input, IntLIF, Linear, Sparse, WeightFormat, freeze
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN, THRESHOLD_FOLDED
 from seamount.compiler.ir.weights import sign_mode, values_of
 from seamount.compiler.passes.base import Pass
@@ -154,6 +154,8 @@ class Quantize(Pass):
             unit, low, high = 1.0, 0.0, 1.0
             if isinstance(source.op, Input) and source.op.coding == "graded":
                 unit, low, high = source.op.unit or 1.0, source.op.low, source.op.high
+            if isinstance(source.op, (LIF, IntLIF)):
+                high = float(source.op.most)
             importance = per_weight(op, _floored(activity.square[source.name], max(abs(low), abs(high))))
             mode = sign_mode(values_of(op))
             found.append(Incoming(weights.name, op, unit, low, high, importance, self._bits(graph, weights), mode))
@@ -164,7 +166,7 @@ class Quantize(Pass):
     ) -> Choice:
         keeps = float(ONE - 1 - np.min(current_decay(op.alpha))) / ONE
         gain = 1 / (1 - keeps)
-        held = max(float(np.max(np.abs(op.v_init))), float(op.reset_by) if isinstance(op, LIF) else 0.0)
+        held = max(float(np.max(np.abs(op.v_init))), float(np.max(op.reset_by)) if isinstance(op, LIF) else 0.0)
         leak = max(1 - float(np.max(op.beta)), 1 / ONE)
         measured = activity.current.get(node.name)
         means = tuple(per_weight(q.op, activity.mean[_source(graph, q.name).name]) for q in incoming)

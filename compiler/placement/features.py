@@ -41,6 +41,10 @@ def _population(p: Population, target: Target) -> Iterator[Excess]:
         if not target.supports(need.value):
             words = NEED_WORDS[need]
             yield Excess(POPULATION, p.name, need.feature, words, 1, 0, target.cite(need.feature), Measure.FEATURE)
+    bits, path = p.most.bit_length() if p.most > 1 else 0, "messages.graded_payload_bits"
+    limit = target.value(path)
+    if isinstance(limit, int) and bits > limit:
+        yield Excess(POPULATION, p.name, path, "bits of payload in a message", bits, limit, target.cite(path))
     decay = max(int(np.max(p.du)), int(np.max(p.dv)))
     if decay > target.decay_max:
         cite = target.cite("registers.decay_bits")
@@ -51,11 +55,11 @@ def _population(p: Population, target: Target) -> Iterator[Excess]:
         vth, most, path = int(np.max(p.vth)), target.vth_max, "registers.threshold"
         yield Excess(POPULATION, p.name, path, "as a threshold", vth, most, cite, Measure.VALUE)
     low, high = target.bias_mant
-    for mantissa, limit in ((int(np.min(p.bias_mant)), low), (int(np.max(p.bias_mant)), high)):
-        if not low <= mantissa <= high and abs(mantissa) >= abs(limit):
+    for mantissa, end in ((int(np.min(p.bias_mant)), low), (int(np.max(p.bias_mant)), high)):
+        if not low <= mantissa <= high and abs(mantissa) >= abs(end):
             path = "registers.bias_mantissa_bits"
             cite, what = target.cite(path), "as a bias mantissa"
-            yield Excess(POPULATION, p.name, path, what, mantissa, limit, cite, Measure.VALUE)
+            yield Excess(POPULATION, p.name, path, what, mantissa, end, cite, Measure.VALUE)
     if np.any(p.bias_mant):
         yield from _outside(POPULATION, p.name, "registers.bias_exponent", "as a bias exponent", p.bias_exp, target)
 

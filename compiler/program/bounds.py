@@ -53,7 +53,7 @@ def message_range(program: Program, source: str) -> tuple[int, int]:
     for port in program.inputs:
         if port.name == source and port.graded:
             return min(port.low, 0), max(port.high, 0)
-    return 0, 1
+    return 0, max((p.most for p in program.populations if p.name == source), default=1)
 
 
 def sum_bound(program: Program, projection: Projection) -> SumBound:

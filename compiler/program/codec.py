@@ -32,6 +32,9 @@ FORMAT, VERSION = "seamount-program", 1
 MAX_ARRAY_BYTES = 4 * 2**30
 """Arrays of one program may declare at most this many bytes."""
 
+_LATER: dict[type, dict[str, Any]] = {Population: {"most": 1, "guarded": False}}
+"""Fields that came later, and their values where a file does not state them; written only where they differ."""
+
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 _MOST = 2**63 - 1
 _NAMES = {int: "a whole number", str: "text", bool: "true or false"}
@@ -101,7 +104,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if type(value).__name__ in _KINDS:
-        members = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
+        later = {name: getattr(value, name) for name in _LATER.get(type(value), {})}
+        members = {
+            f.name: _encode(getattr(value, f.name), arrays)
+            for f in fields(value)
+            if f.name not in later or later[f.name] != _LATER[type(value)][f.name]
+        }
         return {"kind": type(value).__name__, **members}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"
@@ -145,7 +153,7 @@ def _object(value: Any, kind: Any, at: str, arrays: Arrays) -> Any:
     if not isinstance(value, dict) or value.get("kind") != kind.__name__:
         raise _Wrong(at, f"is {_short(value)}, expected an object of the kind {kind.__name__}")
     types = _types(kind)
-    members = {k: v for k, v in value.items() if k != "kind"}
+    members = _LATER.get(kind, {}) | {k: v for k, v in value.items() if k != "kind"}
     for name in sorted(set(members) ^ set(types)):
         found = "is not a field of the format" if name in members else "is missing"
         raise _Wrong(f"{at}.{name}", found)

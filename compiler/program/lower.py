@@ -73,9 +73,11 @@ def _population(node: Node, when: Timing) -> p.Population:
         bias_mant=spread(op.bias_mant),
         bias_exp=op.bias_exp,
         reset=op.reset,
-        reset_by=op.reset_by,
+        reset_by=spread(op.reset_by),
         v_init=spread(op.v_init),
         v_min=op.v_min,
+        most=op.most,
+        guarded=op.guarded,
         offset=when.offsets[node.name],
     )
 

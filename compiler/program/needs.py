@@ -40,12 +40,14 @@ class Unrest(Enum):
 
 @dataclass(frozen=True)
 class Microcode:
-    """A population whose neurons need microcode. because, slow_down: of Need.SKIP_UPDATES alone."""
+    """A population whose neurons need microcode. because, slow_down: of Need.SKIP_UPDATES alone; per_neuron: of
+    Need.RESET_SUBTRACT, where neurons subtract different amounts."""
 
     population: str
     need: Need
     because: tuple[Unrest, ...] = ()
     slow_down: int = 1
+    per_neuron: bool = False
 
     @property
     def where(self) -> str:
@@ -56,7 +58,7 @@ class Microcode:
         if self.need is Need.SKIP_UPDATES:
             why = reasons(self.because)
             return f"microcode: updates in one of {self.slow_down} steps only, because of {why}"
-        return f"microcode: {NEED_WORDS[self.need]}"
+        return f"microcode: {NEED_WORDS[self.need]}{', of an amount per neuron' if self.per_neuron else ''}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,26 @@ class ShiftOfSum:
         return "a shift of the sum: the chip shifts each weight, Lava's CPU model the sum"
 
 
-ChipNeed = Microcode | FullDecay | Gate | PlainWeights | ShiftOfSum
+@dataclass(frozen=True)
+class Firing:
+    """A population whose neurons fire otherwise than once where v exceeds the threshold."""
+
+    population: str
+    most: int
+    guarded: bool
+
+    @property
+    def where(self) -> str:
+        return f"population '{self.population}'"
+
+    @property
+    def what(self) -> str:
+        if self.guarded:
+            return "microcode: a threshold that is higher while v stays above it"
+        return f"microcode: messages of up to {self.most} spikes, as graded spikes"
+
+
+ChipNeed = Firing | Microcode | FullDecay | Gate | PlainWeights | ShiftOfSum
 
 
 def unrest(p: Population) -> tuple[Unrest, ...]:
@@ -153,7 +174,8 @@ def restless(program: Program) -> dict[str, tuple[Unrest, ...]]:
 
 def chip_needs(program: Program) -> tuple[ChipNeed, ...]:
     """Everything in the program that stock Loihi microcode, or stock Lava's process, does not do on a chip."""
-    needs: list[ChipNeed] = [Microcode(p.name, need) for p in program.populations for need in p.needs_microcode]
+    needs: list[ChipNeed] = [_microcode(p, need) for p in program.populations for need in p.needs_microcode]
+    needs += [Firing(p.name, p.most, p.guarded) for p in program.populations if not p.sends_one]
     for name, because in restless(program).items():
         needs.append(Microcode(name, Need.SKIP_UPDATES, because, program.slow_down))
     for p in program.populations:
@@ -162,6 +184,10 @@ def chip_needs(program: Program) -> tuple[ChipNeed, ...]:
     for q in program.projections:
         needs += _projection_needs(program, q)
     return tuple(needs)
+
+
+def _microcode(p: Population, need: Need) -> Microcode:
+    return Microcode(p.name, need, per_neuron=need is Need.RESET_SUBTRACT and bool(np.ptp(p.reset_by)))
 
 
 def convolves(program: Program, q: Projection) -> bool:

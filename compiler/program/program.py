@@ -63,7 +63,10 @@ class Population:
     du leaves -1/4096 (docs/semantics.md).
     vth: fires when v > 64 * vth; None never fires.
     bias_mant * 2**bias_exp is added to v in every step; bias_exp may be negative (floor).
-    reset: "zero" sets v to 0, "subtract" takes `reset_by` (units of v) away.
+    reset: "zero" sets v to 0, "subtract" takes `reset_by` (units of v, 0-d or per neuron) away.
+    most: largest message. Above 1 (with reset "subtract" alone) a neuron sends how many of the levels 64 vth,
+    64 vth + reset_by, 64 vth + 2 reset_by, ... v exceeds, and as often takes `reset_by` away.
+    guarded: a neuron whose v still exceeded 64 vth after the step before fires above 64 vth + reset_by only.
     v_init: v at the start of a sample. v_min: lower clamp of v, applied after the reset.
     offset: steps after which the first input of a sample arrives, in projections from the host.
     """
@@ -76,7 +79,9 @@ class Population:
     bias_mant: IntArray
     bias_exp: int = 0
     reset: Literal["zero", "subtract"] = "zero"
-    reset_by: int = 0
+    reset_by: IntArray | int = 0
+    most: int = 1
+    guarded: bool = False
     v_init: IntArray | int = 0
     v_min: int = -V_MAX
     offset: int = 1
@@ -88,6 +93,11 @@ class Population:
     @property
     def fires(self) -> bool:
         return self.vth is not None
+
+    @property
+    def sends_one(self) -> bool:
+        """Whether v alone decides on one spike, as in stock neurons."""
+        return self.most == 1 and not self.guarded
 
     @property
     def needs_microcode(self) -> tuple[Need, ...]:

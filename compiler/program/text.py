@@ -69,7 +69,12 @@ def _population(p: Population) -> str:
         f"  bias {array_text(p.bias_mant)} * 2**{p.bias_exp}",
     ]
     if p.vth is not None:
-        lines.append("  reset to zero" if p.reset == "zero" else f"  reset by subtracting {p.reset_by}")
+        amount = array_text(np.asarray(p.reset_by))
+        lines.append("  reset to zero" if p.reset == "zero" else f"  reset by subtracting {amount}")
+    if p.most > 1:
+        lines.append(f"  up to {p.most} spikes in a message")
+    if p.guarded:
+        lines.append("  after a step that left v above vth, fires from one reset higher on")
     if np.any(np.asarray(p.v_init) != 0):
         lines.append(f"  v starts at {array_text(np.asarray(p.v_init))}")
     if p.v_min > -V_MAX:

@@ -21,6 +21,8 @@ Rule = Callable[[Program], Iterator[Problem]]
 
 INT32 = 2**31 - 1
 AGAIN = "compile the model again"
+MESSAGE_MAX = 127
+"""Largest message of a population: recordings keep it in 8 bits."""
 BUG = "report this as a bug in the pass that built the program"
 REGISTERS = "docs/semantics.md, registers"
 
@@ -88,8 +90,12 @@ def shapes_are_positive(program: Program) -> Iterator[Problem]:
             yield Problem(f"node '{name}'", f"has shape {shape}", BUG, "at least one axis, none empty")
     if program.steps < 1:
         yield Problem("program", f"has {program.steps} steps per sample", "give at least one step", "steps >= 1")
-    if not program.populations or not program.inputs:
-        yield Problem("program", "has no input port or no population", BUG)
+    if not program.populations:
+        yield Problem("program", "has no population", BUG)
+    if not program.inputs:
+        remedy = "add a port with weights of 0 where biases drive everything"
+        limit = "messages say how many samples and steps a run has"
+        yield Problem("program", "has no input port", remedy, limit)
 
 
 def arrays_are_int32(program: Program) -> Iterator[Problem]:
@@ -128,6 +134,7 @@ def registers_in_range(program: Program) -> Iterator[Problem]:
         "bias_mant": (-4096, 4095),
         "bias_exp": (-8, 7),
         "reset_by": (0, V_MAX),
+        "most": (1, MESSAGE_MAX),
         "v_init": (-V_MAX, V_MAX),
         "v_min": (-V_MAX, V_MAX),
     }
@@ -136,6 +143,11 @@ def registers_in_range(program: Program) -> Iterator[Problem]:
             value = getattr(p, name)
             if value is not None:
                 yield from _outside(f"population '{p.name}'", name, value, low, high, REGISTERS)
+        if not p.sends_one and (p.reset != "subtract" or not np.all(np.asarray(p.reset_by) > 0) or p.vth is None):
+            limit = "a firing population that subtracts a positive amount"
+            yield Problem(f"population '{p.name}'", "sends several spikes, or is guarded", BUG, limit)
+        if p.guarded and p.most > 1:
+            yield Problem(f"population '{p.name}'", "is guarded and sends several spikes", BUG, "one of both")
         if p.reset not in ("zero", "subtract"):
             yield Problem(f"population '{p.name}'", f"reset is '{p.reset}'", BUG, "zero or subtract")
 
@@ -278,12 +290,14 @@ LIMITS: tuple[Rule, ...] = (sums_fit,)
 
 
 def _arrays(program: Program) -> Iterator[tuple[str, str, Any, tuple[int, ...] | None]]:
-    """(where, field, array, shape it must broadcast to or None) of every array; v_init may be a plain int."""
+    """(where, field, array, shape it must broadcast to or None) of every array; some may be plain ints."""
     for p in program.populations:
         where = f"population '{p.name}'"
-        for name in ("du", "dv", "bias_mant", "vth", "v_init"):
+        for name in ("du", "dv", "bias_mant", "vth", "v_init", "reset_by"):
             value = getattr(p, name)
-            if not (value is None and name == "vth") and not (isinstance(value, int) and name == "v_init"):
+            if not (value is None and name == "vth") and not (
+                isinstance(value, int) and name in ("v_init", "reset_by")
+            ):
                 yield where, name, value, p.shape
     for q in program.projections:
         for name in ("weight", "rows", "cols"):

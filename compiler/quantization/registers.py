@@ -35,10 +35,11 @@ def registers(op: LIF | LI, bias: Array, scale: float, mant_max: int, exp_max: i
     if isinstance(op, LI):
         return neuron
     clamp = -V_MAX if not np.isfinite(op.v_min) else max(-V_MAX, round(op.v_min * unit))
-    reset_by = round(float(op.reset_by) * unit) if op.reset == "subtract" else 0
-    whole = lattice and moves_in_64(neuron) and reset_by % 64 == 0 and (clamp == -V_MAX or clamp % 64 == 0)
+    reset_by = _int(np.rint(op.reset_by * unit)) if op.reset == "subtract" else _int(0)
+    whole = lattice and moves_in_64(neuron) and not np.any(reset_by % 64) and (clamp == -V_MAX or clamp % 64 == 0)
     vth = round(scale) - (1 if whole else 0)
-    return IntLIF(**{**vars(neuron), "vth": _int(vth), "reset": op.reset, "reset_by": reset_by, "v_min": clamp})
+    fires = {"reset": op.reset, "reset_by": reset_by, "v_min": clamp, "most": op.most, "guarded": op.guarded}
+    return IntLIF(**{**vars(neuron), "vth": _int(vth), **fires})
 
 
 def current_decay(alpha: Array) -> Array:

@@ -97,7 +97,9 @@ class _Window:
         """Spikes of this step; the same object as in the last step where they are the same."""
         before, threshold = self.last[name].v_before, self.neurons[name].threshold
         ends = (np.minimum(v, V_MAX) > threshold for v in (before.low, before.high))
-        now, past = Interval(*(fires.astype(np.int64) for fires in ends)), self.sent[name]
+        neurons = self.neurons[name]
+        surely, perhaps = (fires.astype(np.int64) for fires in ends)
+        now, past = Interval(surely * (not neurons.guarded), perhaps * neurons.most), self.sent[name]
         past.append(past[-1] if past and bool(now.same(past[-1]).all()) else now)
 
 

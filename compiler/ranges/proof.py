@@ -119,7 +119,7 @@ def analyse(program: Program, steps: int | None = None) -> Ranges:
             fires = np.ones_like(now.fires) if visits[p.name] > VISITS and p.fires else now.fires
             fires = fires | (sent[p.name].high > 0)
             if not np.array_equal(fires, sent[p.name].high > 0):
-                sent[p.name] = Interval(np.zeros(p.size, np.int64), fires.astype(np.int64))
+                sent[p.name] = Interval(np.zeros(p.size, np.int64), fires.astype(np.int64) * p.most)
                 stale |= {q.target for q in program.projections if q.source == p.name}
     return Ranges({p.name: found[p.name] for p in program.populations}, sent, steps)
 

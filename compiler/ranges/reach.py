@@ -41,7 +41,9 @@ class Neurons:
     bias: Wide
     v_init: Wide
     v_min: int
-    subtract: int | None
+    subtract: Wide | None
+    most: int = 1
+    guarded: bool = False
 
     @staticmethod
     def of(p: Population) -> Neurons:
@@ -56,14 +58,17 @@ class Neurons:
             bias=shift(flat(p.bias_mant), p.bias_exp),
             v_init=flat(p.v_init),
             v_min=p.v_min,
-            subtract=p.reset_by if p.reset == "subtract" else None,
+            subtract=flat(p.reset_by) if p.reset == "subtract" else None,
+            most=p.most,
+            guarded=p.guarded,
         )
 
     def part(self, mask: NDArray[np.bool_]) -> Neurons:
         """The neurons of the mask."""
         arrays = (self.kept_u, self.kept_v, self.threshold, self.bias, self.v_init)
         kept_u, kept_v, threshold, bias, v_init = (x[mask] for x in arrays)
-        return Neurons(kept_u, kept_v, threshold, bias, v_init, self.v_min, self.subtract)
+        subtract = None if self.subtract is None else self.subtract[mask]
+        return Neurons(kept_u, kept_v, threshold, bias, v_init, self.v_min, subtract, self.most, self.guarded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,11 +195,16 @@ def v_before(n: Neurons, v: Interval, u: Interval) -> Interval:
 def after_reset(n: Neurons, before: Interval) -> Interval:
     """v at the end of the step: saturated, then as it is up to the threshold and reset above it, then clamped."""
     low, high = np.clip(before.low, -V_MAX, V_MAX), np.clip(before.high, -V_MAX, V_MAX)
-    quiet, fires = low <= n.threshold, high > n.threshold
+    fires = high > n.threshold
     zero = np.zeros_like(low)
     fired_low = zero if n.subtract is None else np.maximum(low, n.threshold + 1) - n.subtract
     fired_high = zero if n.subtract is None else high - n.subtract
-    top = np.minimum(high, n.threshold)
+    if n.subtract is not None and n.most > 1:  # as often as v has passed another level
+        fired_low = n.threshold + 1 - n.subtract
+        fired_high = np.minimum(fired_high, np.maximum(n.threshold, high - n.most * n.subtract))
+    quiet_up_to = n.threshold + n.subtract if n.guarded and n.subtract is not None else n.threshold
+    quiet = low <= quiet_up_to
+    top = np.minimum(high, quiet_up_to)
     low = np.where(quiet & fires, np.minimum(low, fired_low), np.where(quiet, low, fired_low))
     high = np.where(quiet & fires, np.maximum(top, fired_high), np.where(quiet, top, fired_high))
     return Interval(np.maximum(low, n.v_min), np.maximum(high, n.v_min))
@@ -265,7 +275,7 @@ def _widest_u(n: Neurons, a: Interval) -> Interval:
 def _leap_v(n: Neurons, u: Interval) -> Step:
     """Below the threshold v follows u + bias; while every step fires, by subtraction, it follows that less reset_by."""
     down, up = u.low + n.bias, u.high + n.bias
-    by = n.subtract or 0
+    by = np.zeros_like(n.bias) if n.subtract is None else n.subtract
 
     def leap(v: Interval) -> Interval:
         before = v_before(n, v, u)

@@ -68,7 +68,7 @@ def scaled_down(program: Program, name: str, halvings: int) -> Program:
         vth=None if p.vth is None else part(p.vth),
         bias_mant=bias,
         bias_exp=exponent if np.any(bias) else p.bias_exp,
-        reset_by=int(part(p.reset_by)),
+        reset_by=part(p.reset_by),
         v_init=part(p.v_init),
         v_min=p.v_min if Need.LOWER_CLAMP not in p.needs_microcode else int(part(p.v_min)),
     )
@@ -122,7 +122,7 @@ def _shrunk(n: Neurons, a: Interval, share: float) -> tuple[Neurons, Interval]:
         bias=part(n.bias),
         v_init=part(n.v_init),
         v_min=max(-V_MAX, round(n.v_min * share)) if n.v_min > -V_MAX else -V_MAX,
-        subtract=None if n.subtract is None else round(n.subtract * share),
+        subtract=None if n.subtract is None else part(n.subtract),
     )
     return smaller, Interval(part(a.low), part(a.high))
 

@@ -30,7 +30,7 @@ def _input_row(run: Run, port: InputPort) -> PopulationRow:
 def _row(run: Run, p: Population, proof: PopulationRange) -> PopulationRow:
     kind = "neurons" if p.fires else "readout, never fires"
     threshold = "none" if p.vth is None else _span(p.vth)
-    reset = "" if p.vth is None else "to zero" if p.reset == "zero" else f"minus {p.reset_by:,}"
+    reset = "" if p.vth is None else "to zero" if p.reset == "zero" else f"minus {_span(np.asarray(p.reset_by))}"
     return PopulationRow(
         p.name, kind, p.shape, p.size, _span(p.du), _span(p.dv), threshold, reset,
         *_activity(run, p.name), proof.proven, _verdict(proof),

@@ -7,7 +7,7 @@ and a line in FRAMEWORKS.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import ModuleType
@@ -40,6 +40,10 @@ def _nothing(model: torch.nn.Module) -> None:
 
 
 def _as_it_is(model: torch.nn.Module, samples: int, steps: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _unchanged(module: torch.nn.Module) -> AbstractContextManager[None]:
     return nullcontext()
 
 
@@ -79,6 +83,9 @@ class Framework:
     a number of samples and steps, for as long as the context lasts. plain: a stateless layer as one of torch.nn that
     does the same, or why there is none. readouts: neuron classes that send their membrane.
     scales: class of a layer that multiplies by a number, or by one of each channel -> that, for so many axes.
+    several: whether a layer may send several spikes in one step.
+    silent: whether a layer's threshold is infinite, so that it never fires and its membrane is meant; sending: while
+    the context lasts, such a layer sends its membrane in place of spikes.
     combines: class of a readout -> how it combines its membranes over the steps itself, None where it returns a list of
     all; unrolled: its membranes at all steps, from what it was given.
     """
@@ -104,6 +111,9 @@ class Framework:
     scales: Mapping[type, Callable[[torch.nn.Module, int], float | torch.Tensor]] = field(default_factory=dict)
     combines: Mapping[type, Callable[[torch.nn.Module], Rule | None]] = field(default_factory=dict)
     unrolled: Callable[[torch.nn.Module, Any], torch.Tensor] | None = None
+    several: Callable[[torch.nn.Module], bool] = _never
+    silent: Callable[[torch.nn.Module], bool] = _never
+    sending: Callable[[torch.nn.Module], AbstractContextManager[None]] = _unchanged
 
     def neuron_class(self, module: torch.nn.Module) -> type | None:
         """The class of `neurons` whose step the module runs: its own, or that of which it is a sub-class."""
@@ -127,8 +137,24 @@ class Framework:
         return Problem(type(module).__name__, found, f"use {base.__name__} as it is; what it computes is then known")
 
     def fires(self, module: torch.nn.Module) -> bool:
-        """Whether a neuron layer sends spikes, not its membrane."""
-        return self.neuron_class(module) not in self.readouts
+        """Whether a neuron layer sends spikes of 0 and 1, not its membrane or several spikes at once."""
+        if self.neuron_class(module) in self.readouts or self.never_fires(module):
+            return False
+        return not self.several(module)
+
+    def never_fires(self, module: torch.nn.Module) -> bool:
+        """Whether a neuron layer has a threshold that is infinite."""
+        return self.is_neuron(module) and self.silent(module)
+
+    @contextmanager
+    def prepared(self, model: torch.nn.Module, samples: int, steps: int) -> Iterator[None]:
+        """The network ready for so many samples and steps, its layers that never fire sending their membranes."""
+        with ExitStack() as stack:
+            stack.enter_context(self.sized(model, samples, steps))
+            for module in model.modules():
+                if self.never_fires(module):
+                    stack.enter_context(self.sending(module))
+            yield
 
     def combined(self, module: torch.nn.Module) -> Rule | None:
         """How a readout combines its membranes over the steps itself."""
@@ -241,8 +267,19 @@ _WRAPPERS = {
     "DistributedDataParallel": ("is wrapped in DistributedDataParallel, which splits the batch", "module"),
     "FullyShardedDataParallel": ("is wrapped in FullyShardedDataParallel, which splits its weights", "module"),
     "OptimizedModule": ("was made by torch.compile, which hides its layers", "_orig_mod"),
+    "_FabricModule": ("is wrapped by Lightning Fabric", "module"),
 }
 """Class -> what it is, and where it keeps the module that was given to it."""
+
+
+def _is_lightning(kind: type) -> bool:
+    return any(cls.__name__ == "LightningModule" for cls in kind.__mro__)
+
+
+def _has_forward(kind: type) -> bool:
+    """Whether a class below Lightning's own defines forward."""
+    above = next(i for i, cls in enumerate(kind.__mro__) if cls.__name__ == "LightningModule")
+    return any("forward" in vars(cls) for cls in kind.__mro__[:above])
 
 
 def _wrappers(model: torch.nn.Module) -> list[Problem]:
@@ -250,11 +287,17 @@ def _wrappers(model: torch.nn.Module) -> list[Problem]:
     problems = []
     for name, module in model.named_modules():
         kind = type(module).__name__
-        if kind in _WRAPPERS and type(module).__module__.startswith("torch."):
+        if kind in _WRAPPERS and type(module).__module__.startswith(("torch.", "lightning", "pytorch_lightning")):
             found, inner = _WRAPPERS[kind]
             given = "model" + (f".{name}" if name else "")
             remedy = f"give {given}.{inner}, the module it was made of"
             problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
+        elif _is_lightning(type(module)) and not _has_forward(type(module)):
+            held = [n for n, child in module.named_children() if not type(child).__module__.startswith("torch")]
+            what = f"model.{held[0]}" if len(held) == 1 else "the network that it holds (model.net or the like)"
+            found, remedy = "is a LightningModule without a forward of its own", f"give {what}, or write forward"
+            problems.append(Problem(f"layer '{name}'" if name else "model", found, remedy))
+            break
         elif isinstance(module, torch.jit.ScriptModule):
             where = f"layer '{name}'" if name else "model"
             problems.append(

@@ -16,6 +16,7 @@ from torch import nn
 
 from seamount.compiler.errors import ImportRefused, Problem
 from seamount.compiler.ir.ops import Array, Shape
+from seamount.frontends.frameworks import analog
 from seamount.frontends.frameworks.parts import Part, chain, single
 from seamount.frontends.frameworks.pooling import POOLS, pool_objections
 from seamount.frontends.traced import Lead
@@ -147,30 +148,18 @@ RESHAPING = (nn.Flatten, nn.Unflatten)
 """Layers that tracing treats as a reshape."""
 
 VANISHING = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+RECTIFYING = (nn.ReLU, nn.ReLU6)
+"""Layers that leave spikes as they are; tracing refuses them for anything else."""
 _ANY_LEAD = (nn.Linear,)
 """Layers that may also be given (T, N, *shape) or (N, T, *shape) directly."""
 
 _LIFT = 'use a wrapper for all steps (norse.torch.Lift, spikingjelly\'s layer with step_mode="m")'
-_RECURRENT = "use a recurrent layer of spiking neurons (norse LIFRecurrentCell, snntorch RLeaky)"
 _REMEDIES = {
-    "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
     "ConvTranspose1d": "a transposed convolution has no counterpart in NIR: use a Conv1d, or a Linear",
     "ConvTranspose2d": "a transposed convolution has no counterpart in NIR: use a Conv2d, or a Linear",
     "Upsample": "upsampling has no counterpart in NIR: use a Linear, or keep the resolution",
-    "MultiheadAttention": (
-        "attention multiplies activations with each other, which no connection does: mix with convolutions, or with "
-        "Linear layers over tokens"
-    ),
-    "Softmax": "leave it out of the saved module: the largest output stays the largest",
-    "LogSoftmax": "leave it out of the saved module: the largest output stays the largest",
-    "LayerNorm": "use a batch norm, which is a fixed scale at inference",
-    "GroupNorm": "use a batch norm, which is a fixed scale at inference",
-    "InstanceNorm2d": "use a batch norm, which is a fixed scale at inference",
-    "RNN": _RECURRENT,
-    "LSTM": _RECURRENT,
-    "GRU": _RECURRENT,
 }
 
 
@@ -185,7 +174,7 @@ def base_class(module: nn.Module) -> type:
 def kind_of(module: nn.Module) -> type:
     """The class in the tables of this file that the module is an instance of, or its own class."""
     runs = base_class(module)
-    for cls in (*LAYERS, *RESHAPING, *VANISHING):
+    for cls in (*LAYERS, *RESHAPING, *VANISHING, *RECTIFYING):
         if isinstance(module, cls) and (runs is cls or runs in cls.__mro__):
             return cls
     return type(module)
@@ -230,12 +219,15 @@ def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
     training = module.training and "call model.eval() before save()"
     if kind in VANISHING:
         return [Problem(where, "is in training mode and drops activations at random", training)] if training else []
-    if kind in RESHAPING:
+    if kind in (*RESHAPING, *RECTIFYING):
         return []
     if kind not in LAYERS:
         remedy = _REMEDIES.get(
             type(module).__name__, f"supported layers: {', '.join(sorted(c.__name__ for c in LAYERS if c is not Mask))}"
         )
+        why = analog.LAYERS.get(type(module).__name__)
+        if why is not None:
+            return [Problem(where, why.found, why.remedy)]
         return [Problem(where, f"torch.nn.{type(module).__name__} cannot be carried over without loss", remedy)]
     problems = []
     if isinstance(module, nn.modules.batchnorm._BatchNorm):

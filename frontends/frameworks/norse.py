@@ -34,7 +34,10 @@ LOOPS = frozenset({norse.LIF, norse.LIFRecurrent, norse.IAF, norse.LI})
 CONTAINERS = frozenset({"SequentialState", "Lift", "RecurrentSequential", "ConvNet", "ConvNet4", "RegularizationCell"})
 
 _REFRACTORY = Refusal("a refractory period has no counterpart in NIR")
-_ADAPTIVE = Refusal("an adaptive threshold or current has no counterpart in NIR")
+_ADAPTIVE = Refusal(
+    "an adaptive threshold or current has no counterpart in NIR",
+    "use LIFCell, or LIFRecurrentCell for a recurrent one (LSNN without adaptation), and train again",
+)
 _ENCODER = "an encoder draws or times spikes on the host and is no part of the network"
 REFUSED: dict[str, Refusal] = {
     **dict.fromkeys(("LIFRefracCell", "LIFRefracRecurrentCell", "LIFRefracRecurrent"), _REFRACTORY),
@@ -93,4 +96,7 @@ FRAMEWORK = Framework(
     versions,
     networks=("norse.torch.models.",),
     readouts=frozenset({norse.LIBoxCell, norse.LICell, norse.LI, norse.LILinearCell}),
+    neuron_objections=norse_neurons.objections,
+    silent=norse_neurons.silent,
+    sending=norse_neurons.sending,
 )

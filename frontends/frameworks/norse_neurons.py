@@ -14,9 +14,12 @@ NIR:  tau = 1 / tau_inv;  LIF, LI: r = 1;  IF: r = 1 / dt;  CubaLIF, CubaLI: w_i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import nir
+import norse.torch as norse
 import norse.torch.functional.reset as norse_reset
 import numpy as np
 
@@ -82,6 +85,44 @@ class _Parameters:
             raise ImportRefused(self.problems)
 
 
+def silent(module: Any) -> bool:
+    """Whether a cell's threshold is infinite."""
+    level = getattr(getattr(module, "p", None), "v_th", None)
+    return level is not None and bool(np.isinf(array(level)).all())
+
+
+def objections(name: str, module: Any) -> list[Problem]:
+    """What speaks against a cell before it is run: an infinite threshold where its membrane cannot be read."""
+    where = f"neuron layer '{name}' ({type(module).__name__})"
+    if not silent(module):
+        return []
+    if isinstance(module, _WHOLE):
+        found = "its v_th is infinite, and it returns the membrane of the last step alone"
+        return [Problem(where, found, "use an LI layer, or the cell in a loop over the steps")]
+    if getattr(module.p, "reset_method", None) is norse_reset.reset_subtract:
+        found = "its v_th is infinite, and 0 times infinity is no number in its reset by subtraction"
+        return [Problem(where, found, "use norse's reset_value, or an LIBoxCell")]
+    return []
+
+
+_WHOLE = (norse.LIF, norse.LIFRecurrent, norse.IAF)
+"""Layers that run over all steps themselves."""
+
+
+@contextmanager
+def sending(module: Any) -> Iterator[None]:
+    """The cell sends its membrane in place of its spikes."""
+    handle = module.register_forward_hook(lambda module, given, output: (output[1].v.clone(), *output[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _fires(p: _Parameters) -> dict[str, Array]:
+    return {} if silent(p.module) else {"v_threshold": p.get("v_th"), "v_reset": p.get("v_reset")}
+
+
 def _part(name: str, node: nir.NIRNode, dt: float, reset: str | None = None, start: str = "leak") -> Part:
     said = Conventions(dt=dt, reset=reset, start=start)  # type: ignore[arg-type]
     return Part({name: node}, name, name, conventions={name: said})
@@ -90,13 +131,11 @@ def _part(name: str, node: nir.NIRNode, dt: float, reset: str | None = None, sta
 def lif_box(name: str, module: Any, shape: Shape) -> Part:
     """LIFBoxCell: LIF with r = 1."""
     p = _Parameters(name, module, shape)
-    node = nir.LIF(
-        tau=p.tau("tau_mem_inv"), r=np.ones(shape), v_leak=p.get("v_leak"),
-        v_threshold=p.get("v_th"), v_reset=p.get("v_reset"),
-    )  # fmt: skip
+    kind = nir.LI if silent(module) else nir.LIF
+    node = kind(tau=p.tau("tau_mem_inv"), r=np.ones(shape), v_leak=p.get("v_leak"), **_fires(p))
     kinds = {norse_reset.reset_value: "zero", norse_reset.reset_subtract: "subtract"}
-    reset = kinds.get(module.p.reset_method)
-    if reset is None:
+    reset = None if silent(module) else kinds.get(module.p.reset_method)
+    if reset is None and not silent(module):
         p._bad("its reset_method is a function of your own", "use norse's reset_value or reset_subtract")
     p.done()
     return _part(name, node, p.dt, reset)
@@ -106,12 +145,13 @@ def lif(name: str, module: Any, shape: Shape) -> Part:
     """LIFCell and LIF: CubaLIF with w_in = tau_syn / dt, so that (1 - beta) w_in = 1."""
     p = _Parameters(name, module, shape)
     tau_syn = p.tau("tau_syn_inv")
-    node = nir.CubaLIF(
-        tau_syn=tau_syn, tau_mem=p.tau("tau_mem_inv"), r=np.ones(shape), v_leak=p.get("v_leak"),
-        v_threshold=p.get("v_th"), v_reset=p.get("v_reset"), w_in=tau_syn / p.dt,
+    kind = nir.CubaLI if silent(module) else nir.CubaLIF
+    node = kind(
+        tau_syn=tau_syn, tau_mem=p.tau("tau_mem_inv"), r=np.ones(shape), v_leak=p.get("v_leak"), w_in=tau_syn / p.dt,
+        **_fires(p),
     )  # fmt: skip
     p.done()
-    return _part(name, node, p.dt, "zero")
+    return _part(name, node, p.dt, None if silent(module) else "zero")
 
 
 def lif_recurrent(name: str, module: Any, shape: Shape) -> Part:
@@ -134,7 +174,12 @@ def lif_recurrent(name: str, module: Any, shape: Shape) -> Part:
 def iaf(name: str, module: Any, shape: Shape) -> Part:
     """IAFCell and IAF: IF with r = 1 / dt, so that an input of 1 adds 1. Starts at v_reset."""
     p = _Parameters(name, module, shape)
-    node = nir.IF(r=np.full(shape, 1 / p.dt), v_threshold=p.get("v_th"), v_reset=p.get("v_reset"))
+    if silent(module):
+        if p.get("v_reset").any():
+            p._bad("its v_th is infinite, and its membrane starts at v_reset", "build it with v_reset = 0")
+        p.done()
+        return _part(name, nir.I(r=np.full(shape, 1 / p.dt)), p.dt)
+    node = nir.IF(r=np.full(shape, 1 / p.dt), **_fires(p))
     p.done()
     return _part(name, node, p.dt, "zero", "reset")
 

@@ -97,5 +97,6 @@ def _wrong_length(name: str, module: Any, steps: int) -> Problem:
 FRAMEWORK = Framework(
     "sinabs", NEURONS, frozenset(), REFUSED, CONTAINERS, PRESETS["sinabs"], versions,
     layers=LAYERS, neuron_objections=sinabs_neurons.objections, keeps_state=True, reset=reset, leads=LEADS, sized=sized,
+    several=lambda module: (sinabs_neurons.most_spikes(module) or 1) > 1,
     readouts=frozenset({layers.ExpLeak, layers.ExpLeakSqueeze}),
 )  # fmt: skip

@@ -1,7 +1,8 @@
 """Sinabs' neurons to NIR, so that the sinabs conventions (exact decay, v >= threshold) give back the exact update.
 
 x is the input, a = exp(-1 / tau_mem), b = exp(-1 / tau_syn) (or learned, train_alphas), tau in steps, th the threshold;
-lines in the order of evaluation. SingleSpike sends 1 where u >= th. Measured with sinabs 3.1.3.
+lines in the order of evaluation. SingleSpike sends 1 where u >= th, MultiSpike the integer
+part of u / th, MaxSpike(k) at most k of it; MembraneSubtract takes th for each. Measured with sinabs 3.1.3.
 
 LIF            i = b (i + x), or i = x without tau_syn      the new input decays too
                u = a v + (1 - a) i                          norm_input=True, LIF's default
@@ -18,6 +19,7 @@ NIR:  LIF, r = 1 or 1 / (1 - a);  IF, r = 1;  with tau_syn CubaLIF, w_in = b / (
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import nir
@@ -30,6 +32,7 @@ from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.conventions import Conventions
 from seamount.frontends.frameworks.layers import array, write_layer
 from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.nir.neurons import MESSAGE_MAX
 
 _FOREVER = 2.0**100
 """A time constant so long that its decay vanishes beside 1 in float64."""
@@ -86,15 +89,26 @@ def objections(name: str, module: Any) -> list[Problem]:
     return layer.problems
 
 
+def most_spikes(module: Any) -> int | None:
+    """Most spikes that a layer sends in one step: 1, or of MultiSpike and MaxSpike; None of a function of one's own."""
+    fire = module.spike_fn
+    if fire is activation.SingleSpike:
+        return 1
+    if fire is activation.MultiSpike:
+        return MESSAGE_MAX
+    return int(fire.max_num_spikes_per_bin) if isinstance(fire, activation.MaxSpike) else None
+
+
 def _object_to_spikes(layer: _Layer) -> None:
-    fire = layer.module.spike_fn
-    single = fire is activation.SingleSpike or getattr(fire, "max_num_spikes_per_bin", None) == 1
+    fire, most = layer.module.spike_fn, most_spikes(layer.module)
     name = getattr(fire, "__name__", type(fire).__name__)
-    if fire is activation.MultiSpike or (isinstance(fire, activation.MaxSpike) and not single):
-        found = f"{name} sends as many spikes in one step as the threshold fits into the membrane"
-        layer.bad(found, "train with spike_fn=sinabs.activation.SingleSpike; a neuron sends at most one spike per step")
-    elif not single:
+    single = "train with spike_fn=sinabs.activation.SingleSpike"
+    if most is None:
         layer.bad(f"its spike_fn {name} is not known", "use sinabs.activation.SingleSpike")
+    elif not 1 <= most <= MESSAGE_MAX:
+        layer.bad(f"{name} sends up to {most} spikes in one step", single)
+    elif most > 1 and not isinstance(layer.module.reset_fn, activation.MembraneSubtract):
+        layer.bad(f"{name} sends several spikes in one step, and one reset takes the whole membrane", single)
 
 
 def _object_to_reset(layer: _Layer) -> None:
@@ -114,9 +128,6 @@ def _object_to_recurrence(layer: _Layer) -> None:
     inner = layer.module.rec_connect
     if not isinstance(inner, (nn.Linear, nn.Conv2d, nn.Identity)):
         layer.bad(f"its rec_connect is a {type(inner).__name__}", "use a Linear or a Conv2d")
-    elif getattr(inner, "bias", None) is not None and array(inner.bias).any():
-        found = "the bias of its rec_connect acts from the second step on, which has no counterpart"
-        layer.bad(found, "train with rec_connect=torch.nn.Linear(n, n, bias=False)")
 
 
 def neuron(name: str, module: Any, shape: Shape) -> Part:
@@ -129,17 +140,22 @@ def neuron(name: str, module: Any, shape: Shape) -> Part:
 
 def recurrent(name: str, module: Any, shape: Shape) -> Part:
     """LIFRecurrent and IAFRecurrent: the neurons, and their weights from the step before."""
-    layer, back = _Layer(name, module, shape), f"{name}.w_rec"
+    layer, back, late = _Layer(name, module, shape), f"{name}.w_rec", f"{name}.late"
     inner = module.rec_connect
     node = _node(layer)
     if isinstance(inner, nn.Identity):
         weights: nir.NIRNode = nir.Scale(np.ones(shape))
     else:
         weights = write_layer(back, inner, shape, "N", type(inner)).nodes[back]
-        if isinstance(weights, nir.Affine):
+        if isinstance(weights, nir.Affine) and not np.any(weights.bias):
             weights = nir.Linear(weights.weight)
     raise_all(ImportRefused, layer.problems)
-    return Part({name: node, back: weights}, name, name, ((name, back), (back, name)), {name: _said(module)})
+    nodes, ring = {name: node, back: weights}, [name, back, name]
+    bias = getattr(weights, "bias", None)
+    if bias is not None and np.any(bias):
+        nodes[late] = nir.Delay(np.ones(shape))  # one step: dt is 1 (framework.py)
+        ring = [name, back, late, name]
+    return Part(nodes, name, name, tuple(pairwise(ring)), {name: _said(module)})
 
 
 def _node(layer: _Layer) -> nir.NIRNode:
@@ -165,4 +181,7 @@ def _node(layer: _Layer) -> nir.NIRNode:
 def _said(module: Any) -> Conventions:
     reset = "zero" if isinstance(module.reset_fn, activation.MembraneReset) else "subtract"
     lowest = None if module.min_v_mem is None else float(module.min_v_mem)
-    return Conventions(reset=reset, spikes="single", v_min=lowest)  # type: ignore[arg-type]
+    most = 1 if module.spike_fn is None else most_spikes(module) or 1
+    several = {} if most == 1 else {"max_spikes": most}
+    spikes = "single" if most == 1 else "multi"
+    return Conventions(reset=reset, spikes=spikes, v_min=lowest, **several)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import snntorch
 import torch
 
 from seamount.frontends.conventions import PRESETS
-from seamount.frontends.frameworks import snntorch_neurons
+from seamount.frontends.frameworks import analog, snntorch_neurons
 from seamount.frontends.frameworks.framework import Framework, Membrane, NeuronWriter
 from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.frameworks.snntorch_neurons import needs_spikes
@@ -39,8 +39,8 @@ REFUSED: dict[str, Refusal] = {
     "StateLeaky": Refusal("a membrane without spikes that takes a whole sequence at once has no counterpart in NIR"),
     "LeakyKernel": Refusal("a fused kernel over a whole sequence has no counterpart in NIR"),
     "DeltaLeaky": Refusal("sending changes of the membrane has no counterpart in NIR"),
-    "SLSTM": Refusal("gates have no counterpart in NIR"),
-    "SConv2dLSTM": Refusal("gates have no counterpart in NIR"),
+    "SLSTM": analog.GATES,
+    "SConv2dLSTM": analog.GATES,
     "GradedSpikes": Refusal("scaling each spike by a weight of its own has no counterpart among spiking layers"),
 }
 """Class -> why it is refused."""
@@ -61,4 +61,5 @@ def reset(model: torch.nn.Module) -> None:
 FRAMEWORK = Framework(
     "snntorch", NEURONS, frozenset(), REFUSED, frozenset(), PRESETS["snntorch"], versions,
     membranes=MEMBRANES, neuron_objections=snntorch_neurons.objections, keeps_state=True, reset=reset,
+    silent=snntorch_neurons.silent, sending=snntorch_neurons.sending,
 )  # fmt: skip

@@ -12,7 +12,7 @@ RSynaptic    i = alpha i + x + recurrent(s_prev);      zero: as Synaptic
 Lapicque     beta = 1 - time_step / (R C), x replaced by x time_step / C; zero: as Synaptic
 reset_delay=False (Leaky, Synaptic, RLeaky):  zero     u = beta v + x;  v = u (1 - s), an immediate reset
                                               subtract r = H(v - th); u = beta v + x - r th; v = u - (s - r) th, which
-             fires less than an immediate subtraction when v stays above th after it
+             is an immediate subtraction whose threshold is 2 th while v stays above th after it: timing "guarded"
 RSynaptic    reset_delay=False does nothing when states are handed over, and raises TypeError when they are not
 recurrent    a Linear or Conv2d, whose bias acts from the first step on, or V times the neuron's own spike
 
@@ -22,6 +22,8 @@ r = 1 / dt. A membrane that is read is an LI of the same input, from which the s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -77,6 +79,10 @@ class _Layer:
             return np.ones(self.shape)
         return np.array(spread, dtype=np.float64)
 
+    def threshold(self) -> Array | None:
+        """The threshold, or None where it is infinite."""
+        return None if silent(self.module) else self.get("threshold")
+
     def decay(self, name: str) -> Array:
         """alpha or beta as the forward pass takes it, clamped to [0, 1]."""
         return np.clip(self.get(name), 0.0, 1.0)
@@ -96,12 +102,10 @@ def objections(name: str, module: Any) -> list[Problem]:
         layer.bad(found, f"build it with reset_mechanism={told!r} and load the parameters again")
     elif not delayed and _kind(module) == "RSynaptic":
         layer.bad("snntorch 1.0.0 does not carry out its reset_delay=False", "build it with reset_delay=True")
-    elif not delayed and reset == "subtract":
-        layer.bad(
-            'reset_mechanism="subtract" with reset_delay=False depends on whether v stays above the threshold',
-            "train with reset_delay=True",
-        )
-    elif delayed and reset == "zero" and _kind(module) != "Leaky":
+    elif silent(module) and reset == "subtract":
+        found = "its threshold is inf, and 0 times inf is no number in its reset by subtraction"
+        layer.bad(found, 'build it with reset_mechanism="none"')
+    elif delayed and reset == "zero" and _kind(module) != "Leaky" and not silent(module):
         # RSynaptic ignores reset_delay=False, and Lapicque has no such option.
         free = _kind(module) in ("Synaptic", "RLeaky")
         layer.bad(
@@ -109,6 +113,25 @@ def objections(name: str, module: Any) -> list[Problem]:
             f'train with {"reset_delay=False, or " if free else ""}reset_mechanism="subtract"',
         )
     return layer.problems
+
+
+def silent(module: Any) -> bool:
+    """Whether a layer's threshold is infinite."""
+    return bool(torch.isinf(torch.as_tensor(module.threshold)).all())
+
+
+@contextmanager
+def sending(module: Any) -> Iterator[None]:
+    """The layer sends its membrane in place of its spikes."""
+
+    def membrane(module: Any, given: Any, output: Any) -> Any:
+        return (output[-1].clone(), *output[1:]) if isinstance(output, tuple) else module.mem
+
+    handle = module.register_forward_hook(membrane)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _kind(module: Any) -> str:
@@ -137,51 +160,53 @@ def _mechanism(module: Any) -> Mechanism:
 def _said(module: Any) -> Conventions:
     """The conventions of a layer's reset, for what `objections` lets pass."""
     reset = _mechanism(module)
-    return Conventions(reset=reset, timing="next" if reset == "subtract" else "immediate")
+    if reset == "subtract":
+        return Conventions(reset=reset, timing="next" if getattr(module, "reset_delay", True) else "guarded")
+    return Conventions(reset=reset, timing="immediate")
 
 
 def leaky(name: str, module: Any, shape: Shape) -> Part:
     """Leaky: LIF with r = tau / dt, or IF."""
     layer = _Layer(name, module, shape)
-    return _alone(layer, _membrane(layer.decay("beta"), layer.get("threshold")))
+    return _alone(layer, _membrane(layer.decay("beta"), layer.threshold()))
 
 
 def lapicque(name: str, module: Any, shape: Shape) -> Part:
     """Lapicque: LIF with beta = 1 - time_step / (R C) and r = time_step / C / (1 - beta)."""
     layer = _Layer(name, module, shape)
     beta, gain = _circuit(layer)
-    return _alone(layer, _membrane(beta, layer.get("threshold"), gain))
+    return _alone(layer, _membrane(beta, layer.threshold(), gain))
 
 
 def synaptic(name: str, module: Any, shape: Shape) -> Part:
     """Synaptic: CubaLIF with w_in = tau_syn / dt and r = tau_mem / dt."""
     layer = _Layer(name, module, shape)
-    return _alone(layer, _current(layer.decay("alpha"), layer.decay("beta"), layer.get("threshold")))
+    return _alone(layer, _current(layer.decay("alpha"), layer.decay("beta"), layer.threshold()))
 
 
 def rleaky(name: str, module: Any, shape: Shape) -> Part:
     """RLeaky: as Leaky, and recurrent weights back into it."""
     layer = _Layer(name, module, shape)
-    return _recurrent(layer, _membrane(layer.decay("beta"), layer.get("threshold")))
+    return _recurrent(layer, _membrane(layer.decay("beta"), layer.threshold()))
 
 
 def rsynaptic(name: str, module: Any, shape: Shape) -> Part:
     """RSynaptic: as Synaptic, and recurrent weights back into it."""
     layer = _Layer(name, module, shape)
-    return _recurrent(layer, _current(layer.decay("alpha"), layer.decay("beta"), layer.get("threshold")))
+    return _recurrent(layer, _current(layer.decay("alpha"), layer.decay("beta"), layer.threshold()))
 
 
 def leaky_membrane(name: str, module: Any, shape: Shape) -> Part:
     """The membrane of a Leaky: LI; a spike of the step before takes th."""
     layer = _Layer(name, module, shape)
-    return _read(layer, _membrane(layer.decay("beta")), layer.get("threshold"))
+    return _read(layer, _membrane(layer.decay("beta")), layer.threshold())
 
 
 def lapicque_membrane(name: str, module: Any, shape: Shape) -> Part:
     """The membrane of a Lapicque: LI; a spike of the step before takes th, through the gain of the input."""
     layer = _Layer(name, module, shape)
     beta, gain = _circuit(layer)
-    return _read(layer, _membrane(beta, None, gain), layer.get("threshold") / gain)
+    return _read(layer, _membrane(beta, None, gain), layer.threshold(), gain)
 
 
 def synaptic_membrane(name: str, module: Any, shape: Shape) -> Part:
@@ -189,7 +214,7 @@ def synaptic_membrane(name: str, module: Any, shape: Shape) -> Part:
     layer = _Layer(name, module, shape)
     if _mechanism(module) == "subtract":
         layer.bad("its membrane is read, which has no counterpart while spikes reset it", _READ)
-    return _read(layer, _current(layer.decay("alpha"), layer.decay("beta")), layer.get("threshold"))
+    return _read(layer, _current(layer.decay("alpha"), layer.decay("beta")), layer.threshold())
 
 
 def needs_spikes(module: Any) -> bool:
@@ -200,29 +225,34 @@ def needs_spikes(module: Any) -> bool:
 _READ = 'build the layer whose membrane is read with reset_mechanism="none", or read its spikes'
 
 
-def _read(layer: _Layer, node: nir.NIRNode, taken: Array) -> Part:
-    """A readout of the membrane; `taken` goes in through the input for each spike of the step before."""
+def _read(layer: _Layer, node: nir.NIRNode, threshold: Array | None, gain: Array | float = 1.0) -> Part:
+    """A readout of the membrane; the threshold is taken, through the gain of the input, for each spike of the step
+    before."""
     name = layer.name
-    if _mechanism(layer.module) == "zero":
+    if _mechanism(layer.module) == "zero" and threshold is not None:
         layer.bad("its membrane is read, which has no counterpart while spikes set it", _READ)
     layer.done()
-    if not needs_spikes(layer.module):
+    if needs_spikes(layer.module) and not getattr(layer.module, "reset_delay", True):
+        layer.bad("its membrane is read, which has no counterpart while spikes reset it at once", _READ)
+        layer.done()
+    if not needs_spikes(layer.module) or threshold is None:
         return Part({name: node}, name, name)
     back = f"{name}.reset"
-    return Part({name: node, back: nir.Scale(-taken)}, name, name, ((back, name),), feedback=back)
+    return Part({name: node, back: nir.Scale(-threshold / gain)}, name, name, ((back, name),), feedback=back)
 
 
 def _alone(layer: _Layer, node: nir.NIRNode) -> Part:
     """A layer of one node. Raises ImportRefused."""
     _check_memory(layer)
     layer.done()
-    return Part({layer.name: node}, layer.name, layer.name, conventions={layer.name: _said(layer.module)})
+    said = {} if silent(layer.module) else {layer.name: _said(layer.module)}
+    return Part({layer.name: node}, layer.name, layer.name, conventions=said)
 
 
 def _check_memory(layer: _Layer) -> None:
     """With beta = 0 nothing that was taken at once would be left to take in the next step."""
     beta = _circuit(layer)[0] if hasattr(layer.module, "R") else layer.decay("beta")
-    if needs_spikes(layer.module) and (beta == 0).any():
+    if _said(layer.module).timing == "next" and (beta == 0).any():
         layer.bad(
             'beta is 0, so reset_mechanism="subtract" takes the threshold from the next input alone',
             'train with beta > 0 or reset_mechanism="zero"',

@@ -11,7 +11,7 @@ import torch
 from spikingjelly.activation_based import functional, neuron
 
 from seamount.frontends.conventions import PRESETS
-from seamount.frontends.frameworks import spikingjelly_layers, spikingjelly_neurons
+from seamount.frontends.frameworks import analog, spikingjelly_layers, spikingjelly_neurons
 from seamount.frontends.frameworks.framework import Framework, NeuronWriter
 from seamount.frontends.frameworks.refusal import Refusal
 from seamount.frontends.frameworks.spikingjelly_layers import LAYERS, MULTI_STEP_ALONE
@@ -21,6 +21,7 @@ NEURONS: dict[type, NeuronWriter] = {
     neuron.LIFNode: spikingjelly_neurons.lif,
     neuron.ParametricLIFNode: spikingjelly_neurons.parametric_lif,
     neuron.CUBALIFNode: spikingjelly_neurons.cuba_lif,
+    neuron.ILIFNode: spikingjelly_neurons.integer_lif,
     neuron.NonSpikingIFNode: spikingjelly_neurons.non_spiking,
     neuron.NonSpikingLIFNode: spikingjelly_neurons.non_spiking,
 }
@@ -36,17 +37,13 @@ _PARALLEL = Refusal("each step sees several steps of input at once, which no neu
 _INNER = Refusal("connections inside the layer that follow a rule of their own have no counterpart in NIR")
 _ONLINE = Refusal("a copy for online learning", "its trained weights belong to the plain class")
 _MAX = Refusal("a maximum is not linear", "use an average pool or a strided convolution, and train again")
-_GATE = Refusal(
-    "attention multiplies activations with each other, which no connection does",
-    "mix with convolutions, or with Linear layers over tokens",
-)
 _THREE = Refusal("NIR has layers of one and two dimensions")
 _TRANSPOSED = Refusal(
     "a transposed convolution has no counterpart in NIR", "use a Conv2d before the decoder, or a Linear"
 )
 _UPSAMPLED = Refusal("upsampling has no counterpart in NIR", "use a Linear, or keep the resolution")
 _ENCODER = Refusal("an encoder draws or times spikes on the host and is no part of the network", "encode before save()")
-_LSTM = Refusal("gates multiply activations, which no connection does", "use LIFNode with recurrence in forward")
+_RNN = Refusal("is a recurrence of spikes without a membrane, which no neuron of NIR has", analog.GATES.remedy)
 _COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
 REFUSED: dict[str, Refusal] = {
     "KLIFNode": Refusal("scaling and rectifying the membrane before it is compared has no counterpart in NIR"),
@@ -56,7 +53,6 @@ REFUSED: dict[str, Refusal] = {
     "GatedLIFNode": Refusal("gates have no counterpart in NIR"),
     "ComplementaryLIFNode": Refusal("the complementary potential has no counterpart in NIR"),
     "RAFNode": Refusal("a resonating membrane has no counterpart in NIR"),
-    "ILIFNode": Refusal("sending several spikes in one step has no counterpart on a chip of single spikes"),
     "HalfThresholdIFNode": Refusal("starting at half the threshold has no counterpart among the start conventions"),
     "LIAFNode": _ANALOG,
     **dict.fromkeys(("PSN", "MaskedPSN", "SlidingPSN"), _PARALLEL),
@@ -75,7 +71,7 @@ REFUSED: dict[str, Refusal] = {
             "TemporalWiseAttention",
             "MultiDimensionalAttention",
         ),
-        _GATE,
+        analog.ATTENTION,
     ),
     **dict.fromkeys(
         (
@@ -114,8 +110,8 @@ REFUSED: dict[str, Refusal] = {
         ),
         _ENCODER,
     ),
-    **dict.fromkeys(("SpikingLSTMCell", "SpikingLSTM", "SpikingGRUCell", "SpikingGRU"), _LSTM),
-    **dict.fromkeys(("SpikingVanillaRNNCell", "SpikingVanillaRNN"), _LSTM),
+    **dict.fromkeys(("SpikingLSTMCell", "SpikingLSTM", "SpikingGRUCell", "SpikingGRU"), analog.GATES),
+    **dict.fromkeys(("SpikingVanillaRNNCell", "SpikingVanillaRNN"), _RNN),
     "FewSpikeNode": Refusal("thresholds and weights that differ between steps have no counterpart in NIR"),
     "MPBNLIFNode": Refusal("a batch norm of the membrane has no counterpart in NIR"),
     "HGNode": _ANALOG,
@@ -161,4 +157,6 @@ FRAMEWORK = Framework(
     reset=reset, networks=("spikingjelly.activation_based.model.",), plain=spikingjelly_layers.plain,
     scales=spikingjelly_layers.SCALES, readouts=READOUTS, leads=dict.fromkeys(READOUTS, "TN"),
     combines=dict.fromkeys(READOUTS, spikingjelly_neurons.combined), unrolled=spikingjelly_neurons.unrolled,
+    several=lambda module: spikingjelly_neurons.most_spikes(module) > 1,
+    silent=spikingjelly_neurons.silent, sending=spikingjelly_neurons.sending,
 )  # fmt: skip

@@ -116,7 +116,8 @@ class _Writer:
             return []
         terms = self._terms(node.refs)
         ends = [self.parts[t.node] for t in terms if t.node in self.parts]
-        if len(terms) == 1 and all(isinstance(part.nodes[part.exit], SPIKING) for part in ends):
+        several = any(c.spikes == "multi" for part in ends for c in part.conventions.values())
+        if len(terms) == 1 and not several and all(isinstance(part.nodes[part.exit], SPIKING) for part in ends):
             return []
         found = "takes the maximum of values other than the spikes of one neuron layer"
         remedy = (

@@ -23,6 +23,8 @@ VERSION = 2
 READ = (1, VERSION)
 SPIKES = "golden.spikes/"
 """Prefix of the packed spikes of one neuron layer; the NIR node's name follows."""
+MESSAGES = "golden.messages/"
+"""The same where a layer sent several spikes in one step: a byte for each."""
 PORTS = ("inputs", "series", "outputs")
 """Members of the golden trace that are one array, golden.MEMBER, or one per port, golden.MEMBER/NODE."""
 
@@ -57,7 +59,8 @@ def to_fields(model: ModelFile) -> dict[str, Any]:
     if golden.labels is not None:
         fields["golden.labels"] = golden.labels
     for name, spikes in sorted(golden.spikes.items()):
-        fields[SPIKES + name] = np.packbits(spikes.reshape(-1))
+        several = spikes.max(initial=0) > 1
+        fields[(MESSAGES if several else SPIKES) + name] = spikes if several else np.packbits(spikes.reshape(-1))
     fields["digest"] = digest(fields)
     return fields
 
@@ -261,7 +264,12 @@ class _Reader:
         return {k.removeprefix(f"{key}/"): self.array(k, np.float32) for k in names}
 
     def spikes(self, name: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """Packed spikes of one layer."""
+        """Packed spikes of one layer, or its messages of several."""
+        if MESSAGES + name in self.fields:
+            sent: NDArray[np.uint8] = self.array(MESSAGES + name, np.uint8)
+            if sent.shape != tuple(shape):
+                self._bad(MESSAGES + name, f"has shape {sent.shape}, not {tuple(shape)}")
+            return sent
         packed: NDArray[np.uint8] = self.array(SPIKES + name, np.uint8, 1)
         count = math.prod(shape) if len(shape) >= 2 and all(n > 0 for n in shape) else -1
         if (count + 7) // 8 != packed.size or packed.dtype != np.uint8:

@@ -16,6 +16,7 @@ from seamount.compiler.ir.ops import Rule
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.frameworks.to_nir import NirModel
 from seamount.frontends.model_file.model import Golden, alone
+from seamount.frontends.nir.neurons import MESSAGE_MAX
 from seamount.frontends.traced import Lead, Ref, Returned, Traced, TracedNode
 from seamount.frontends.tracing.driving import Outputs, Samples, drive
 
@@ -123,10 +124,11 @@ def record_golden(
     """
     inputs = {name: _floats(one) for name, one in x.items()}
     recorder = _Recorder(framework, traced, inputs, steps, constant)
-    handles = [recorder.watch(node) for node in _watched(traced)]
+    handles: list[Any] = []
     framework.reset(model)
     try:
-        with framework.sized(model, len(next(iter(inputs.values()))), steps), torch.no_grad():
+        with framework.prepared(model, len(next(iter(inputs.values()))), steps), torch.no_grad():
+            handles += [recorder.watch(node) for node in _watched(traced)]
             outputs = drive(model, x, steps, constant, traced.time)
     finally:
         framework.reset(model)
@@ -178,10 +180,12 @@ def _binary(recorder: _Recorder, written: NirModel) -> dict[str, NDArray[np.uint
     for name, node in firing.items():
         series = recorder.layer(node, node.lead)
         assert series is not None
-        odd = series[~np.isin(series, (0.0, 1.0))]
+        several = recorder.framework.several(cast(torch.nn.Module, node.module))
+        odd = series[(series != np.rint(series)) | (series < 0) | (series > (MESSAGE_MAX if several else 1))]
         if odd.size:
-            found = f"sends values other than 0 and 1, such as {odd[0]:g}"
-            problems.append(Problem(f"neuron layer '{name}'", found, "use spikes of 0 and 1"))
+            fit = f"0 to {MESSAGE_MAX}" if several else "0 and 1"
+            found = f"sends values other than {fit}, such as {odd[0]:g}"
+            problems.append(Problem(f"neuron layer '{name}'", found, f"use spikes of {fit}"))
         spikes[name] = series.astype(np.uint8)
     raise_all(ImportRefused, problems)
     return spikes

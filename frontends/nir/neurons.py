@@ -83,13 +83,6 @@ def _readout(site: Site, log: Log, m: Membrane | None) -> LI | None:
 def _firing(site: Site, log: Log, m: Membrane | None) -> LIF | None:
     """A LIF from its membrane equation and its reset; None after a question or a refusal."""
     compare, reset, spikes = (log.value(site, key) for key in ("compare", "reset", "spikes"))
-    if spikes == "multi":
-        log.refuse(
-            site.where,
-            "may send several spikes in one step (spikes=multi)",
-            "train with one spike per step (sinabs: spike_fn=SingleSpike) and add --assume spikes=single",
-            "a neuron sends at most one spike per step",
-        )
     level: Array = site.fields["v_threshold"]
     start, positive = _start(site, log), _is_positive(site, log, level)
     if m is None or start is None or not positive or reset is None or compare is None:
@@ -100,7 +93,8 @@ def _firing(site: Site, log: Log, m: Membrane | None) -> LIF | None:
     _check_below(site, log, level, v_reset, "v_reset is")
     reset_by = _reset_by(site, log, m, reset)
     v_min = _v_min(site, log, min(float(start.min()), float(v_reset.min())), reset)
-    if reset_by is None or v_min is None:
+    most, guarded = _most(site, log, reset), reset == "subtract" and site.conventions.timing == "guarded"
+    if reset_by is None or v_min is None or most is None or spikes is None:
         return None
     return LIF(
         alpha=compact(m.alpha),
@@ -114,7 +108,29 @@ def _firing(site: Site, log: Log, m: Membrane | None) -> LIF | None:
         v_min=v_min,
         reset="subtract" if reset == "none" else reset,
         compare=compare,
+        most=most,
+        guarded=guarded,
     )
+
+
+def _most(site: Site, log: Log, reset: str) -> int | None:
+    """Most spikes in one step; None after a refusal."""
+    if site.conventions.spikes != "multi":
+        return 1
+    remedy = "train with one spike per step (sinabs: spike_fn=SingleSpike) and add --assume spikes=single"
+    found = "may send several spikes in one step (spikes=multi)"
+    if reset != "subtract" or log.value(site, "timing") != "immediate":
+        log.refuse(site.where, f"{found}, and its reset is no immediate subtraction", remedy)
+        return None
+    most = site.conventions.max_spikes or MESSAGE_MAX
+    if not 1 <= most <= MESSAGE_MAX:
+        log.refuse(site.where, f"{found}, up to {most}", remedy, f"max_spikes of 1 to {MESSAGE_MAX}")
+        return None
+    return most
+
+
+MESSAGE_MAX = 127
+"""Most spikes in a message (compiler/program/verify.py)."""
 
 
 def _is_positive(site: Site, log: Log, level: Array) -> bool:
@@ -162,6 +178,9 @@ def _reset_by(site: Site, log: Log, m: Membrane, reset: str) -> Array | None:
         return ZERO
     if reset == "zero":
         # Without current and recurrence, v = v_reset now or at the start of the next update is the same thing.
+        if site.conventions.timing == "guarded":
+            log.refuse(site.where, "timing=guarded is of a reset by subtraction", "add --assume timing=immediate")
+            return None
         if (site.recurrent or np.any(m.alpha)) and log.value(site, "timing") == "next":
             log.refuse(
                 site.where,
@@ -170,7 +189,7 @@ def _reset_by(site: Site, log: Log, m: Membrane, reset: str) -> Array | None:
                 "a reset acts on the membrane alone",
             )
         return ZERO
-    if np.all(m.beta == 1):
+    if np.all(m.beta == 1) and site.conventions.timing != "guarded":
         return level
     timing = log.value(site, "timing")
     if timing == "next" and np.any(m.beta == 0):

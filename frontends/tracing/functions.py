@@ -11,10 +11,10 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from seamount.compiler.errors import Problem
-from seamount.frontends.frameworks.pooling import POOLS
-from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref
+from seamount.frontends.frameworks import analog
+from seamount.frontends.traced import ANY, REFUSED, STALE, STALE_USE, Lead, Ref
 from seamount.frontends.tracing import concat as trace_concat
-from seamount.frontends.tracing import functional, products
+from seamount.frontends.tracing import functional, logic, products
 from seamount.frontends.tracing import over_time as trace_time
 from seamount.frontends.tracing.driving import WrittenBatch
 from seamount.frontends.tracing.recording import Recording, Value
@@ -48,16 +48,14 @@ _DATA = {"__bool__", "item", "tolist", "numpy", "__float__", "__int__", "__index
 """Functions that hand values to Python, where they can decide about anything."""
 
 REMEDIES = {
-    "relu": "leave it out: spikes are not negative; before a neuron it has no counterpart on the chip",
+    "relu": logic.RECTIFIER,
+    "relu6": logic.RECTIFIER,
     "max_pool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
     "max_pool1d": "use an average pool or a strided convolution, and train again",
     "mul": "use layers and sums only; a product of two activations has no counterpart on the chip",
     "linear": "call a torch.nn.Linear module, so that the layer has a name",
-    "matmul": "call a torch.nn.Linear module with these weights",
     "conv1d": "call a torch.nn.Conv1d module, so that the layer has a name",
     "conv2d": "call a torch.nn.Conv2d module, so that the layer has a name",
-    "softmax": "leave it out of the saved module: the largest output stays the largest",
-    "log_softmax": "leave it out of the saved module: the largest output stays the largest",
     "dropout": "call model.eval() before save(), and pass training=self.training",
     "batch_norm": "call a torch.nn.BatchNorm module in eval mode",
 }
@@ -134,6 +132,8 @@ def _apply(
             f"{name} makes the computation depend on the data",
             "keep values of activations out of Python's control flow", result=result,
         )  # fmt: skip
+    elif kwargs.get("out") is None and logic.note(recording, name, args, kwargs, result):
+        pass
     elif name in HANDLERS and kwargs.get("out") is None:
         HANDLERS[name](recording, args, kwargs, result)
     elif name in functional.LAYERS and functional.layer(recording, func, name, args, kwargs, result):
@@ -143,10 +143,24 @@ def _apply(
 
 
 def refuse(recording: Recording, name: str, args: Args, result: Any) -> None:
-    """Refuse a function that is not carried over."""
+    """Refuse a function that is not carried over, for its own cause where that is known."""
     bare = name.strip("_")
-    remedy = REMEDIES.get(bare, "use layers, sums, scaling by a number, and reshapes between neuron layers only")
+    fixed = bare in _BY_WEIGHTS and len([x for x in tree_leaves(list(args)) if recording.value(x) is not None]) < 2
+    why = None if fixed else analog.FUNCTIONS.get(bare)
+    if why is not None:
+        told = len(recording.problems)
+        recording.refuse(f"{bare} on {source(recording, args)} {why.found}", why.remedy, result=result)
+        if why is analog.ATTENTION and len(recording.problems) > told:
+            recording.problems.insert(0, recording.problems.pop())  # before the exchanges of axes that prepare it
+        return
+    remedy = _LINEAR if fixed else "use layers, sums, scaling by a number, and reshapes between neuron layers only"
+    remedy = REMEDIES.get(bare, remedy)
     recording.refuse(f"{bare} on {source(recording, args)} cannot be carried over without loss", remedy, result=result)
+
+
+_BY_WEIGHTS = ("matmul", "mm", "bmm", "einsum", "addmm", "tensordot", "rmatmul")
+"""Products that are a layer where one side is weights."""
+_LINEAR = "call a torch.nn.Linear module with these weights"
 
 
 def source(recording: Recording, args: Any) -> str:
@@ -183,6 +197,9 @@ def subtract(recording: Recording, args: Args, kwargs: dict[str, Any], result: A
 def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
     a, b = args[0], args[1]
     left, right = recording.value(a), recording.value(b)
+    if result.dtype in (torch.bool, torch.uint8):  # sums of these are no sums of numbers
+        refuse(recording, "add", args, result)
+        return
     if left is None or right is None:
         known, other, factor = (left, b, 1.0) if left is not None else (right, a, alpha)
         assert known is not None
@@ -207,7 +224,7 @@ def _sum(recording: Recording, args: Args, alpha: float, result: Any) -> None:
         refuse(recording, "add", args, result)
         return
     if alpha != 1.0:
-        right = _scale_value(recording, right, alpha, recording.features(b, right.lead))
+        right = products.times(recording, right, alpha, recording.features(b, right.lead))
     aligned = recording.align([left, right])
     if aligned is None:
         recording.refuse_quietly(result)
@@ -230,7 +247,7 @@ def multiply(recording: Recording, args: Args, kwargs: dict[str, Any], result: A
     """x * number."""
     known, other = (args[0], args[1]) if recording.value(args[0]) is not None else (args[1], args[0])
     if isinstance(other, torch.Tensor) and other.numel() > 1:
-        if products.conjunction(recording, known, other, result, _scale_value):
+        if products.conjunction(recording, known, other, result):
             return
         if products.masked(recording, known, other, result):
             return
@@ -267,7 +284,7 @@ def scaled(recording: Recording, value: Value, factor: float, result: Any) -> No
         recording.set(result, mean)
     elif value.rule is None or value.rule != "max" or factor > 0:
         shape = tuple(result.shape) if value.rule else recording.features(result, value.lead)
-        recording.set(result, _scale_value(recording, value, factor, shape))
+        recording.set(result, products.times(recording, value, factor, shape))
     else:
         refuse(recording, "mul", (result,), result)
 
@@ -280,12 +297,6 @@ def multiplied(recording: Recording, x: Any, value: Value, factor: float | torch
     recording.set_constant(factor)
     if not products.masked(recording, x, factor, result):
         refuse(recording, "mul", (x,), result)
-
-
-def _scale_value(recording: Recording, value: Value, factor: float, shape: tuple[int, ...]) -> Value:
-    if factor == 1.0 or value.node == ZERO:
-        return value
-    return replace(value, node=recording.node("scale", "scale", (Ref(value.node),), shape, shape, factor=factor))
 
 
 def reshape(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any, name: str = "flatten") -> None:
@@ -350,22 +361,6 @@ def dropout(recording: Recording, args: Args, kwargs: dict[str, Any], result: An
         recording.set(result, value)
 
 
-def rectify(recording: Recording, args: Args, kwargs: dict[str, Any], result: Any) -> None:
-    """relu: nothing to do for spikes and pools of them."""
-    value = recording.value(args[0])
-    if value is None or value.rule or value.partial or not _not_negative(recording, value.node):
-        refuse(recording, "relu", args, result)
-    else:
-        recording.set(result, value)
-
-
-def _not_negative(recording: Recording, number: int) -> bool:
-    node = recording.nodes[number] if number >= 0 else None
-    while node is not None and (node.kind == "reshape" or isinstance(node.module, tuple(POOLS))):
-        node = recording.nodes[node.refs[0].node] if node.refs[0].node >= 0 else None
-    return node is not None and node.fires
-
-
 def _new_lead(recording: Recording, lead: Lead, shape: tuple[int, ...]) -> Lead | None:
     """Leading axes after a reshape to `shape`; None when they are torn."""
     steps, samples = recording.steps, recording.samples
@@ -388,7 +383,6 @@ HANDLERS: dict[str, Handler] = {
         "feature_alpha_dropout"), dropout),
     **dict.fromkeys(_RESHAPES, reshape),
     "expand": expand,
-    **dict.fromkeys(("relu", "relu_"), rectify),
     **dict.fromkeys(("cat", "concat", "concatenate"), trace_concat.concatenate),
     **trace_time.HANDLERS,
 }  # fmt: skip

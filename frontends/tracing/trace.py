@@ -9,7 +9,7 @@ one node when layer and inputs agree; a neuron layer whose inputs differ between
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,7 +98,7 @@ def _called(
             framework.reset(model)
             seen.clear()
             try:
-                with framework.sized(model, samples, steps), torch.no_grad():
+                with framework.prepared(model, samples, steps), torch.no_grad():
                     drive(model, x, steps, constant, guess)
                 return seen
             except (InputError, ImportRefused):
@@ -177,7 +177,7 @@ def _attempt(
             tracer.feed(name, tensor, ANY if step is None else step, "N")
 
     framework.reset(model)
-    with framework.sized(model, samples, steps), torch.no_grad(), _hooked(tracer, model), tracer:
+    with framework.prepared(model, samples, steps), torch.no_grad(), _hooked(tracer, model), tracer:
         outputs = drive(model, x, steps, constant, time, on_input, tracer.beside)
     raise_all(ImportRefused, [*framework.objections(model, tracer.called), *tracer.problems])
     _wire_membranes(tracer)
@@ -206,6 +206,7 @@ def _finish(tracer: Tracer, outputs: list[Outputs], time: Time) -> Traced:
             found_text = f"called {calls} times for {tracer.steps} steps"
             raise ImportRefused(Problem(f"neuron layer '{name}'", found_text, "call it once per step"))
     result = Traced(tracer.nodes, returned, time)
+    raise_all(ImportRefused, _silenced(tracer, returned))
     used = set(result.reachable())
     idle = [n.name for i, n in enumerate(result.nodes) if n.kind == "input" and i not in used]
     if idle:
@@ -213,8 +214,20 @@ def _finish(tracer: Tracer, outputs: list[Outputs], time: Time) -> Traced:
         found_text = "it does not depend on the input" if one else f"no output depends on input '{idle[0]}'"
         raise ImportRefused(Problem("output", found_text, _RETURNED if one else "leave this input out"))
     idle_layers = (n.name for i, n in enumerate(result.nodes) if i not in used and n.kind in ("layer", "neuron"))
-    result.unused = (*idle_layers, *sorted(tracer.membranes_beside))
+    result.unused = (*idle_layers, *sorted(tracer.membranes_beside), *sorted(tracer.dropped))
     return result
+
+
+def _silenced(tracer: Tracer, returned: Mapping[str, Returned]) -> list[Problem]:
+    """Layers that never fire and are no output: what is behind them would get nothing. The others are noted."""
+    silent = {k: n for k, n in enumerate(tracer.nodes) if n.kind == "neuron" and tracer.framework.never_fires(n.module)}
+    ends = {out.ref.node for out in returned.values()}
+    tracer.dropped |= {
+        f"spikes of {silent[k].name} (its threshold is infinite; its membrane is read)" for k in ends & silent.keys()
+    }
+    read = {ref.node for n in tracer.nodes if n.kind != "membrane" for ref in n.refs}
+    found, remedy = "never fires, its threshold is infinite, and others follow it", "give it a finite threshold"
+    return [Problem(f"neuron layer '{n.name}'", found, remedy) for k, n in silent.items() if k in read]
 
 
 def _check_loop(tracer: Tracer) -> None:

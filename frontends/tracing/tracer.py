@@ -12,12 +12,13 @@ from torch.utils._pytree import tree_leaves
 
 from seamount.compiler.errors import ImportRefused, Problem
 from seamount.frontends.frameworks.framework import Framework
-from seamount.frontends.frameworks.layers import RESHAPING, VANISHING
+from seamount.frontends.frameworks.layers import RECTIFYING, RESHAPING, VANISHING
 from seamount.frontends.traced import ALL, ANY, REFUSED, STALE, STALE_USE, ZERO, Lead, Ref, Time, TracedNode
 from seamount.frontends.tracing import functions as trace_ops
+from seamount.frontends.tracing import logic
 from seamount.frontends.tracing.driving import WrongTime
 from seamount.frontends.tracing.recording import Mark, Recording, Value
-from seamount.frontends.tracing.wiring import same_but_for_the_past
+from seamount.frontends.tracing.wiring import same_but_for_the_past, unlike
 
 _DRIVING: dict[Lead, Time] = {"N": "step", "TN": "loop", "NT": "batch_first", "W": "merged"}
 """How a module is driven so that its neuron layers see these leading axes."""
@@ -36,6 +37,8 @@ class Tracer(Recording, TorchFunctionMode):
         self.objected = {m for _, m in framework.leaves(model) if framework.objections(m)}
         """Layers that are refused whatever they are given; nothing is said about what follows from them."""
         self.set_constant([*model.parameters(), *model.buffers()])
+        self.dropped: set[str] = set()
+        """Layers that leave what they were given as it is, and why."""
         self._strayed: set[int] = set()
         """Neuron layers whose state was refused; once is enough."""
         self._calls: dict[int, int] = {}
@@ -69,6 +72,13 @@ class Tracer(Recording, TorchFunctionMode):
         elif isinstance(output, torch.Tensor) and type(module) in self.framework.scales:
             factor = self.framework.scales[type(module)](module, len(self.features(output, value.lead)))
             trace_ops.multiplied(self, x, value, factor, output)
+        elif issubclass(self.framework.kind(module), RECTIFYING):
+            kind = self.framework.kind(module).__name__
+            if logic.note(self, kind.lower(), (x,), {}, output):
+                self.dropped.add(f"{name} ({kind}: spikes are 0 and 1)")
+            else:
+                cause = "rectifies real values, which has no counterpart on the chip"
+                self.refuse(cause, logic.RECTIFIER, f"layer '{name}' ({kind})", output)
         elif issubclass(self.framework.kind(module), RESHAPING):
             trace_ops.reshape(self, (x,), {}, output, name)
         elif isinstance(x, torch.Tensor) and isinstance(output, torch.Tensor):
@@ -181,11 +191,8 @@ class Tracer(Recording, TorchFunctionMode):
         before = self.nodes[known].refs[0]
         if before != ref:
             if not same_but_for_the_past(self.nodes, before, ref):
-                self.refuse(
-                    "its input is wired differently at different steps",
-                    "wire every step alike; at the first step take zeros for what comes from the step before",
-                    f"neuron layer '{name}'",
-                )  # fmt: skip
+                found, remedy = unlike(self.nodes, before, ref)
+                self.refuse(found, remedy, f"neuron layer '{name}'")
             self.nodes[known].refs = (ref,)
         return known
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from seamount.frontends.frameworks.layers import has_offset
 from seamount.frontends.traced import ZERO, Ref, TracedNode
 
@@ -24,6 +26,30 @@ def same_but_for_the_past(nodes: Sequence[TracedNode], first: Ref, later: Ref) -
     a, b = nodes[first.node], nodes[later.node]
     alike = (a.kind, a.module, a.factor, a.offset, a.shape) == (b.kind, b.module, b.factor, b.offset, b.shape)
     return alike and a.kind not in _SOURCES and same_but_for_the_past(nodes, a.refs[0], b.refs[0])
+
+
+def unlike(nodes: Sequence[TracedNode], first: Ref, later: Ref) -> tuple[str, str]:
+    """What is found, and the remedy, where a layer's inputs at two steps are not the same."""
+    norms = [_norms(nodes, ref) for ref in (first, later)]
+    if all(norms) and not norms[0] & norms[1]:
+        found = (
+            "each step has a batch norm of its own before it (BNTT), and a chip has one set of weights for all steps"
+        )
+        return (
+            found,
+            "use one batch norm for all steps (in spikingjelly ThresholdDependentBatchNorm2d), and train again",
+        )
+    found = "its input is wired differently at different steps"
+    return found, "wire every step alike; at the first step take zeros for what comes from the step before"
+
+
+def _norms(nodes: Sequence[TracedNode], ref: Ref) -> set[int]:
+    """The batch norms between a reference and the neurons or inputs that it comes from."""
+    if ref.node < 0 or nodes[ref.node].kind in _SOURCES:
+        return set()
+    node = nodes[ref.node]
+    mine = {id(node.module)} if isinstance(node.module, nn.modules.batchnorm._BatchNorm) else set()
+    return mine.union(*(_norms(nodes, r) for r in node.refs))
 
 
 def _same_sums(nodes: Sequence[TracedNode], first: Ref, later: Ref) -> bool:

@@ -353,7 +353,7 @@ def imported(model: Model) -> Iterator[str]:
     if model.file.ties:
         yield f"note: {model.file.ties} spikes of the golden trace fall on the threshold to rounding"
     for name in model.file.left_out:
-        yield f"note: layer {name} reaches no output and was left out when saving"
+        yield f"note: left out when saving, for the outputs do not need it: {name}"
 
 
 def notes(artifact: Artifact) -> Iterator[str]:

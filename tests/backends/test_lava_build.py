@@ -99,6 +99,13 @@ def test_needs_of_microcode() -> None:
     ]
 
 
+def test_needs_of_a_reset_per_neuron() -> None:
+    small = small_program()
+    own = replace(small.population("loop"), reset_by=np.array([640, 641, 642], np.int32))
+    program = replace(small, populations=tuple(own if p.name == "loop" else p for p in small.populations))
+    assert needs(program)[0] == "population 'loop': microcode: reset by subtraction, of an amount per neuron"
+
+
 def test_stock_needs_nothing() -> None:
     assert needs(one_population()) == []
 

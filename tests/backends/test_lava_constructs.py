@@ -208,6 +208,9 @@ NEURONS: dict[str, Callable[[], Case]] = {
     "silent input": lambda: with_messages(small_program(), density=0.0),
     "soft reset": lambda: driven([1000, 500, -3], 6, vth=10, reset="subtract", reset_by=640),
     "soft reset below zero": lambda: driven([700], 6, vth=10, reset="subtract", reset_by=5000),
+    "soft reset per neuron": lambda: driven(
+        [1000, 500, 900], 6, vth=10, dv=i32([0, 700, 4000]), reset="subtract", reset_by=i32([640, 5000, 641])
+    ),
     "lower clamp": lambda: driven([-300, 300], 6, vth=20, v_min=-1000),
     "clamp above zero": lambda: driven([700, -700], 6, vth=10, v_min=64),
     "initial v": lambda: driven([10, 20], 4, vth=1, dv=50, v_init=i32([60, -5000])),

@@ -43,6 +43,11 @@ class Case:
         words = [self.neuron, self.reset, self.timing, self.options, "grid" if self.grid else ""]
         return "-".join(w.replace(" ", "") for w in words if w)
 
+    @property
+    def several(self) -> bool:
+        """Whether its neurons may send several spikes in one step."""
+        return self.neuron == "ILIFNode" or "MultiSpike" in self.options or "MaxSpike(3)" in self.options
+
     def network(self) -> nn.Module:
         """The network in eval mode, with random weights."""
         torch.manual_seed(0)

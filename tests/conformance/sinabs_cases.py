@@ -9,7 +9,7 @@ from torch import nn
 
 from tests.conformance.case import NEURONS, Case, dense
 
-_SEVERAL = "sends as many spikes in one step as the threshold fits"
+_SEVERAL = "sends several spikes in one step, and one reset takes the whole membrane"
 
 
 def neuron(kind: str, reset: str = "subtract", spike: str = "SingleSpike", **more: Any) -> nn.Module:
@@ -61,11 +61,18 @@ def matrix() -> list[Case]:
 def parameters() -> list[Case]:
     """Parameters that the matrix leaves at their defaults."""
     own = torch.linspace(2.0, 9.0, NEURONS)
+    sizes = {"IAF": 4.0, "IAFSqueeze": 4.0, "LIF": 30.0, "LIFSqueeze": 30.0, "IAFRecurrent": 2.0, "LIFRecurrent": 12.0}
+    several = [
+        _case(kind, options="MultiSpike (default)", spike="MultiSpike", scale=size) for kind, size in sizes.items()
+    ]
     return [
         _case("LIF", options="tau_syn = 3", tau_syn=3.0, scale=4.0),
         _case("LIF", "to 0", "tau_syn = 3, norm_input=False", tau_syn=3.0, norm_input=False),
         _case("IAF", options="tau_syn = 3", tau_syn=3.0),
         _case("LIFRecurrent", options="tau_syn = 2, norm_input=False", tau_syn=2.0, norm_input=False, scale=1.0),
+        _case("LIFRecurrent", options="rec_connect with bias", bias=True, scale=3.0),
+        _case("IAFRecurrent", "to 0", "rec_connect with bias", bias=True),
+        _case("LIFRecurrent", options="rec_connect with bias, tau_syn = 2", bias=True, tau_syn=2.0, scale=3.0),
         _case("LIF", options="train_alphas", train_alphas=True, scale=8.0),
         _case("LIF", options="train_alphas, tau per neuron", train_alphas=True, tau_mem=own, scale=6.0),
         _case("LIF", options="tau and threshold per neuron", tau_mem=own, scale=6.0,
@@ -75,21 +82,20 @@ def parameters() -> list[Case]:
         _case("IAF", options="weights k/4", grid=True, spike_threshold=torch.tensor(1.0)),
         _case("IAF", "to 0", "weights k/4", grid=True, spike_threshold=torch.tensor(1.0)),
         _case("IAF", options="MaxSpike(1)", max_spikes=1),
+        *several,
+        _case("LIF", options="MaxSpike(3)", max_spikes=3, scale=30.0),
+        _case("IAF", options="MultiSpike, weights k/4", grid=True, spike="MultiSpike", scale=3.0,
+              spike_threshold=torch.tensor(1.0)),
     ]  # fmt: skip
 
 
 def refusals() -> list[Case]:
-    """Options without a counterpart, sinabs' default spike function among them."""
-    rows = [
-        _case(kind, options="MultiSpike (default)", refused=_SEVERAL, spike="MultiSpike")
-        for kind in ("IAF", "IAFSqueeze", "LIF", "LIFSqueeze", "IAFRecurrent", "LIFRecurrent")
-    ]
+    """Options without a counterpart."""
     return [
-        *rows,
-        _case("IAF", options="MaxSpike(3)", refused=_SEVERAL, max_spikes=3),
+        _case("IAF", "to 0", "MultiSpike", _SEVERAL, spike="MultiSpike"),
+        _case("IAF", options="MaxSpike(200)", refused="up to 200 spikes in one step", max_spikes=200),
         _case("IAF", "to 0.3", "MembraneReset(0.3)", "adds 0.3 to silent neurons too", amount=0.3),
         _case("IAF", "subtract 0.5", "MembraneSubtract(0.5)", "another amount than the threshold", amount=0.5),
-        _case("LIFRecurrent", options="rec_connect with bias", refused="acts from the second step on", bias=True),
         _case("IAF", options="spike_threshold = 0", refused="is not positive", spike_threshold=torch.tensor(0.0)),
         _adaptive(),
     ]

@@ -10,7 +10,6 @@ from torch import nn
 from tests.conformance.case import NEURONS, Case, dense
 
 _HELD = "holds the membrane at 0"
-_STAYS = "depends on whether v stays above"
 _IGNORED = "does not carry out its reset_delay=False"
 
 
@@ -48,8 +47,6 @@ def _refused(kind: str, reset: str, delayed: bool) -> str:
     """The expected cause, from the measured updates in frontends/frameworks/snntorch_neurons.py."""
     if not delayed and kind == "RSynaptic":
         return _IGNORED
-    if not delayed and reset == "subtract":
-        return _STAYS
     return _HELD if delayed and reset == "zero" and kind != "Leaky" else ""
 
 

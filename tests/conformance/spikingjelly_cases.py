@@ -20,6 +20,8 @@ def _network(kind: str, mode: str, more: dict[str, Any]) -> nn.Module:
         more = {k: v for k, v in more.items() if k != "analog"} | {
             "surrogate_function": surrogate.Sigmoid(spiking=False)
         }
+    if kind == "ILIFNode":
+        more = {k: v for k, v in more.items() if k != "v_reset"}
     model = nn.Sequential(layer.Linear(INPUTS, NEURONS), getattr(neuron, kind)(**more))
     functional.set_step_mode(model, mode)
     return model
@@ -34,7 +36,8 @@ def _case(
     size = scale or SCALES.get(kind, 4.0 if more.get("decay_input", True) else 1.5)
     words = f"{'single' if mode == 's' else 'multi'} step{', ' if options else ''}{options}"
     build = lambda: _network(kind, mode, more)  # noqa: E731
-    return Case("spikingjelly", kind, reset, "immediate", ">=", build, words, grid, size, refused)
+    fires = "> (rounded)" if kind == "ILIFNode" else ">="
+    return Case("spikingjelly", kind, reset, "immediate", fires, build, words, grid, size, refused)
 
 
 def matrix() -> list[Case]:
@@ -60,8 +63,10 @@ def parameters() -> list[Case]:
         _case("LIFNode", 0.0, options="tau = 2, weights k/4", v_threshold=1.0, tau=2.0, grid=True, scale=3.0),
         _case("LIFNode", 0.25, options="tau = 2, weights k/4", v_threshold=0.75, tau=2.0, grid=True, scale=3.0),
         _case("CUBALIFNode", 0.2, options="c_decay = 0.8, v_decay = 1", c_decay=0.8, v_decay=1.0, scale=0.5),
+        _case("ILIFNode", None, "s", options="up to 4 spikes", tau=2.0, scale=3.0),
+        _case("ILIFNode", None, options="up to 4 spikes", tau=2.0, scale=3.0),
         _case("CUBALIFNode", 0.0, options="c_decay = 1.2", refused="outside [0, 1]", c_decay=1.2),
-        _case("IFNode", 0.0, options="v_threshold = inf", refused="v_threshold is inf", v_threshold=float("inf")),
+        _case("IFNode", None, options="v_threshold = inf", refused="0 times inf", v_threshold=float("inf")),
         _case("IFNode", -0.5, options="v_threshold = 0", refused="is not positive", v_threshold=0.0),
         _case("IFNode", 1.0, options="v_threshold = 0.8", refused="not below the threshold"),
         _case("LIFNode", 0.0, options="surrogate not spiking", refused="sends real values", analog=True),

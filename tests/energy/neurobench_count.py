@@ -44,7 +44,7 @@ class Neurons(snntorch.SpikingNeuron):
         v = torch.trunc(self.mem * (4096 - p["dv"]) / 4096) + u + bias
         v = torch.clamp(v, -(2**23) + 1, 2**23 - 1)
         s = (v > 64 * p["vth"]).double() if about["fires"] else torch.zeros_like(v)
-        reset = v - about["reset_by"] if about["reset"] == "subtract" else torch.zeros_like(v)
+        reset = v - p["reset_by"] if about["reset"] == "subtract" else torch.zeros_like(v)
         self.u, self.mem = u, torch.clamp(torch.where(s == 1, reset, v), min=about["v_min"])
         return s
 

@@ -56,7 +56,7 @@ def described(program: Program, sent: dict[str, Any], steps: int) -> dict[str, A
 
 
 def _population(p: Population, names: tuple[str, ...]) -> dict[str, Any]:
-    plain = {k: getattr(p, k) for k in ("name", "bias_exp", "reset", "reset_by", "v_min", "fires")}
+    plain = {k: getattr(p, k) for k in ("name", "bias_exp", "reset", "v_min", "fires")}
     return {**plain, "shape": list(p.shape), "arrays": list(names)}
 
 

@@ -78,7 +78,7 @@ simple("values_in_numpy", lambda net, h, x: torch.from_numpy(h.numpy().copy()))
 simple("batch_mixed_with_features", lambda net, h, x: h.t().reshape(h.shape))
 simple("part_of_the_channels", lambda net, h, x: torch.cat([h[:, :4], h[:, :4]], 1))
 simple("random_noise", lambda net, h, x: h + torch.randn_like(h))
-simple("comparison_with_a_number", lambda net, h, x: (h > 0.5).float())
+simple("comparison_with_a_number", lambda net, h, x: (net.a(h) > 0.5).float())
 simple("matrix_without_a_layer", lambda net, h, x: h @ net.a.weight)
 simple("gelu", lambda net, h, x: net.act(h), lambda: {"act": nn.GELU()})
 simple("layer_norm", lambda net, h, x: net.norm(h), lambda: {"norm": nn.LayerNorm(WIDTH)})
@@ -287,7 +287,6 @@ def leaky(**options: Any) -> Case:
     return build
 
 
-CASES["subtraction_without_delay"] = "snntorch", leaky(reset_delay=False)
 CASES["synaptic_reset_with_delay"] = "snntorch", leaky(kind="Synaptic", alpha=0.5, reset_mechanism="zero")
 CASES["graded_spikes"] = "snntorch", leaky(graded_spikes_factor=2.0)
 CASES["winner_takes_all"] = "snntorch", leaky(inhibition=True)

@@ -832,3 +832,23 @@ def test_torch_tensors_as_parameters():
     graph = chain(port(3), affine(3, 3))
     graph.nodes["affine"].weight = torch.eye(3)
     np.testing.assert_array_equal(from_nir(graph, meaning())["affine"].op.weight, np.eye(3))
+
+
+def test_firing_that_assumptions_name():
+    """snnTorch's subtraction with reset_delay=False, and several spikes, of files that say neither."""
+    known = {"dt": 1e-4, "integrate": "euler", "compare": "gt", "start": "zero", "reset": "subtract"}
+    graph = chain(port(4), affine(3, 4), lif(tau=1e-3))
+    (guarded,) = (
+        n.op for n in from_nir(graph, meaning(**known, timing="guarded", spikes="single")).nodes if n.name == "lif"
+    )
+    assert guarded.guarded and guarded.most == 1 and float(guarded.reset_by) == 1.0
+    several = meaning(**known, timing="immediate", spikes="multi", max_spikes=5)
+    (op,) = (n.op for n in from_nir(graph, several).nodes if n.name == "lif")
+    assert op.most == 5 and not op.guarded
+    for wrong, found in (
+        ({"timing": "guarded", "spikes": "single", "reset": "zero"}, "timing=guarded is of a reset by subtraction"),
+        ({"timing": "next", "spikes": "multi"}, "its reset is no immediate subtraction"),
+        ({"timing": "immediate", "spikes": "multi", "max_spikes": 200}, "up to 200"),
+    ):
+        with pytest.raises(ImportRefused, match=found):
+            from_nir(graph, meaning(**{**known, **wrong}))

@@ -249,11 +249,6 @@ def test_a_readout_by_magnitude_is_refused(tmp_path):
     assert "the membrane of the largest magnitude over the steps" in refusal(lively(model, 3.0), tmp_path)
 
 
-def test_a_threshold_that_is_never_reached(tmp_path):
-    model = nn.Sequential(nn.Linear(10, 3), neuron.LIFNode(v_threshold=float("inf")))
-    assert "read the membrane of a NonSpikingLIFNode" in refusal(lively(model, 3.0), tmp_path)
-
-
 def test_a_leak_above_the_threshold_compiles():
     from seamount.backends.registry import load_target
     from seamount.backends.simulator.reference import ReferenceSimulator

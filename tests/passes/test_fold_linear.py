@@ -137,13 +137,42 @@ def test_what_becomes_of_chains(ops, kind) -> None:
     assert_same_meaning(before, after, samples_for(before, 1, 2, 3))
 
 
-def test_a_delayed_bias_is_refused() -> None:
-    nodes = {"x": Input((3,)), "fc": Affine(weights(3, 3), weights(3)), "n": lif(), "y": Output()}
-    with pytest.raises(CompileError) as error:
-        folded(nodes, "x fc n@2 y")
-    assert str(error.value) == (
-        "node 'fc': its bias is sent with a delay of 2 to 'n'\n  remedy: put the delay before the layer"
+@pytest.mark.parametrize(
+    ("edges", "late"),
+    [
+        ("x fc n@2 y", [2]),  # behind the layer
+        ("x fc@2 n y", []),  # before it: the bias acts from the first step on
+        ("x fc back@1 n@2 y", [2, 3]),  # each as late as what carries it
+        ("x fc n y, n back n@1", [1]),  # behind recurrent weights
+        ("x fc n@1 y, x back n@1", [1]),  # two biases that are equally late
+        ("x fc n@9 y", [9]),  # beyond the sample
+        ("x fc n@1 y, n read@3 late", [1]),
+    ],
+)
+@pytest.mark.parametrize("neuron", [{}, {"alpha": 0.5, "gain": 2.0}])
+def test_a_delayed_bias_acts_as_late_as_it_arrives(edges: str, late: list[int], neuron) -> None:
+    nodes = {
+        "x": Input((3,)), "fc": Affine(weights(3, 3), weights(3)), "n": lif(**neuron), "y": Output(),
+        "back": Affine(weights(3, 3, seed=2), weights(3, seed=3)), "late": Output("each"),
+        "read": Affine(weights(2, 3), weights(2, seed=4)),
+    }  # fmt: skip
+    graph = graph_of(
+        {k: op for k, op in nodes.items() if k in edges.replace(",", " ").replace("@", " ").split()}, edges
     )
+    before, after = around("fold-linear", graph)
+    assert_same_meaning(before, after, samples_for(before, 0, 5, 7), 1e-9)
+    delays = [e.delay for e in after.out_of("n_tonic")] if late or "alpha" in neuron else []
+    assert [d for d in delays if d] == late
+
+
+def test_a_delayed_bias_behind_a_grouped_convolution() -> None:
+    nodes = {
+        "x": Input((2, 4, 4)), "conv": Conv(weights(4, 1, 3, 3), weights(4), ONES, ONES, ONES, 2), "n": lif(),
+        "back": Conv(weights(4, 1, 3, 3, seed=1), weights(4, seed=2), ONES, ONES, ONES, 4), "y": Output(),
+        "pool": Pool((2, 2), (2, 2), NONE, True), "late": lif(beta=0.8), "z": Output(),
+    }  # fmt: skip
+    before, after = around("fold-linear", graph_of(nodes, "x conv n y, n back n@1, back pool late@3 z"))
+    assert_same_meaning(before, after, samples_for(before, 0, 3, 6), 1e-9)
 
 
 def test_a_readout_that_is_sent_on_is_refused() -> None:

@@ -48,7 +48,7 @@ FAULTS = {
     "empty axis": (with_population(shape=(0,)), "node 'loop': has shape (0,)"),
     "no axis": (with_population(shape=()), "node 'loop': has shape ()"),
     "no steps": (replace(BASE, steps=0), "program: has 0 steps per sample"),
-    "no input": (replace(BASE, inputs=(), projections=()), "has no input port or no population"),
+    "no input": (replace(BASE, inputs=(), projections=()), "has no input port"),
     "wide weights": (
         with_connection("loop->out", weight=np.zeros((2, 3), np.int64)), "weight is int64"),
     "float decay": (with_population(du=np.array(1.0)), "population 'loop': du is float64"),

@@ -31,7 +31,8 @@ def wide(*values: int) -> Any:
 
 
 def neuron(du=4095, dv=0, theta=NEVER, bias=0, v_init=0, v_min=-V_MAX, subtract=None) -> Neurons:
-    return Neurons(wide(4095 - du), wide(4096 - dv), wide(theta), wide(bias), wide(v_init), v_min, subtract)
+    by = None if subtract is None else wide(subtract)
+    return Neurons(wide(4095 - du), wide(4096 - dv), wide(theta), wide(bias), wide(v_init), v_min, by)
 
 
 def iterate_u(kept: int, a: tuple[int, int], wraps: bool) -> tuple[int, int] | None:
@@ -69,7 +70,7 @@ def step_v(n: Neurons, low: int, high: int, u: tuple[int, int]) -> tuple[int, in
     if low <= theta:
         values += [low, min(high, theta)]
     if high > theta:
-        values += [0] if n.subtract is None else [max(low, theta + 1) - n.subtract, high - n.subtract]
+        values += [0] if n.subtract is None else [max(low, theta + 1) - int(n.subtract[0]), high - int(n.subtract[0])]
     return max(min(values), n.v_min), max(max(values), n.v_min)
 
 
@@ -184,7 +185,7 @@ def test_many_neurons_settle_at_once(du, dv, monkeypatch):
     rng = np.random.default_rng(1)
     full = Neurons(
         *(np.full(size, x, np.int64) for x in (4095 - du, 4096 - dv, 64 * 1000)),
-        rng.integers(-5, 5, size), np.zeros(size, np.int64), -V_MAX, 100,
+        rng.integers(-5, 5, size), np.zeros(size, np.int64), -V_MAX, np.full(size, 100, np.int64),
     )  # fmt: skip
     reach(full, Interval(-rng.integers(0, 1000, size), rng.integers(0, 1000, size)))
     assert 0 < rounds["u_before"] <= MOST_STEPS and 0 < rounds["v_before"] <= MOST_STEPS

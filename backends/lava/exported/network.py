@@ -76,11 +76,25 @@ class PyExtendedLifModel(PyLifResetModelBitAcc):
             self.v[:] = self.proc_params["population"].v_init
         super().scale_bias()
 
+    def subthr_dynamics(self, activation_in: Any) -> None:
+        """Stock dynamics; where v exceeded the threshold before them is what a guarded neuron goes by."""
+        self.was_high = self.v > self.effective_vth
+        super().subthr_dynamics(activation_in)
+
+    def spiking_activation(self) -> Any:
+        """The stock comparison; or how many levels v has passed, or a level that is higher (docs/semantics.md)."""
+        population = self.proc_params["population"]
+        if (most := getattr(population, "most", 1)) > 1:
+            return np.clip(-((self.effective_vth - self.v) // population.reset_by), 0, most).astype(np.int32)
+        if getattr(population, "guarded", False):
+            return self.v > self.effective_vth + self.was_high * population.reset_by
+        return super().spiking_activation()
+
     def reset_voltage(self, spike_vector: Any) -> None:
-        """v to 0, or less `reset_by`, where it fired; then not below v_min."""
+        """v to 0, or less `reset_by` for each spike, where it fired; then not below v_min."""
         population = self.proc_params["population"]
         if population.reset == "subtract":
-            self.v[spike_vector] -= population.reset_by
+            self.v[:] -= np.asarray(spike_vector, np.int32) * population.reset_by
         else:
             super().reset_voltage(spike_vector)
         self.v[:] = np.maximum(self.v, population.v_min)
@@ -222,6 +236,7 @@ class Net:
         self.offsets = {n.name: getattr(n, "offset", 0) for n in nodes}
         self.depth = max(self.offsets.values())
         bits = {p.name: bits_of_messages(p) for p in program.inputs}
+        bits |= {p.name: 8 for p in program.populations if getattr(p, "most", 1) > 1}
         self.inputs = {p.name: InPort(shape=p.shape) for p in program.inputs}
         self.populations = {
             p.name: neurons(p, steps * self.slow, self.slow, start, p.name in registers) for p in program.populations
