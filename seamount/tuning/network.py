@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seamount.compiler.analysis.delays import Path, groups, paths
+from seamount.compiler.codes import InputCode, Samples, by_input, messages
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.ops import LI, LIF, Affine, Conv, Input, IntLIF, Output, Rule, Sparse, WeightFormat, freeze
 from seamount.compiler.ir.weights import Grid, grid, values_of
-from seamount.compiler.program.program import DECAY_ONE, VTH_SHIFT
+from seamount.compiler.program.program import DECAY_ONE
+from seamount.compiler.quantization.registers import bias_registers
 from seamount.tuning.dynamics import Layer, Parameters, rounded_to, run_layer
 
 EXACT32 = 2**24
 """Sums of integers up to here are exact in float32, whatever their order."""
-VTH_MAX, BIAS_MAX = 131071, 4095
-"""Largest threshold and bias mantissa of a Loihi 1 core, which the targets share."""
+WINDOW = 64
+"""Steps over which gradients flow back within a loop of layers; over more of them they grow beyond all bounds."""
+VTH_MAX, BIAS_MAX, BIAS_EXP_MAX = 131071, 4095, 7
+"""Largest threshold, bias mantissa and bias exponent of a Loihi 1 core, which the targets share."""
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,15 @@ class IntegerNetwork(nn.Module):
     """
 
     def __init__(
-        self, quantized: Graph, canonical: Graph, trained: Trained = Trained(), ternary: bool = False
-    ) -> None:
+        self, quantized: Graph, canonical: Graph, inputs: Sequence[InputCode], trained: Trained | None = None,
+        ternary: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
+        trained = trained or Trained()
+        self.inputs = tuple(inputs)
         self.graph, self.canonical, self.trained, self.ternary = quantized, canonical, trained, ternary
         self.rounded = True
+        self.window = WINDOW
         self.groups = groups(quantized)
         self.neurons = {n.name: _neurons(quantized, canonical, n) for n in quantized.nodes if isinstance(n.op, IntLIF)}
         self.synapses = {p.weights: _synapses(quantized, p, ternary) for p in paths(quantized)}
@@ -127,6 +136,28 @@ class IntegerNetwork(nn.Module):
         if source is None or not source.tonic:
             return True
         return not any(isinstance(t.op, Conv) for t in self.synapses.values() if t.path.target == s.path.target)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def messages(self, x: Samples, steps: int | None = None) -> dict[str, Tensor]:
+        """Samples as the host sends them: payloads of every input, (N, T, *shape).
+
+        x: as for `Artifact.run`; steps: T, default the network's. Raises InputError as it does. The unrounded network
+        takes values in units of a payload instead, within the range of the input.
+        """
+        steps, given = steps or self.graph.steps, by_input([c.port for c in self.inputs], x)
+        found = {}
+        for code in self.inputs:
+            lasting = 1 if code.encoding == "constant" else steps
+            sent: Any = messages(code, given[code.port], lasting)
+            if not self.rounded:
+                real = np.clip(given[code.port], code.low, code.high) / code.unit
+                sent = np.asarray(real[:, None] if lasting == 1 and code.encoding == "constant" else real[:, :steps])
+            held = torch.from_numpy(np.ascontiguousarray(sent, np.float32)).to(self.device)
+            found[code.port] = held.expand(-1, steps, *code.shape) if code.encoding == "constant" else held
+        return found
 
     def latent(self, kind: str, name: str) -> nn.Parameter:
         """A trained value by kind ("weight", "bias", "scale", "alpha", "beta") and layer."""
@@ -204,6 +235,12 @@ class IntegerNetwork(nn.Module):
             sent |= {name: ran[name][0] for name in group}
         return ran
 
+    @torch.no_grad()
+    def states(self, x: Samples) -> dict[str, tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """(spikes, u, v) of every neuron layer for samples x, each (N, T, *shape), as a backend's trace has them."""
+        ran = self.run(self.messages(x))
+        return {name: tuple(r.transpose(0, 1).cpu().numpy() for r in found) for name, found in ran.items()}  # type: ignore[misc]
+
     def read(self, ran: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> dict[str, Tensor]:
         """What the outputs are, given what `run` gave."""
         found = {}
@@ -267,15 +304,20 @@ class IntegerNetwork(nn.Module):
         kinds = {name: (self.layer(name), self.parameters_of(name)) for name in group}
         into = {name: [self.synapses[w] for w in inside if self.synapses[w].path.target == name] for name in group}
         seen: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in group}
+        sent: dict[str, list[Tensor]] = {name: [] for name in group}
         for t in range(steps):
+            if t and t % self.window == 0:
+                state = {name: (u.detach(), v.detach()) for name, (u, v) in state.items()}
+                sent = {name: [s.detach() for s in spikes] for name, spikes in sent.items()}
             for name in group:
                 a = outside[name][t]
                 for s in into[name]:
                     if t >= s.path.lag:
-                        a = a + self._through(s, codes[s.path.weights], seen[s.path.source][t - s.path.lag][0])
+                        a = a + self._through(s, codes[s.path.weights], sent[s.path.source][t - s.path.lag])
                 s_t, u_t, v_t, *last = run_layer(*kinds[name], a[None], *state[name])
                 state[name] = (last[0], last[1])
                 seen[name].append((s_t[0], u_t[0], v_t[0]))
+                sent[name].append(s_t[0])
         return {name: tuple(map(torch.stack, zip(*found, strict=True))) for name, found in seen.items()}  # type: ignore[misc]
 
     # What the rest of Seamount takes.
@@ -307,8 +349,10 @@ class IntegerNetwork(nn.Module):
             graph = graph.with_op(name, replace(s.op, format=form, **{part: freeze(codes)}))  # type: ignore[arg-type]
         for name, n in self.neurons.items():
             p = self.parameters_of(name)
+            lattice = getattr(self.canonical[name].op, "compare", "gt") == "ge"
+            mant, exponent = bias_registers(_whole(p.bias).astype(np.float64), BIAS_MAX, BIAS_EXP_MAX, lattice)
             op = replace(
-                n.op, scale=scales[name], bias_mant=_whole(p.bias / 2**n.exponent),
+                n.op, scale=scales[name], bias_mant=mant, bias_exp=exponent,
                 du=_whole(DECAY_ONE - 1 - p.keep_u), dv=_whole(DECAY_ONE - p.keep_v),
                 vth=None if n.op.vth is None else _whole(p.vth),
                 reset_by=int(p.reset_by) if n.op.reset == "subtract" else 0,
@@ -319,14 +363,14 @@ class IntegerNetwork(nn.Module):
 
 def float_network(net: IntegerNetwork) -> IntegerNetwork:
     """The network as it was trained, without any rounding; takes messages in units of the input's payload."""
-    made = IntegerNetwork(net.graph, net.canonical, Trained(False, False, False, False))
+    made = IntegerNetwork(net.graph, net.canonical, net.inputs, Trained(False, False, False, False))
     made.rounded = False
     for name in made.neurons:
         op: Any = net.canonical[name].op
         made.register_parameter(
             _key(f"bias:{name}"), nn.Parameter(torch.from_numpy(np.array(op.bias, np.float64)), requires_grad=False)
         )
-    return made.eval()
+    return made.to(net.device).eval()
 
 
 def _key(name: str) -> str:
@@ -389,5 +433,36 @@ def _combined(series: Tensor, rule: Rule) -> Tensor:
 def refuse_nothing_to_train(net: IntegerNetwork) -> None:
     """Raise InputError where no parameter learns."""
     if not any(True for _ in net.learning()):
-        found = f"has nothing that learns of {', '.join(net.trained.names) or 'nothing'}"
-        raise InputError(Problem("the network", found, "let weights learn too, or give a network with weights"))
+        found = f"has nothing to train of what is to learn: {', '.join(net.trained.names) or 'nothing'}"
+        raise InputError(Problem("the network", found, "let its weights learn, or give a network that has some"))
+
+
+def even_biases(quantized: Graph, canonical: Graph) -> Graph:
+    """The quantized graph with one bias per channel where a layer reads convolutions and was trained with one.
+
+    Calibration moves the mean error of rounding into the bias of each neuron, which differs at the borders of a
+    convolution. A trained network has one bias per channel, and so has a tuned one.
+    """
+    for node in quantized.nodes:
+        op, shape = node.op, node.shape or ()
+        reads = [quantized[e.source].op for e in quantized.into(node.name)]
+        if not isinstance(op, IntLIF) or op.bias_mant.ndim < 2 or not any(isinstance(r, Conv) for r in reads):
+            continue
+        trained: Any = np.broadcast_to(canonical[node.name].op.bias, shape)  # type: ignore[union-attr]
+        channels = trained.reshape(shape[0], -1)
+        if np.any(channels != channels[:, :1]):
+            continue
+        mean = op.bias_mant.reshape(shape[0], -1).mean(axis=1)
+        wide = np.array(np.rint(mean), np.int32).reshape(-1, *(1,) * (len(shape) - 1))
+        wide.setflags(write=False)
+        quantized = quantized.with_op(node.name, replace(op, bias_mant=wide))
+    return quantized
+
+
+def check_device(name: str) -> None:
+    """Raise InputError for a device that is not there."""
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        found = f"cannot be used: {str(error).splitlines()[0][:120]}"
+        raise InputError(Problem(f"device '{name}'", found, "use cpu")) from None

@@ -31,7 +31,7 @@ def compiled(graph: Any, data: Any, bits: int) -> Any:
         )  # fmt: skip
     except CompileError:
         return None
-    return made.artifact, IntegerNetwork(kept["quantize"], made.canonical, ALL)
+    return made.artifact, IntegerNetwork(kept["quantize"], made.canonical, made.artifact.inputs, ALL)
 
 
 def differing(program: Any, net: IntegerNetwork, messages: Any, backend: str) -> int:
