@@ -23,14 +23,15 @@ from benchmarks import table
 from benchmarks.document import fill
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.files import write_text
+from seamount.compiler.pipelines import Options
 from seamount.models.reference.card import WEIGHTS
 from seamount.models.reference.registry import CARDS
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.compile import CALIBRATED, compilation, compile
 from seamount.workflows.data import DataSource, labelled
 from seamount.workflows.load import Model, load
-from seamount.workflows.tune import TuneSettings, tune
-from seamount.compiler.pipelines import Options
+from seamount.workflows.tune import tune
+from seamount.workflows.tuned import TuneSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, DOCUMENT, KEPT = ROOT / "build" / "tuning", ROOT / "docs" / "tuning.md", ROOT / "docs" / "tuning-results.json"
@@ -47,7 +48,7 @@ class Row:
     seed: int
     epochs: int
     batch: int
-    rate: float
+    rate: float | None
     limit: int | None
     labels: bool
 
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=0.02)
+    parser.add_argument("--rate", type=float)
     parser.add_argument("--limit", type=int, help="training samples, the first ones; default: all")
     parser.add_argument("--no-labels", action="store_true", help="distillation")
     return parser
@@ -97,7 +98,8 @@ def _run(options: argparse.Namespace) -> None:
                 if not row.path.exists():
                     found = measured(row)
                     write_text(row.path, json.dumps(found, indent=1) + "\n")
-                    print(f"{network} {bits} seed {seed}: float {found['float']:.4f}, {found['untuned']}, {found['tuned']:.4f}")
+                    said = f"float {found['float']:.4f}, integers {found['untuned']}, tuned {found['tuned']:.4f}"
+                    print(f"{network} {bits} seed {seed}: {said}")
 
 
 def measured(row: Row) -> dict[str, Any]:
@@ -113,14 +115,13 @@ def measured(row: Row) -> dict[str, Any]:
         ),
     )  # fmt: skip
     seconds = time.monotonic() - began
-    untuned = compilation(
-        model, options=Options(row.width), calibrate=DataSource(data, "train", CALIBRATED), vectors=False, progress=False
-    ).artifact  # fmt: skip
+    few = DataSource(data, "train", CALIBRATED)
+    made = compilation(model, options=Options(row.width), calibrate=few, vectors=False, progress=False)
     return {
         "network": row.network, "bits": row.bits, "seed": row.seed, "epochs": row.epochs, "batch": row.batch,
         "rate": row.rate, "labels": row.labels, "samples": tuned.tuning.samples, "validation": tuned.tuning.validation,
         "best": tuned.tuning.best, "float": model.about.float_accuracy,
-        "untuned": None if ternary else accuracy(untuned, model, data),
+        "untuned": None if ternary else accuracy(made.artifact, model, data),
         "tuned": accuracy(compile(tuned.model, progress=False), model, data),
         "held_out": [tuned.tuning.before, tuned.tuning.after], "checked_entries": tuned.checked, "seconds": seconds,
     }  # fmt: skip
@@ -150,7 +151,8 @@ def cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     for row in rows:
         grouped.setdefault((row["network"], row["bits"], row["labels"]), []).append(row)
     order = list(CARDS)
-    keys = sorted(grouped, key=lambda k: (order.index(k[0]), not k[2], k[1] == TERNARY, -int(k[1]) if k[1] != TERNARY else 0))
+    widths = ["8", "7", "6", "5", "4", "3", "2", TERNARY, "1"]
+    keys = sorted(grouped, key=lambda k: (order.index(k[0]), not k[2], widths.index(k[1])))
     found = []
     for network, bits, labels in keys:
         same = grouped[network, bits, labels]

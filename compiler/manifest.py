@@ -37,6 +37,10 @@ class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     classes: tuple[str, ...] = ()
     tuning: Tuning | None = None
 
+    def untuned(self) -> About:
+        """The same without its tuning, for what chooses grids of its own."""
+        return msgspec.structs.replace(self, tuning=None)
+
 
 class TargetName(Struct, frozen=True, forbid_unknown_fields=True):
     """Which description of a chip was compiled for; empty where that is not stated."""

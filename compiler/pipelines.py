@@ -193,7 +193,7 @@ def as_tuned(options: Options, tuning: Tuning) -> Options:
 def with_data(
     pipeline: Pipeline, activity: Activity | None, largest: Mapping[str, float], grids: Grids | None = None
 ) -> Pipeline:
-    """The pipeline with what its quantize learns from data, from proofs and from tuning. largest: as for `quantizing`."""
+    """The pipeline with what its quantize learns from data, proofs and tuning. largest: as for `quantizing`."""
 
     def told(p: Pass) -> Pass:
         if not isinstance(p, Quantize):

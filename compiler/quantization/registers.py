@@ -58,7 +58,10 @@ def moves_in_64(neuron: IntLIF) -> bool:
 
 
 def bias_registers(bias: Array, mant_max: int, exp_max: int, lattice: bool) -> tuple[IntArray, int]:
-    """Mantissa and the smallest exponent that fits, of a bias in units of v; with `lattice`, multiples of 64 when that is exact."""
+    """Mantissa and the smallest exponent that fits, of a bias in units of v.
+
+    With `lattice`, multiples of 64 when that is exact.
+    """
     exponents = list(range(exp_max + 1))
     if lattice and exp_max >= 6 and np.all(np.abs(np.rint(bias / 64) * 64 - bias) < 1e-6 * np.abs(bias) + 1e-9):
         exponents = exponents[6:]

@@ -155,55 +155,61 @@ def _is_diagonal(op: Sparse) -> bool:
 
 
 def _neuron(w: _Writer, node: Node, tonic: set[str]) -> None:
-    """A neuron layer, and the biases that the layers in front of it carry. tonic: weights of neurons that always fire."""
+    """A neuron layer, and the biases that layers in front of it carry. tonic: weights of neurons that always fire."""
     op: Any = node.op
-    memory = bool(np.any(op.alpha != 0))
+    memory, fires = bool(np.any(op.alpha != 0)), isinstance(op, LIF)
     current = _current_bias(w, node, tonic)
     if current is not None and not memory:  # it is a constant of the membrane then
         op, current = replace(op, bias=freeze(op.bias + current)), None
-    whole = isinstance(op, LIF)
-    start, shift = np.asarray(op.v_init), np.zeros(())
-    said = Conventions()
-    if whole:
-        said = _firing_conventions(w, node, op)
-        if op.reset == "zero":
-            shift, start = -start, np.zeros(())  # w = v - shift resets to 0 and starts at -shift
-        elif np.any(start != 0):
-            said = Conventions(start="reset").over(said)
-    elif np.any(start != 0):
-        said = Conventions(start="leak").over(said)
-    beta = np.asarray(op.beta)
-    integrates = not memory and bool(np.all(beta == 1))
-    beta = beta if integrates else np.where(beta == 1, NO_LEAK, beta)
-    bias = op.bias + (1 - beta) * shift
-    leak = np.zeros(())
-    if not whole and np.any(start != 0):
-        leak = start
-        bias = bias - (1 - beta) * leak
+    integrates = not memory and bool(np.all(op.beta == 1))
+    beta = op.beta if integrates else np.where(op.beta == 1, NO_LEAK, op.beta)
+    said, shift, start = _start(w, node, op)
+    leak = start if not fires else np.zeros(())
+    bias = op.bias + (1 - beta) * (shift - leak)
     if np.any(bias != 0) and (memory or not _carry(w, node, bias, tonic)):
         if integrates or np.any(leak != 0):
-            found = "has a bias per neuron, and no layer in front of it that could carry it"
-            w.problems.append(Problem(node.where, found, "give the convolution one bias per channel"))
+            w.problems.append(Problem(node.where, _UNCARRIED, _PER_CHANNEL))
             return
         leak = bias / (1 - beta)
     if current is not None and not _carry(w, node, current, tonic):
-        found = "has a bias per neuron before its synaptic memory, and a convolution that cannot carry it"
-        w.problems.append(Problem(node.where, found, "give the convolution one bias per channel"))
-    fields: dict[str, Any] = {"v_threshold": op.threshold + shift} if whole else {}
-    if whole:
-        fields["v_reset"] = shift if op.reset == "zero" else start
-    if integrates:
-        fields["r"] = np.full((), 1 / w.dt)
-    else:
-        fields |= {"tau_mem" if memory else "tau": w.dt / (1 - beta), "r": 1 / (1 - beta), "v_leak": leak}
+        w.problems.append(Problem(node.where, _UNCARRIED, _PER_CHANNEL))
+    fields: dict[str, Any] = {"r": np.full((), 1 / w.dt)}
+    if not integrates:
+        fields = {"tau_mem" if memory else "tau": w.dt / (1 - beta), "r": 1 / (1 - beta), "v_leak": leak}
     if memory:
         fields |= {"tau_syn": w.dt / (1 - op.alpha), "w_in": 1 / (1 - op.alpha)}
-    kinds = {(True, False, False): nir.LIF, (True, False, True): nir.IF, (True, True, False): nir.CubaLIF}
-    kinds |= {(False, False, False): nir.LI, (False, False, True): nir.I, (False, True, False): nir.CubaLI}
-    shape = node.shape or ()
-    wide = {k: np.array(np.broadcast_to(v, shape), np.float64) for k, v in fields.items()}
-    w.nodes[node.name] = kinds[whole, memory, integrates](**wide)
-    w.special[node.name] = said if not whole else _clamped(said, op, shift)
+    if fires:
+        fields |= {"v_threshold": op.threshold + shift, "v_reset": shift if op.reset == "zero" else start}
+    wide = {k: np.array(np.broadcast_to(v, node.shape or ()), np.float64) for k, v in fields.items()}
+    w.nodes[node.name] = _KINDS[fires, memory, integrates](**wide)
+    w.special[node.name] = _clamped(said, op, shift) if fires else said
+
+
+_UNCARRIED = "has a bias per neuron, and no layer in front of it that could carry it"
+_PER_CHANNEL = "give the convolution one bias per channel"
+_KINDS: dict[tuple[bool, bool, bool], Any] = {
+    (True, False, False): nir.LIF,
+    (True, False, True): nir.IF,
+    (True, True, False): nir.CubaLIF,
+    (False, False, False): nir.LI,
+    (False, False, True): nir.I,
+    (False, True, False): nir.CubaLI,
+}
+"""(fires, has synaptic memory, has neither memory nor leak) -> NIR's type."""
+
+
+def _start(w: _Writer, node: Node, op: LIF | LI) -> tuple[Conventions, Array, Array]:
+    """(conventions, by how much the membrane is shifted, what is left of the start value).
+
+    With w = v - c a membrane that resets to 0 and starts at v_init is one that resets to c = -v_init and starts at 0.
+    """
+    start, none = np.asarray(op.v_init), np.zeros(())
+    if isinstance(op, LI):
+        return Conventions(start="leak") if np.any(start != 0) else Conventions(), none, start
+    said = _firing_conventions(w, node, op)
+    if op.reset == "zero":
+        return said, -start, none
+    return Conventions(start="reset").over(said) if np.any(start != 0) else said, none, start
 
 
 def _clamped(said: Conventions, op: LIF, shift: Array) -> Conventions:

@@ -104,8 +104,10 @@ def _golden(file: ModelFile, inputs: dict[str, NDArray[np.float32]]) -> Golden:
 
     graph = with_shapes(from_nir(file.nir_file().graph, file.meaning))
     steps = graph.steps
-    fed = {k: np.repeat(x[:, None], steps, axis=1) if file.encoding == "constant" else x[:, :steps] for k, x in inputs.items()}
-    kept = inputs if file.encoding == "constant" else {k: np.ascontiguousarray(v) for k, v in fed.items()}
+    if file.encoding == "constant":
+        kept, fed = inputs, {k: np.repeat(x[:, None], steps, axis=1) for k, x in inputs.items()}
+    else:
+        kept = fed = {k: np.ascontiguousarray(x[:, :steps]) for k, x in inputs.items()}
     run = interpret(graph, fed)
     series = {k: np.ascontiguousarray(v, np.float32) for k, v in run.series.items()}
     rules = {n.name: n.op.rule for n in graph.outputs if isinstance(n.op, Output)}

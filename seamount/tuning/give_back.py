@@ -64,5 +64,3 @@ def _give_bias(net: IntegerNetwork, tuned: Any, target: str, layer: Any, factor:
     shape = net.neurons[target].shape
     change = np.broadcast_to(after.bias - before.bias, shape).reshape(shape[0], -1).mean(axis=1)  # type: ignore[union-attr]
     bias += torch.from_numpy(np.array(change / factor)).to(bias)
-
-

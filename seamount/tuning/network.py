@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,71 +12,28 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seamount.compiler.analysis.delays import Path, groups, paths
+from seamount.compiler.analysis.delays import groups, paths
 from seamount.compiler.codes import InputCode, Samples, by_input, messages
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.ir.graph import Graph, Node
-from seamount.compiler.ir.ops import LI, LIF, Affine, Conv, Input, IntLIF, Output, Rule, Sparse, WeightFormat, freeze
-from seamount.compiler.ir.weights import Grid, grid, values_of
+from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.ops import LI, LIF, Affine, Conv, IntLIF, Output, Rule, Sparse, freeze
+from seamount.compiler.ir.weights import values_of
 from seamount.compiler.program.program import DECAY_ONE
 from seamount.compiler.quantization.registers import bias_registers
 from seamount.tuning.dynamics import Layer, Parameters, rounded_to, run_layer
+from seamount.tuning.parts import (
+    BIAS_EXP_MAX,
+    BIAS_MAX,
+    VTH_MAX,
+    Synapses,
+    Trained,
+    neurons_of,
+    synapses_of,
+    unit_of,
+)
 
-EXACT32 = 2**24
-"""Sums of integers up to here are exact in float32, whatever their order."""
 WINDOW = 64
 """Steps over which gradients flow back within a loop of layers; over more of them they grow beyond all bounds."""
-VTH_MAX, BIAS_MAX, BIAS_EXP_MAX = 131071, 4095, 7
-"""Largest threshold, bias mantissa and bias exponent of a Loihi 1 core, which the targets share."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What learns. scales: the threshold of each layer in units of its weights, which is the scale of the weights' grid
-    in thresholds. decays: of current and membrane, where a layer has them."""
-
-    weights: bool = True
-    scales: bool = True
-    biases: bool = True
-    decays: bool = False
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name, on in vars(self).items() if on)
-
-
-@dataclass(frozen=True, eq=False)
-class Synapses:
-    """A projection. codes = round(weight * per_code) within `grid`; `wide`: sums may leave what float32 holds."""
-
-    path: Path
-    op: Affine | Conv | Sparse
-    form: WeightFormat
-    shape: tuple[int, ...]
-    grid: Grid
-    wide: bool
-
-    @property
-    def per_code(self) -> float:
-        """Codes per unit of the weight in thresholds."""
-        return float(self.form.scale / 2.0**self.form.exponent)
-
-
-@dataclass(frozen=True, eq=False)
-class Neurons:
-    """A neuron layer. whole: v >= threshold is exact as v > threshold - 64. ratio: what a spike takes, in thresholds.
-    tonic: fires in every step, without input."""
-
-    name: str
-    op: IntLIF
-    shape: tuple[int, ...]
-    whole: bool
-    ratio: float
-    tonic: bool
-
-    @property
-    def exponent(self) -> int:
-        return self.op.bias_exp
 
 
 class IntegerNetwork(nn.Module):
@@ -100,8 +57,10 @@ class IntegerNetwork(nn.Module):
         self.rounded = True
         self.window = WINDOW
         self.groups = groups(quantized)
-        self.neurons = {n.name: _neurons(quantized, canonical, n) for n in quantized.nodes if isinstance(n.op, IntLIF)}
-        self.synapses = {p.weights: _synapses(quantized, p, ternary) for p in paths(quantized)}
+        self.neurons = {
+            n.name: neurons_of(quantized, canonical, n) for n in quantized.nodes if isinstance(n.op, IntLIF)
+        }
+        self.synapses = {p.weights: synapses_of(quantized, p, ternary) for p in paths(quantized)}
         for name, s in self.synapses.items():
             learns = trained.weights and self._learns(s)
             self._latent(f"weight:{name}", values_of(canonical[name].op), learns)  # type: ignore[arg-type]
@@ -115,7 +74,9 @@ class IntegerNetwork(nn.Module):
             self._latent(f"scale:{name}", np.ones(()), trained.scales and isinstance(op, LIF) and not n.tonic)
             tied = n.op.reset == "subtract" and n.ratio not in (0.0, 1.0)
             self._latent(f"alpha:{name}", op.alpha, trained.decays and bool(np.any(op.alpha)))
-            self._latent(f"beta:{name}", op.beta, trained.decays and not tied and bool(np.any((op.beta > 0) & (op.beta < 1))))
+            self._latent(
+                f"beta:{name}", op.beta, trained.decays and not tied and bool(np.any((op.beta > 0) & (op.beta < 1)))
+            )
             self.register_buffer(f"start:{_key(name)}", torch.from_numpy(np.array(n.op.v_init, np.float64)))
 
     def _latent(self, name: str, value: Any, learns: bool) -> None:
@@ -136,6 +97,12 @@ class IntegerNetwork(nn.Module):
         if source is None or not source.tonic:
             return True
         return not any(isinstance(t.op, Conv) for t in self.synapses.values() if t.path.target == s.path.target)
+
+    @property
+    def has_loops(self) -> bool:
+        """Whether a layer reads, through others or not, what it sent."""
+        pairs = {(s.path.source, s.path.target) for s in self.synapses.values()}
+        return any(len(group) > 1 or (group[0], group[0]) in pairs for group in self.groups)
 
     @property
     def device(self) -> torch.device:
@@ -223,7 +190,9 @@ class IntegerNetwork(nn.Module):
         ran: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
         steps, samples = next(iter(sent.values())).shape[:2]
         for group in self.groups:
-            inside = {p.weights for p in (s.path for s in self.synapses.values()) if p.source in group and p.target in group}
+            inside = {
+                p.weights for p in (s.path for s in self.synapses.values()) if p.source in group and p.target in group
+            }
             outside = {name: self._arriving(name, inside, sent, codes, steps, samples) for name in group}
             if inside:
                 ran |= self._together(group, inside, outside, codes)
@@ -342,7 +311,7 @@ class IntegerNetwork(nn.Module):
         graph = self.graph
         scales = {name: float(self.threshold(name)) for name in self.neurons}
         for name, s in self.synapses.items():
-            unit = _unit(graph, s.path.source)
+            unit = unit_of(graph, s.path.source)
             form = replace(s.form, scale=scales[s.path.target] * unit)
             part = "values" if isinstance(s.op, Sparse) else "weight"
             codes = self.codes(name).cpu().numpy()
@@ -384,41 +353,6 @@ def _whole(x: Tensor) -> Any:
     return found
 
 
-def _unit(graph: Graph, source: str) -> float:
-    op = graph[source].op
-    return float(op.unit or 1.0) if isinstance(op, Input) and op.coding == "graded" else 1.0
-
-
-def _neurons(quantized: Graph, canonical: Graph, node: Node) -> Neurons:
-    op, trained = node.op, canonical[node.name].op
-    assert isinstance(op, IntLIF) and node.shape is not None
-    whole, ratio = False, 0.0
-    if isinstance(trained, LIF):
-        assert op.vth is not None
-        whole = bool(np.all(op.vth == round(op.scale) - 1))
-        ratio = float(trained.reset_by) if op.reset == "subtract" else 0.0
-    return Neurons(node.name, op, node.shape, whole, ratio, not quantized.into(node.name))
-
-
-def _synapses(graph: Graph, path: Path, ternary: bool) -> Synapses:
-    op: Any = graph[path.weights].op
-    form: WeightFormat = op.format
-    g = grid(form.bits, form.sign_mode)
-    if ternary and form.bits == 2 and form.sign_mode == "mixed":
-        g = Grid(g.step, -g.step, g.step)
-    source = graph[path.source].op
-    largest = 1.0
-    if isinstance(source, Input) and source.coding == "graded":
-        unit = source.unit or 1.0
-        largest = max(abs(round(source.low / unit)), abs(round(source.high / unit)))
-    if isinstance(op, Sparse):
-        fan_in = int(np.bincount(op.rows).max(initial=0))
-    else:
-        fan_in = int(np.prod(op.weight.shape[1:]))
-    wide = fan_in * 256 * largest > EXACT32
-    return Synapses(path, replace(op, format=None), form, graph[path.weights].shape or (), g, wide)
-
-
 def _combined(series: Tensor, rule: Rule) -> Tensor:
     """(N, T, *shape) over T."""
     if rule == "each":
@@ -435,28 +369,6 @@ def refuse_nothing_to_train(net: IntegerNetwork) -> None:
     if not any(True for _ in net.learning()):
         found = f"has nothing to train of what is to learn: {', '.join(net.trained.names) or 'nothing'}"
         raise InputError(Problem("the network", found, "let its weights learn, or give a network that has some"))
-
-
-def even_biases(quantized: Graph, canonical: Graph) -> Graph:
-    """The quantized graph with one bias per channel where a layer reads convolutions and was trained with one.
-
-    Calibration moves the mean error of rounding into the bias of each neuron, which differs at the borders of a
-    convolution. A trained network has one bias per channel, and so has a tuned one.
-    """
-    for node in quantized.nodes:
-        op, shape = node.op, node.shape or ()
-        reads = [quantized[e.source].op for e in quantized.into(node.name)]
-        if not isinstance(op, IntLIF) or op.bias_mant.ndim < 2 or not any(isinstance(r, Conv) for r in reads):
-            continue
-        trained: Any = np.broadcast_to(canonical[node.name].op.bias, shape)  # type: ignore[union-attr]
-        channels = trained.reshape(shape[0], -1)
-        if np.any(channels != channels[:, :1]):
-            continue
-        mean = op.bias_mant.reshape(shape[0], -1).mean(axis=1)
-        wide = np.array(np.rint(mean), np.int32).reshape(-1, *(1,) * (len(shape) - 1))
-        wide.setflags(write=False)
-        quantized = quantized.with_op(node.name, replace(op, bias_mant=wide))
-    return quantized
 
 
 def check_device(name: str) -> None:

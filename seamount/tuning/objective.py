@@ -53,8 +53,11 @@ class Objective:
         return F.kl_div(ours, theirs, log_target=True, reduction="batchmean")
 
 
-def objective(code: OutputCode, trained: Tensor) -> Objective:
-    """The objective for an output of which the float network gives `trained`, (N, [T,] *shape)."""
+def objective(code: OutputCode, trained: Tensor, labels: Tensor | None = None) -> Objective:
+    """The objective for an output of which the float network gives `trained`, (N, [T,] *shape).
+
+    Its sharpness makes the float network `CONFIDENT` on average; less sharp where that fits the labels better.
+    """
     if code.task in BY_VALUE:
         spread = float(trained.std()) if trained.numel() > 1 else 0.0
         return Objective(code, spread=spread or 1.0)
@@ -63,4 +66,8 @@ def objective(code: OutputCode, trained: Tensor) -> Objective:
     def surety(sharpness: float) -> float:
         return float(torch.softmax(logits * sharpness, dim=-1).amax(dim=-1).mean())
 
-    return Objective(code, sharpness=min(SHARPNESS, key=lambda s: abs(surety(s) - CONFIDENT)))
+    most = min(SHARPNESS, key=lambda s: abs(surety(s) - CONFIDENT))
+    if labels is None:
+        return Objective(code, sharpness=most)
+    able = [Objective(code, sharpness=s) for s in SHARPNESS if s <= most]
+    return min(able, key=lambda o: float(o.from_labels(trained.double(), labels)))

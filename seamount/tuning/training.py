@@ -77,7 +77,9 @@ class Trainer:
         self.net, self.code, self.x, self.parts, self.plan = net, code, x, parts, plan
         self.labels = None if labels is None else torch.from_numpy(labels)
         self.trained = torch.cat([v.cpu() for v in self.values(float_network(net), np.arange(count(x)))])
-        self.objective: Objective = objective(code, self.trained)
+        held = parts.held
+        known = None if self.labels is None else self.labels[held]
+        self.objective: Objective = objective(code, self.trained[held], known)
         self.optimizer = torch.optim.Adam(self._groups(), lr=plan.rate)
         self.updates = plan.epochs * math.ceil(len(parts.learn) / plan.batch)
 

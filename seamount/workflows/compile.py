@@ -166,7 +166,7 @@ def compile(
         artifact = seamount.compile(net, sample=x_train[:8], steps=20, readout="sum")
         artifact = seamount.compile("model.pt", weight_bits=4, calibrate=x_train)
     """
-    tracing = {**tracing, **({"steps": steps} if _traced(source) and steps is not None else {})}
+    tracing = {**tracing, **({"steps": steps} if traced(source) and steps is not None else {})}
     model = model_of(source, assume=assume, **tracing)
     options = Options(weight_bits, dict(bits or {}), steps, max_delay, balance_delays, slow_down, prove)
     return compilation(
@@ -175,7 +175,8 @@ def compile(
     ).artifact  # fmt: skip
 
 
-def _traced(source: Any) -> bool:
+def traced(source: Any) -> bool:
+    """Whether it is a live module, which has to be traced."""
     return not isinstance(source, str | os.PathLike | Model)
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend, load_target
-from seamount.compiler.codes import BY_VALUE, Samples, by_input, count, some
+from seamount.compiler.codes import BY_VALUE, InputCode, Samples, by_input, count, encode, some
 from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.errors import CheckFailed, InputError, Problem, raise_all
-from seamount.compiler.files import replace_file
 from seamount.compiler.ir.graph import Graph
+from seamount.compiler.ir.ops import Input
 from seamount.compiler.ir.tuned import Goal, Score, Tuning
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.passes.quantize import Quantize
@@ -26,136 +25,23 @@ from seamount.compiler.pipelines import Options
 from seamount.compiler.program.program import Program
 from seamount.compiler.target.target import Target
 from seamount.progress import Progress, watched
-from seamount.results.blocks import Block, Shown, percent, table
-from seamount.workflows.compile import CALIBRATED, Compilation, compilation
+from seamount.workflows.compile import CALIBRATED, Compilation, compilation, traced
 from seamount.workflows.data import Data, DataSource, Labelled, described, labelled, of_one_length
 from seamount.workflows.labels import read_labels
 from seamount.workflows.load import Model, model_of
 from seamount.workflows.outputs import only_output
+from seamount.workflows.tuned import LEARN, LEARNABLE, Tuned, TuneSettings
 
 if TYPE_CHECKING:
     from seamount.frontends.model_file.model import ModelFile
     from seamount.tuning.network import IntegerNetwork
 
-CHECKED, GOLDEN = 4, 8
-"""Samples on which the module is compared with the simulator before, during and after; samples of the golden trace."""
-LEARN = ("weights", "scales", "biases")
-LEARNABLE = (*LEARN, "decays")
+CHECKED, GOLDEN, READ = 4, 8, 1024
+"""Samples on which the module is compared with the simulator before, during and after; samples of the golden trace;
+samples checked at a time."""
+RATE, RATE_IN_LOOPS = 0.02, 0.003
 Epoch = Callable[[Mapping[str, Any]], None]
 """Called after each epoch with its number, loss, and loss and score on the samples held out; first with epoch 0."""
-
-
-@dataclass(frozen=True)
-class TuneSettings:
-    """How to tune. learn: any of weights, scales, biases, decays. epochs, batch; rate: the share of its layer's rms by
-    which an update moves a weight at most. validation: share of the samples held out. seed: of their choice and the
-    order. labels: False leaves labels aside. device: "cpu" or "cuda". checkpoint: written after each epoch; the same
-    tuning goes on there, exactly."""
-
-    learn: tuple[str, ...] = LEARN
-    epochs: int = 10
-    batch: int = 64
-    rate: float = 0.02
-    validation: float = 0.1
-    seed: int = 0
-    labels: bool = True
-    device: str = "cpu"
-    checkpoint: Path | None = None
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Tuned(Shown):
-    """A network tuned in integers, and how that went.
-
-    file: the model file. program: the integers, which compiling the file gives again. module: the torch module.
-    history: of each epoch, the untuned network first: epoch, loss, held_loss, score. checked: entries of spikes, u and
-    v that were compared with the simulator; none differed. path: where it was written, if it was.
-    """
-
-    file: ModelFile
-    program: Program
-    module: IntegerNetwork
-    history: tuple[Mapping[str, Any], ...]
-    checked: int
-    path: Path | None = None
-
-    @property
-    def tuning(self) -> Tuning:
-        """Bits, grids, data, scores."""
-        assert self.file.tuning is not None
-        return self.file.tuning
-
-    @property
-    def model(self) -> Model:
-        """The tuned network, for `seamount.compile` and every other call that takes a model."""
-        return Model.of_file(self.file, self.file.name)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a model file, or for a name that ends in .nir the network for other tools, without its grids.
-
-        Raises InputError when the file cannot be written.
-        """
-        if Path(path).suffix == ".nir":
-            replace_file(Path(path), self.file.nir)
-            return
-        from seamount.frontends.model_file.file import write_model
-
-        write_model(self.file, path)
-
-    def load_into(self, module: Any) -> tuple[str, ...]:
-        """Give the tuned weights back to the user's own torch module; the layers that took them, by name.
-
-        A layer takes them where it has the name and the form of a layer of the graph, and where what compilation folded
-        into its weights is one factor per output. Its neurons keep their parameters. Raises InputError where no layer
-        of the module fits.
-
-        Example:
-            seamount.tune(net, (x, y), sample=x[:8], steps=20, readout="sum", weight_bits=4).load_into(net)
-        """
-        from seamount.tuning.give_back import give_back
-
-        return give_back(self.module, module)
-
-    def to_dict(self) -> dict[str, Any]:
-        tree = msgspec.to_builtins(self.tuning)
-        return {
-            "model": self.file.name,
-            "file": None if self.path is None else str(self.path),
-            **tree,
-            "history": [dict(entry) for entry in self.history],
-            "checked_entries": self.checked,
-            "differing_entries": 0,
-        }
-
-    def blocks(self) -> Iterator[Block]:
-        tuning = self.tuning
-        yield table("tuning", ("epoch", "loss", "loss held out", words(tuning.score)), list(map(self._row, self.history)))
-        yield f"tuned on {tuning.samples:,} samples of {tuning.data}, {tuning.validation:,} held out; kept: epoch {tuning.best}"
-        yield f"{words(tuning.score)} of the integers: {shown(tuning, tuning.before)} before, {shown(tuning, tuning.after)} after"
-        yield f"{self.checked:,} entries of spikes, u and v compared with the simulator: 0 differ"
-        if self.path is not None and self.path.suffix == ".nir":
-            given = " ".join(f"--assume {word}" for word in assumed(self.file))
-            yield f"{self.path}: what it does not say: {given}"
-        elif self.path is not None:
-            yield f"model file: {self.path}; next: seamount compile {self.path}"
-
-    def _row(self, entry: Mapping[str, Any]) -> tuple[Any, ...]:
-        loss = "" if entry["loss"] is None else f"{entry['loss']:.4f}"
-        return entry["epoch"], loss, f"{entry['held_loss']:.4f}", shown(self.tuning, entry["score"])
-
-
-def words(score: Score) -> str:
-    """What a score is, with the samples it is of."""
-    return {Score.ACCURACY: "accuracy held out", Score.LOSS: "score held out (minus the loss)"}[score]
-
-
-def shown(tuning: Tuning, value: float) -> str:
-    return percent(value) if tuning.score is Score.ACCURACY else f"{value:.4f}"
-
-
-def assumed(file: ModelFile) -> list[str]:
-    """Conventions of a whole file as --assume takes them."""
-    return [f"{key}={value}" for key, value in file.meaning.default.known().items()]
 
 
 def tune(
@@ -198,11 +84,12 @@ def tune(
     plan = _checked_settings(settings or TuneSettings())
     if ternary and weight_bits != 2:
         raise InputError(Problem("ternary", f"is for 2 bits, and {weight_bits} are asked for", "give weight_bits=2"))
-    model = model_of(source, assume=assume, **tracing)
+    model = _model(source, steps, assume, tracing)
     chosen = load_target(target) if isinstance(target, str) else target
     options = Options(weight_bits, dict(bits or {}), steps)
     samples = _samples(data, steps or model.steps)
     x = of_one_length(samples, steps or model.steps, steps is not None)
+    _check_samples(model, x, steps or model.steps)
     made, net = _module(model, chosen, options, some(x, slice(CALIBRATED)), plan.learn, ternary, True)
     tuner = _Tuner(model, chosen, options, plan, samples, x, made, net)
     with watched(progress, f"tune {model.about.name}") as tick:
@@ -230,18 +117,35 @@ def torch_module(
 
     Arguments as for `seamount.tune`; calibrate: data whose values set the scales. `net.messages(x)` makes what the
     module takes, `net(messages)` gives the outputs in units of the trained network, `net.run(messages)` spikes, u and v
-    of every layer; call `net.clip_()` after each update. `net.quantized()` is the graph with the integers of the moment.
+    of every layer; call `net.clip_()` after each update. `net.quantized()` is the graph with its integers.
     Raises as `seamount.compile` does, and InputError without PyTorch.
 
     Example:
         net = seamount.torch_module("model.pt", weight_bits=4)
         loss = torch.nn.functional.cross_entropy(net(net.messages(x))["output"], y)
     """
-    model = model_of(source, assume=assume, **tracing)
+    model = _model(source, steps, assume, tracing)
     chosen = load_target(target) if isinstance(target, str) else target
     options = Options(weight_bits, dict(bits or {}), steps)
     _, net = _module(model, chosen, options, calibrate, tuple(learn), ternary, False)
     return net
+
+
+def _model(source: Any, steps: int | None, assume: Any, tracing: Mapping[str, Any]) -> Model:
+    more = {"steps": steps} if traced(source) and steps is not None else {}
+    return model_of(source, assume=assume, **tracing, **more)
+
+
+def _check_samples(model: Model, x: Samples, steps: int) -> None:
+    """Raise InputError for samples that do not fit the inputs, before anything else is done with them."""
+    codes = []
+    for node in model.graph.inputs:
+        op = node.op
+        assert isinstance(op, Input)
+        codes.append(InputCode(node.name, op.shape, op.coding, 1.0, op.low, op.high, model.encoding))
+    lasting = 1 if model.encoding == "constant" else steps
+    for start in range(0, count(x), READ):
+        encode(codes, some(x, slice(start, start + READ)), lasting)
 
 
 def _checked_settings(plan: TuneSettings) -> TuneSettings:
@@ -253,7 +157,7 @@ def _checked_settings(plan: TuneSettings) -> TuneSettings:
     for name, value, good, limit in (
         ("epochs", plan.epochs, plan.epochs >= 1, "at least 1"),
         ("batch", plan.batch, plan.batch >= 1, "at least 1"),
-        ("rate", plan.rate, 0 < plan.rate <= 1, "above 0, at most 1"),
+        ("rate", plan.rate, plan.rate is None or 0 < plan.rate <= 1, "above 0, at most 1"),
         ("validation", plan.validation, 0 < plan.validation < 1, "between 0 and 1"),
         ("seed", plan.seed, plan.seed >= 0, "at least 0"),
     ):
@@ -286,17 +190,19 @@ def _module(
 ) -> tuple[Compilation, IntegerNetwork]:
     """The compilation that tuning starts from, and its module. even: one bias per channel of a convolution."""
     network = _torch()
-    plain = replace(model, about=msgspec.structs.replace(model.about, tuning=None))
+    from seamount.tuning.parts import Trained, even_biases
+
+    plain = replace(model, about=model.about.untuned())
     stages: dict[str, Graph] = {}
 
     def watch(p: Pass, graph: Graph) -> None:
         stages[p.name] = graph
 
     made = compilation(plain, target, options, calibrate=calibrate, watch=watch, vectors=False, progress=False)
-    trained = network.Trained(**{name: name in learn for name in LEARNABLE})
+    trained = Trained(**{name: name in learn for name in LEARNABLE})
     graph = stages[Quantize.name]
     if even:
-        graph = network.even_biases(graph, made.canonical)
+        graph = even_biases(graph, made.canonical)
     net = network.IntegerNetwork(graph, made.canonical, made.artifact.inputs, trained, ternary)
     network.refuse_nothing_to_train(net)
     return made, net
@@ -321,13 +227,12 @@ class _Tuner:
 
         plan, output = self.plan, only_output(self.made.artifact.outputs)
         labels = read_labels(self.made.artifact, self.samples.y) if plan.labels else None
-        self._read_all()
         self._check()
         self._written(self._tuning(labels, (), 0, 0))  # what cannot be written is refused before training
         self.net.to(plan.device)
         parts = split(count(self.x), plan.validation, plan.seed)
         trainer = Trainer(
-            self.net, output, self.x, labels, parts, Schedule(plan.epochs, plan.batch, plan.rate, plan.seed)
+            self.net, output, self.x, labels, parts, Schedule(plan.epochs, plan.batch, self._rate(), plan.seed)
         )
 
         def after(entry: Mapping[str, Any]) -> None:
@@ -343,10 +248,10 @@ class _Tuner:
         file, program = self._written(tuning)
         return Tuned(file, program, self.net, tuple(found.history), self.checked)
 
-    def _read_all(self) -> None:
-        """Raise InputError for samples that do not fit the inputs, before anything is learned."""
-        for start in range(0, count(self.x), 1024):
-            self.net.messages(some(self.x, slice(start, start + 1024)), self.net.graph.steps)
+    def _rate(self) -> float:
+        if self.plan.rate is not None:
+            return self.plan.rate
+        return RATE_IN_LOOPS if self.net.has_loops else RATE
 
     def _check(self) -> None:
         """Compare the module with the simulator on a few samples, entry for entry. Raises CheckFailed."""
@@ -409,7 +314,8 @@ class _Tuner:
             progress=False,
         ).artifact.program  # fmt: skip
         found = program_differences(program, again)
-        raise_all(CheckFailed, [Problem("the tuned network", f"compiles to other integers: {line}", _BUG) for line in found])
+        differing = [Problem("the tuned network", f"compiles to other integers: {line}", _BUG) for line in found]
+        raise_all(CheckFailed, differing)
         return file, program
 
     def _golden_inputs(self) -> dict[str, NDArray[Any]]:
@@ -426,7 +332,8 @@ class _Tuner:
             digest.update(name.encode() + p.cpu().numpy().tobytes())
         data = described(self.samples.source, self.x, self.samples.y)["digest"]
         plan = replace(self.plan, checkpoint=None)
-        return f"network {digest.hexdigest()[:16]}, data {data}, bits {self.options.weight_bits} {self.options.layer_bits}, ternary {self.net.ternary}, {plan}"
+        bits = f"bits {self.options.weight_bits} {dict(self.options.layer_bits)}, ternary {self.net.ternary}"
+        return f"network {digest.hexdigest()[:16]}, data {data}, {bits}, {plan}"
 
 
 _BUG = "report this as a bug with the model"

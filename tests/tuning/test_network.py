@@ -15,7 +15,8 @@ from seamount.compiler.codes import encode
 from seamount.compiler.driver import compile_graph
 from seamount.compiler.errors import CompileError
 from seamount.compiler.pipelines import Options
-from seamount.tuning.network import IntegerNetwork, Trained, float_network
+from seamount.tuning.network import IntegerNetwork
+from seamount.tuning.parts import Trained
 from tests.strategies import FEATURES, cases
 
 ALL = Trained(decays=True)
