@@ -19,8 +19,6 @@ from seamount.compiler.ir.ops import LI, LIF, Affine, Array, Conv, Input, Linear
 from seamount.compiler.ir.shapes import size
 from seamount.frontends.conventions import Conventions, Meaning
 
-SYNAPSES = 2**26
-"""Explicit synapses are written as a matrix, of at most so many entries."""
 NO_LEAK = 1 - 0.25 / 4096
 """A leak so small that it rounds to none, for a neuron with synaptic memory, for which NIR has no integrator."""
 DT = 1e-3
@@ -115,27 +113,22 @@ def _linear(w: _Writer, node: Node, op: Linear) -> None:
     if isinstance(op, Conv):
         bias = freeze(np.zeros(len(op.weight)) if carried is None else carried.reshape(len(op.weight), -1)[:, 0])
         kind: Any = nir.Conv1d if op.weight.ndim == 3 else nir.Conv2d
-        axes = w.graph[w.graph.into(node.name)[0].source].shape or ()
-        given = axes[1] if op.weight.ndim == 3 else (axes[1], axes[2])
-        numbers = (op.stride, op.padding, op.dilation)
-        if op.weight.ndim == 3:
-            numbers = tuple(axis[0] for axis in numbers)
+        before = w.graph[w.graph.into(node.name)[0].source].shape or ()
+        given = before[1] if op.weight.ndim == 3 else (before[1], before[2])
+        axes = (op.stride, op.padding, op.dilation)
+        numbers: Any = tuple(axis[0] for axis in axes) if op.weight.ndim == 3 else axes
         w.nodes[node.name] = kind(given, np.array(op.weight), *numbers, op.groups, np.array(bias))
         return
     source = w.graph[w.graph.into(node.name)[0].source].shape or ()
     shape = node.shape or ()
-    if isinstance(op, Sparse) and carried is None and shape == source and _is_diagonal(op):
-        w.nodes[node.name] = nir.Scale(np.array(op.values).reshape(shape))
-        return
     if isinstance(op, Sparse):
-        if size(shape) * size(source) > SYNAPSES:
-            found = f"would be a matrix of {size(shape)} x {size(source)} weights"
-            w.problems.append(Problem(node.where, found, "keep the model file", f"{SYNAPSES} entries"))
-            return
-        weight = np.zeros((size(shape), size(source)))
-        weight[op.rows, op.cols] = op.values
-    else:
-        weight = np.array(op.weight)
+        if shape == source and _is_diagonal(op):
+            w.nodes[node.name] = nir.Scale(np.array(op.values).reshape(shape))
+        else:
+            found = "is explicit synapses, for which NIR has no form"
+            remedy = "give neurons behind a convolution one threshold and gain per channel, or use a full matrix"
+            w.problems.append(Problem(node.where, found, remedy))
+        return
     if len(source) > 1:
         first = f"{node.name}.flat"
         w.nodes[first] = nir.Flatten({"input": np.array(source)}, 0, -1)
@@ -145,7 +138,7 @@ def _linear(w: _Writer, node: Node, op: Linear) -> None:
         found = f"gives shape {shape}, and a matrix of NIR gives one axis"
         w.problems.append(Problem(node.where, found, "keep the untuned network"))
     bias = freeze(np.zeros(size(shape)) if carried is None else carried.reshape(-1))
-    w.nodes[node.name] = nir.Affine(weight, np.array(bias))
+    w.nodes[node.name] = nir.Affine(np.array(op.weight), np.array(bias))
 
 
 def _is_diagonal(op: Sparse) -> bool:
@@ -237,10 +230,10 @@ def _firing_conventions(w: _Writer, node: Node, op: LIF) -> Conventions:
 
 def _current_bias(w: _Writer, node: Node, tonic: set[str]) -> Array | None:
     """What neurons that always fire send to the layer in every step."""
-    found = [w.graph[e.source].op for e in w.graph.into(node.name) if e.source in tonic]
+    found: list[Any] = [w.graph[e.source].op for e in w.graph.into(node.name) if e.source in tonic]
     if not found:
         return None
-    return freeze(sum(op.weight[:, 0].reshape(node.shape or ()) for op in found))  # type: ignore[union-attr]
+    return freeze(np.sum([op.weight[:, 0].reshape(node.shape or ()) for op in found], axis=0))
 
 
 def _carry(w: _Writer, node: Node, bias: Array, tonic: set[str]) -> bool:
@@ -249,7 +242,7 @@ def _carry(w: _Writer, node: Node, bias: Array, tonic: set[str]) -> bool:
     channels = wide.reshape(len(wide), -1)
     even = bool(np.all(channels == channels[:, :1]))
     edges = [e for e in w.graph.into(node.name) if e.source not in tonic and e.delay == 0]
-    able = [e.source for e in edges if not isinstance(w.graph[e.source].op, Conv)]
+    able = [e.source for e in edges if isinstance(w.graph[e.source].op, Affine)]
     able += [e.source for e in edges if isinstance(w.graph[e.source].op, Conv)] if even else []
     if not able:
         return False

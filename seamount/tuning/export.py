@@ -10,6 +10,7 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
 from seamount.compiler.ir.ops import LI, LIF, Input, IntLIF, Output, freeze
@@ -32,6 +33,19 @@ def program_of(net: IntegerNetwork, target: Target, options: Options | None = No
     options = options or Options()
     balance = quantizing(target, options, None).passes[-1]
     return lower(balance(net.quantized()), options.delay_max(target), options.slow_down)
+
+
+def integers_differing(a: Program, b: Program) -> tuple[str, ...]:
+    """What differs between two programs, whatever order their parts are listed in: a file sorts its nodes by name."""
+    return program_differences(_by_name(a), _by_name(b))
+
+
+def _by_name(program: Program) -> Program:
+    parts: dict[str, Any] = {
+        kind: tuple(sorted(getattr(program, kind), key=lambda part: part.name))
+        for kind in ("inputs", "populations", "projections", "readouts")
+    }
+    return replace(program, **parts)
 
 
 def grids_of(graph: Graph) -> Grids:

@@ -111,7 +111,8 @@ def even_biases(quantized: Graph, canonical: Graph) -> Graph:
         reads = [quantized[e.source].op for e in quantized.into(node.name)]
         if not isinstance(op, IntLIF) or op.bias_mant.ndim < 2 or not any(isinstance(r, Conv) for r in reads):
             continue
-        trained: Any = np.broadcast_to(canonical[node.name].op.bias, shape)  # type: ignore[union-attr]
+        before: Any = canonical[node.name].op
+        trained = np.broadcast_to(before.bias, shape)
         channels = trained.reshape(shape[0], -1)
         if np.any(channels != channels[:, :1]):
             continue

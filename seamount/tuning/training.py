@@ -127,7 +127,8 @@ class Trainer:
 
     def _epoch(self, epoch: int) -> float:
         order = np.random.default_rng((self.plan.seed, epoch)).permutation(self.parts.learn)
-        losses, done = [], (epoch - 1) * math.ceil(len(order) / self.plan.batch)
+        done = (epoch - 1) * math.ceil(len(order) / self.plan.batch)
+        losses: list[float] = []
         for start in range(0, len(order), self.plan.batch):
             part = order[start : start + self.plan.batch]
             loss = self._loss(self._forward(self.net, part), part)
@@ -150,7 +151,8 @@ class Trainer:
         self.net.clip_()
 
     def _forward(self, net: IntegerNetwork, part: Part) -> Tensor:
-        return net(net.messages(some(self.x, part)))[self.code.readout]
+        outputs: dict[str, Tensor] = net(net.messages(some(self.x, part)))
+        return outputs[self.code.readout]
 
     def _loss(self, values: Tensor, part: Part) -> Tensor:
         loss = self.objective.from_float(values, self.trained[part].to(values.device))

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend, load_target
 from seamount.compiler.codes import BY_VALUE, InputCode, Samples, by_input, count, encode, some
-from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.errors import CheckFailed, InputError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import Input
@@ -296,7 +295,7 @@ class _Tuner:
 
     def _written(self, tuning: Tuning) -> tuple[ModelFile, Program]:
         """The model file of this moment and its program. Raises CheckFailed where compiling it gives another one."""
-        from seamount.tuning.export import program_of, tuned_file, tuned_graph
+        from seamount.tuning.export import integers_differing, program_of, tuned_file, tuned_graph
 
         model, old, code = self.model, self.model.file, only_output(self.made.artifact.outputs)
         inputs = self._golden_inputs()
@@ -313,7 +312,7 @@ class _Tuner:
             Model.of_file(file), self.target, replace(self.options, weight_bits=8, layer_bits={}), vectors=False,
             progress=False,
         ).artifact.program  # fmt: skip
-        found = program_differences(program, again)
+        found = integers_differing(program, again)
         differing = [Problem("the tuned network", f"compiles to other integers: {line}", _BUG) for line in found]
         raise_all(CheckFailed, differing)
         return file, program

@@ -25,10 +25,13 @@ LEARNABLE = (*LEARN, "decays")
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """How to tune. learn: any of weights, scales, biases, decays. epochs, batch; rate: the share of its layer's rms by
-    which an update moves a weight at most; None: 0.02, and 0.003 in a network with loops, whose gradients vary more. validation: share of the samples held out. seed: of their choice and the
-    order. labels: False leaves labels aside. device: "cpu" or "cuda". checkpoint: written after each epoch; the same
-    tuning goes on there, exactly."""
+    """How to tune.
+
+    learn: any of weights, scales, biases, decays. epochs, batch. rate: the share of its layer's rms by which an update
+    moves a weight at most; None: 0.02, and 0.003 in a network with loops, whose gradients vary more. validation: share
+    of the samples held out. seed: of their choice and of the order. labels: False leaves labels aside. device: "cpu" or
+    "cuda". checkpoint: written after each epoch; the same tuning goes on there, exactly.
+    """
 
     learn: tuple[str, ...] = LEARN
     epochs: int = 10

