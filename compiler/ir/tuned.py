@@ -48,7 +48,8 @@ class Tuning(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     weight_bits, layer_bits, ternary: as asked for. learned: what learned (weights, scales, biases, decays). data: name
     of the samples; samples: trained on; validation: held out of them. epochs: of training; best: the one that was kept,
-    0 for the network as it was. before, after: the score of the integers, untuned and tuned, on the samples held out.
+    0 for the network as it was. before, after: the score of the integers, untuned and tuned, on the samples held out;
+    of a loss its negative, so that more is better.
     """
 
     grids: Grids

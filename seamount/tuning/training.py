@@ -139,14 +139,17 @@ class Trainer:
         return float(np.mean(losses))
 
     def _step(self, update: int) -> None:
-        """One update; a gradient that is not finite, after a long loop, moves nothing."""
+        """One update. A gradient counts by its direction: after a long loop its size says little, and a huge one would
+        shorten Adam's steps for long. One that is not finite moves nothing."""
         warm = max(1.0, WARM * self.updates)
         share = min(1.0, (update + 1) / warm) * 0.5 * (1 + math.cos(math.pi * update / self.updates))
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.rate * share * group["size"]
             for p in group["params"]:
-                if p.grad is not None and not bool(torch.isfinite(p.grad).all()):
-                    p.grad.zero_()
+                if p.grad is None:
+                    continue
+                size = float(p.grad.square().mean().sqrt())
+                p.grad.mul_(1 / size if math.isfinite(size) and size > 0 else 0.0).nan_to_num_(0.0, 0.0, 0.0)
         self.optimizer.step()
         self.net.clip_()
 

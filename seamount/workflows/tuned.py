@@ -110,13 +110,13 @@ class Tuned(Shown):
 
     def blocks(self) -> Iterator[Block]:
         tuning = self.tuning
-        yield table(
-            "tuning", ("epoch", "loss", "loss held out", words(tuning.score)), list(map(self._row, self.history))
-        )
+        columns = ("epoch", "loss", "loss held out", "accuracy held out")
+        width = len(columns) if tuning.score is Score.ACCURACY else len(columns) - 1
+        yield table("tuning", columns[:width], [self._row(entry)[:width] for entry in self.history])
         samples = f"{tuning.samples:,} samples of {tuning.data}, {tuning.validation:,} held out"
         yield f"tuned on {samples}; kept: epoch {tuning.best}"
-        before, after = (shown(tuning, value) for value in (tuning.before, tuning.after))
-        yield f"{words(tuning.score)} of the integers: {before} before, {after} after"
+        before, after = (_shown(tuning, value) for value in (tuning.before, tuning.after))
+        yield f"{tuning.score.value} of the integers on the samples held out: {before} before, {after} after"
         yield f"{self.checked:,} entries of spikes, u and v compared with the simulator: 0 differ"
         if self.path is not None and self.path.suffix == ".nir":
             given = " ".join(f"--assume {word}" for word in assumed(self.file))
@@ -126,16 +126,11 @@ class Tuned(Shown):
 
     def _row(self, entry: Mapping[str, Any]) -> tuple[Any, ...]:
         loss = "" if entry["loss"] is None else f"{entry['loss']:.4f}"
-        return entry["epoch"], loss, f"{entry['held_loss']:.4f}", shown(self.tuning, entry["score"])
+        return entry["epoch"], loss, f"{entry['held_loss']:.4f}", percent(entry["score"])
 
 
-def words(score: Score) -> str:
-    """What a score is, with the samples it is of."""
-    return {Score.ACCURACY: "accuracy held out", Score.LOSS: "score held out (minus the loss)"}[score]
-
-
-def shown(tuning: Tuning, value: float) -> str:
-    return percent(value) if tuning.score is Score.ACCURACY else f"{value:.4f}"
+def _shown(tuning: Tuning, value: float) -> str:
+    return percent(value) if tuning.score is Score.ACCURACY else f"{-value:.4f}"
 
 
 def assumed(file: ModelFile) -> list[str]:

@@ -20,7 +20,7 @@ from seamount.workflows.load import Model
 from tests.strategies import FEATURES, cases
 from tests.tuning.test_network import compiled, differing, messages_of, trained_a_step
 
-NIR = FEATURES - {"sparse", "spread", "scale", "inputs"}
+NIR = FEATURES - {"sparse", "spread", "scale", "inputs", "subtract"}
 """What draws mostly networks that a file could have held."""
 
 

@@ -161,7 +161,8 @@ def test_a_checkpoint_goes_on_exactly(tmp_path: Path) -> None:
 def test_a_killed_tuning_goes_on_exactly(tmp_path: Path) -> None:
     def command(out: str, *more: str) -> list[str]:
         words = [str(DENSE), "--data", "digits", "--weight-bits", "3", "--epochs", "4", "--limit", "800", "-q"]
-        return [sys.executable, "-m", "seamount.cli", "tune", *words, "-o", str(tmp_path / out), *more]
+        code = "import sys; from seamount.cli import main; sys.exit(main())"
+        return [sys.executable, "-c", code, "tune", *words, "-o", str(tmp_path / out), *more]
 
     check = ("--checkpoint", str(tmp_path / "c"))
     process = subprocess.Popen(command("killed.pt", *check))
