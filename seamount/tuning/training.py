@@ -139,8 +139,8 @@ class Trainer:
         return float(np.mean(losses))
 
     def _step(self, update: int) -> None:
-        """One update. A gradient counts by its direction: after a long loop its size says little, and a huge one would
-        shorten Adam's steps for long. One that is not finite moves nothing."""
+        """One update. In a network with loops a gradient counts by its direction: after many steps its size says little,
+        and a huge one would shorten Adam's steps for long. One that is not finite moves nothing."""
         warm = max(1.0, WARM * self.updates)
         share = min(1.0, (update + 1) / warm) * 0.5 * (1 + math.cos(math.pi * update / self.updates))
         for group in self.optimizer.param_groups:
@@ -149,7 +149,8 @@ class Trainer:
                 if p.grad is None:
                     continue
                 size = float(p.grad.square().mean().sqrt())
-                p.grad.mul_(1 / size if math.isfinite(size) and size > 0 else 0.0).nan_to_num_(0.0, 0.0, 0.0)
+                sound = math.isfinite(size) and size > 0
+                p.grad.mul_((1 / size if self.net.has_loops else 1.0) if sound else 0.0).nan_to_num_(0.0, 0.0, 0.0)
         self.optimizer.step()
         self.net.clip_()
 

@@ -17,10 +17,12 @@ from seamount.tuning.export import grids_of, integers_differing, program_of, tun
 from seamount.tuning.network import IntegerNetwork
 from seamount.workflows.compile import compilation
 from seamount.workflows.load import Model
-from tests.strategies import FEATURES, cases
+from tests.strategies import cases
 from tests.tuning.test_network import compiled, differing, messages_of, trained_a_step
 
-NIR = FEATURES - {"sparse", "spread", "scale", "inputs", "subtract"}
+NIR = frozenset(
+    {"conv", "norm", "graded", "memory", "bias", "ge", "v_reset", "v_init", "v_min", "gain", "recurrent", "readout"}
+)
 """What draws mostly networks that a file could have held."""
 
 
@@ -58,8 +60,8 @@ def check_case(case: Any, bits: int) -> int:
 def test_drawn_networks_after_a_step_of_training() -> None:
     done = []
 
-    @settings(max_examples=25, deadline=None, derandomize=True, phases=(Phase.generate,))
-    @given(case=cases(allow=NIR), bits=st.sampled_from([8, 4, 3, 2]))
+    @settings(max_examples=20, deadline=None, derandomize=True, phases=(Phase.generate,))
+    @given(case=cases(allow=NIR, layers=2), bits=st.sampled_from([8, 4, 3, 2]))
     def check(case: Any, bits: int) -> None:
         done.append(check_case(case, bits))
 

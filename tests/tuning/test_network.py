@@ -58,7 +58,7 @@ def trained_a_step(net: IntegerNetwork, messages: Any) -> None:
     sum(v.square().mean() for v in values.values()).backward()  # type: ignore[union-attr]
     with torch.no_grad():
         for _, _, p in net.learning():
-            if p.grad is None:
+            if p.grad is None or not p.numel():
                 continue  # nothing that is read depends on it
             assert torch.isfinite(p.grad).all()
             p -= 0.05 * p.grad / (p.grad.abs().max() + 1e-12)
