@@ -139,8 +139,8 @@ class Trainer:
         return float(np.mean(losses))
 
     def _step(self, update: int) -> None:
-        """One update. In a network with loops a gradient counts by its direction: after many steps its size says little,
-        and a huge one would shorten Adam's steps for long. One that is not finite moves nothing."""
+        """One update. In a network with loops a gradient counts by its direction: after many steps its size says
+        little, and a huge one would shorten Adam's steps for long. One that is not finite moves nothing."""
         warm = max(1.0, WARM * self.updates)
         share = min(1.0, (update + 1) / warm) * 0.5 * (1 + math.cos(math.pi * update / self.updates))
         for group in self.optimizer.param_groups:
