@@ -198,6 +198,6 @@ def with_data(
     def told(p: Pass) -> Pass:
         if not isinstance(p, Quantize):
             return p
-        return replace(p, activity=activity, largest={**p.largest, **largest}, grids=grids)
+        return replace(p, activity=activity, largest={**p.largest, **largest}, grids=grids or p.grids)
 
     return replace(pipeline, passes=tuple(map(told, pipeline.passes)))

@@ -113,6 +113,15 @@ def test_other_widths_than_the_tuned_are_refused(three_bits: sm.Tuned) -> None:
     assert sm.compile(three_bits.model, weight_bits=3, progress=False).program is not None
 
 
+def test_a_proof_keeps_the_tuned_integers_or_refuses(three_bits: sm.Tuned) -> None:
+    try:
+        proven = sm.compile(three_bits.model, prove=True, progress=False)
+    except sm.CompileError as error:
+        assert "may overflow at the scale it was tuned to" in str(error)
+    else:
+        assert program_differences(proven.program, three_bits.program) == ()
+
+
 def test_changed_weights_are_not_on_the_grid(three_bits: sm.Tuned) -> None:
     model = three_bits.model
     node = next(n for n in model.graph.nodes if hasattr(n.op, "weight"))
