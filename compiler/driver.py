@@ -23,7 +23,7 @@ from seamount.compiler.ir.properties import QUANTIZED
 from seamount.compiler.manifest import About, Analysis, Chosen, Manifest, TargetName
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.passes.infer_shapes import InferShapes
-from seamount.compiler.pipelines import Options, chosen_pipeline, contradictions, effective, with_data
+from seamount.compiler.pipelines import Options, as_tuned, chosen_pipeline, contradictions, effective, with_data
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.needs import NEED_WORDS, reasons, restless
 from seamount.compiler.program.program import Need, Program
@@ -68,6 +68,9 @@ def compile_graph(
     is none.
     """
     options, about = options or Options(), about or About()
+    grids = None
+    if about.tuning is not None:
+        options, grids = as_tuned(options, about.tuning), about.tuning.grids
     passes = chosen_pipeline(pipeline, target, options)
     options = effective(options, passes, target)
     integer = not QUANTIZED.violations(graph)
@@ -85,10 +88,11 @@ def compile_graph(
             watch(p, result)
 
     fold, quantize = passes.cut(passes.first_that_ensures(QUANTIZED))
+    quantize = with_data(quantize, None, {}, grids)
     folded = fold(graph, note)
     activity = measure(folded, samples) if samples is not None else None
     found = proven_scales(folded, target, options, activity, quantize) if options.prove else ProvenScales({}, ())
-    quantized = with_data(quantize, activity, found.largest)(folded, note).noting(*found.notes)
+    quantized = with_data(quantize, activity, found.largest, grids)(folded, note).noting(*found.notes)
     program = lower(quantized, options.delay_max(target), options.slow_down)
     raise_all(CompileError, unsupported(program, target))
     if not options.prove:  # else the search for scales has just shown that there are none

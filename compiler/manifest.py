@@ -20,19 +20,26 @@ from seamount.compiler.analysis.precision import LayerPrecision
 from seamount.compiler.codes import InputCode, OutputCode
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.ir.notes import Note, Text
+from seamount.compiler.ir.tuned import Tuning
 from seamount.compiler.program.folder import FORMAT, VERSION
 
 T = TypeVar("T")
 
 
 class About(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is known of the model. conventions: what its file did not say, with who said so."""
+    """What is known of the model. conventions: what its file did not say, with who said so. tuning: in
+    integers, where it was tuned."""
 
     name: str = "model"
     conventions: tuple[Note, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     float_accuracy: float | None = None
     classes: tuple[str, ...] = ()
+    tuning: Tuning | None = None
+
+    def untuned(self) -> About:
+        """The same without its tuning, for what chooses grids of its own."""
+        return msgspec.structs.replace(self, tuning=None)
 
 
 class TargetName(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,6 +104,7 @@ class _AboutFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     provenance: dict[str, str] = field(default_factory=dict)
     float_accuracy: float | None = None
     classes: tuple[str, ...] = ()
+    tuning: Tuning | None = None
 
 
 class _StatedNeed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -142,7 +150,7 @@ def read_stored(path: Path) -> Stored:
     conventions = tuple(_note(n) for n in about.conventions)
     model = About(
         name=about.name, conventions=conventions, provenance=about.provenance,
-        float_accuracy=about.float_accuracy, classes=about.classes,
+        float_accuracy=about.float_accuracy, classes=about.classes, tuning=about.tuning,
     )  # fmt: skip
     manifest = Manifest(
         seamount=file.seamount, model=model, target=file.target, options=file.options, steps=file.steps,
@@ -155,6 +163,8 @@ def read_stored(path: Path) -> Stored:
 def tree_of(stored: Stored, digests: Mapping[str, str]) -> dict[str, Any]:
     """The manifest as plain data, to be written."""
     whole: dict[str, Any] = plain(stored)
+    if whole["manifest"]["model"]["tuning"] is None:
+        del whole["manifest"]["model"]["tuning"]
     return {
         "format": FORMAT,
         "version": VERSION,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from seamount.compiler.analysis.activity import Activity
 from seamount.compiler.errors import CompileError, InputError, Problem, raise_all
 from seamount.compiler.ir.properties import QUANTIZED
+from seamount.compiler.ir.tuned import Grids, Tuning
 from seamount.compiler.passes.balance_delays import BalanceDelays
 from seamount.compiler.passes.base import Pass, Pipeline
 from seamount.compiler.passes.fold_batchnorm import FoldBatchnorm
@@ -175,10 +176,28 @@ def effective(options: Options, pipeline: Pipeline, target: Target) -> Options:
     return replace(options, max_delay=longest, balance_delays=balance.balance, slow_down=balance.slow_down)
 
 
-def with_data(pipeline: Pipeline, activity: Activity | None, largest: Mapping[str, float]) -> Pipeline:
-    """The pipeline with what its quantize learns from data and from proofs. largest: as for `quantizing`."""
+def as_tuned(options: Options, tuning: Tuning) -> Options:
+    """The options with the bits that a network was tuned to. Raises CompileError where fewer, or others, are asked for.
+
+    Eight bits in all layers, the default, hold every grid.
+    """
+    own = (tuning.weight_bits, dict(tuning.layer_bits))
+    asked = (options.weight_bits, dict(options.layer_bits))
+    if asked not in (own, (Options().weight_bits, {})):
+        bits = "".join(f", {name} {n}" for name, n in tuning.layer_bits.items())
+        found = f"the network was tuned to {tuning.weight_bits} bits{bits}, and other widths are asked for"
+        raise CompileError(Problem("weight bits", found, "omit them, or give the network that was tuned"))
+    return replace(options, weight_bits=tuning.weight_bits, layer_bits=dict(tuning.layer_bits))
+
+
+def with_data(
+    pipeline: Pipeline, activity: Activity | None, largest: Mapping[str, float], grids: Grids | None = None
+) -> Pipeline:
+    """The pipeline with what its quantize learns from data, proofs and tuning. largest: as for `quantizing`."""
 
     def told(p: Pass) -> Pass:
-        return replace(p, activity=activity, largest={**p.largest, **largest}) if isinstance(p, Quantize) else p
+        if not isinstance(p, Quantize):
+            return p
+        return replace(p, activity=activity, largest={**p.largest, **largest}, grids=grids or p.grids)
 
     return replace(pipeline, passes=tuple(map(told, pipeline.passes)))

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from seamount.workflows.recordings import Diff, diff
     from seamount.workflows.report import Report, report
     from seamount.workflows.run import Run
+    from seamount.workflows.tune import torch_module, tune
+    from seamount.workflows.tuned import Tuned, TuneSettings
     from seamount.workflows.vectors import check_vectors
 
 _HOMES = {
@@ -76,6 +78,8 @@ _HOMES = {
     "workflows.recordings": ("Diff", "diff"),
     "workflows.report": ("Report", "report"),
     "workflows.run": ("Run",),
+    "workflows.tune": ("torch_module", "tune"),
+    "workflows.tuned": ("TuneSettings", "Tuned"),
     "workflows.vectors": ("check_vectors",),
 }  # fmt: skip
 """Module -> public names that it defines."""
@@ -105,6 +109,8 @@ __all__ = [
     "Report",
     "Run",
     "SeamountError",
+    "TuneSettings",
+    "Tuned",
     "__version__",
     "backends",
     "check",
@@ -129,6 +135,8 @@ __all__ = [
     "save",
     "target",
     "targets",
+    "torch_module",
+    "tune",
 ]
 
 

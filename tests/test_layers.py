@@ -23,7 +23,7 @@ LAYERS = (
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
 
-PUBLIC = ("progress", "results", "workflows", "cli")
+PUBLIC = ("progress", "results", "tuning", "workflows", "cli")
 """Folders of seamount/, each of which imports only itself and what stands to its left; workflows see all packages."""
 
 OUTSIDE = {
@@ -57,6 +57,7 @@ LIBRARIES = {
     "compiler/report/page": {"numpy", "jinja2", "markupsafe"},
     "seamount": {"numpy", "rich", "IPython"},
     "seamount/results": {"numpy", "rich", "matplotlib", "pandas"},
+    "seamount/tuning": {"numpy", "torch", "nir"},
     "seamount/workflows": {"numpy"},
     "seamount/cli": {"numpy", "typer", "rich"},
     "frontends": {

@@ -40,6 +40,22 @@ def paths(graph: Graph) -> tuple[Path, ...]:
     return tuple(found)
 
 
+def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
+    """Neuron layers in an order in which each group reads only inputs, earlier groups and itself.
+
+    A group is one layer, or the layers of a loop, in their order within a step.
+    """
+    flow = nx.DiGraph()
+    layers = [n.name for n in graph.order if is_neuron(n.op)]
+    flow.add_nodes_from(layers)
+    flow.add_edges_from((p.source, p.target) for p in paths(graph) if p.source in flow)
+    rank = {name: i for i, name in enumerate(layers)}
+    joined = nx.condensation(flow)
+    first = {group: min(rank[name] for name in joined.nodes[group]["members"]) for group in joined}
+    order = nx.lexicographical_topological_sort(joined, key=first.__getitem__)
+    return tuple(tuple(sorted(joined.nodes[group]["members"], key=rank.__getitem__)) for group in order)
+
+
 def timing(graph: Graph, slow_down: int = 1, delay_max: int | None = None) -> Timing:
     """Smallest offsets k for which every path has a delay of at least 0 and, where possible, at most `delay_max`.
 

@@ -14,8 +14,10 @@ from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.linear import apply
 from seamount.compiler.ir.ops import LI, LIF, Array, Input, IntLIF, Linear, Sparse, WeightFormat, freeze
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN, THRESHOLD_FOLDED
+from seamount.compiler.ir.tuned import Grids
 from seamount.compiler.ir.weights import sign_mode, values_of
 from seamount.compiler.passes.base import Pass
+from seamount.compiler.quantization.given import given_choice, given_problems
 from seamount.compiler.quantization.losses import input_problems, losses, neuron_problems, weight_problems
 from seamount.compiler.quantization.registers import ONE, current_decay, registers
 from seamount.compiler.quantization.rounding import per_weight, spacing
@@ -47,6 +49,7 @@ class Quantize(Pass):
              active, and the mean error moves into the bias. S keeps u inside 24 bits for all inputs where that
              costs at most two bits of weights, else for twice the largest current measured; notes say which.
              `largest` bounds the scales of the populations it names (compiler/ranges/proven_scales.py).
+             `grids` of a network that was tuned in integers stand in for every choice, and give those integers again.
     Prefers: scales that put weights exactly on their grid, where there are such scales.
     Refuses: parameters that no register holds: synaptic currents that never decay, decays outside 0..1, NaN, biases
              and start values of more than thousands of thresholds; weights of both signs in one bit; graded inputs
@@ -65,6 +68,7 @@ class Quantize(Pass):
     exponents: tuple[int, int] = (0, 7)
     activity: Activity | None = field(default=None, repr=False)
     largest: Mapping[str, float] = field(default_factory=dict)
+    grids: Grids | None = field(default=None, repr=False)
 
     name = "quantize"
     requires = frozenset({SHAPES_KNOWN, LINEAR_FOLDED, THRESHOLD_FOLDED})
@@ -98,11 +102,16 @@ class Quantize(Pass):
                 problems += input_problems(node, op, self.payload_bits)
         for node in weights:
             problems += weight_problems(node, self._bits(graph, node))
+        if self.grids is not None and not problems:
+            exponents = range(self.exponents[0], self.exponents[1] + 1)
+            problems += given_problems(graph, self.grids, self.vth_max, exponents, self.payload_bits, self.largest)
         return problems
 
     def _bits(self, graph: Graph, weights: Node) -> int:
         """Bits of a layer by its name, else by a layer that was folded into it, else by the neurons that it drives (the
         fewest of several)."""
+        if self.grids is not None and weights.name in self.grids.weights:
+            return self.grids.weights[weights.name].bits
         neurons = _target(graph, weights)
         for names in ((weights.name,), weights.origin, (neurons.name, *neurons.origin)):
             named = [self.layer_bits[name] for name in names if name in self.layer_bits]
@@ -117,6 +126,9 @@ class Quantize(Pass):
             assert isinstance(node.op, Input)
             if node.op.coding == "spikes":
                 graph = graph.with_op(node.name, replace(node.op, unit=1.0))
+                continue
+            if self.grids is not None:
+                graph = graph.with_op(node.name, replace(node.op, unit=self.grids.units[node.name]))
                 continue
             units = self._units(node.op, activity.lattice.get(node.name, 0))
             best = min(units, key=lambda u: self._input_error(graph, node, u, activity))
@@ -157,7 +169,7 @@ class Quantize(Pass):
             if isinstance(source.op, (LIF, IntLIF)):
                 high = float(source.op.most)
             importance = per_weight(op, _floored(activity.square[source.name], max(abs(low), abs(high))))
-            mode = sign_mode(values_of(op))
+            mode = self.grids.weights[weights.name].sign_mode if self.grids else sign_mode(values_of(op))
             found.append(Incoming(weights.name, op, unit, low, high, importance, self._bits(graph, weights), mode))
         return tuple(found)
 
@@ -185,11 +197,14 @@ class Quantize(Pass):
 
     def _population(self, graph: Graph, node: Node, op: LIF | LI, activity: Activity) -> Graph:
         incoming = self._incoming(graph, node, activity)
-        choice = self._choose(graph, node, op, incoming, activity)
+        if self.grids is None:
+            choice = self._choose(graph, node, op, incoming, activity)
+        else:
+            choice = given_choice(node.name, incoming, self.grids)
         shift: Array = freeze(0.0)
         for q, r in zip(incoming, choice.rounded, strict=True):
             form = WeightFormat(q.bits, q.mode, r.exponent, choice.scale * q.unit)
-            if activity.samples >= ENOUGH and not np.any(op.alpha):
+            if self.grids is None and activity.samples >= ENOUGH and not np.any(op.alpha):
                 mean = activity.mean[_source(graph, q.name).name]
                 shift = np.add(shift, _mean_error(q, freeze(r.codes * (2.0**r.exponent / form.scale)), mean))
             codes = {"values" if isinstance(q.op, Sparse) else "weight": freeze(r.codes)}

@@ -22,7 +22,7 @@ def registers(op: LIF | LI, bias: Array, scale: float, mant_max: int, exp_max: i
     """
     unit = 64 * scale
     lattice = isinstance(op, LIF) and op.compare == "ge"
-    mant, exp = _bias(bias * unit, mant_max, exp_max, lattice)
+    mant, exp = bias_registers(bias * unit, mant_max, exp_max, lattice)
     neuron = IntLIF(
         du=_int(current_decay(op.alpha)),
         dv=_int(membrane_decay(op.beta)),
@@ -58,8 +58,11 @@ def moves_in_64(neuron: IntLIF) -> bool:
     return bool(steady and (neuron.bias_exp >= 6 or not np.any(neuron.bias_mant)))
 
 
-def _bias(bias: Array, mant_max: int, exp_max: int, lattice: bool) -> tuple[IntArray, int]:
-    """Mantissa and the smallest exponent that fits; with `lattice`, multiples of 64 when that is exact."""
+def bias_registers(bias: Array, mant_max: int, exp_max: int, lattice: bool) -> tuple[IntArray, int]:
+    """Mantissa and the smallest exponent that fits, of a bias in units of v.
+
+    With `lattice`, multiples of 64 when that is exact.
+    """
     exponents = list(range(exp_max + 1))
     if lattice and exp_max >= 6 and np.all(np.abs(np.rint(bias / 64) * 64 - bias) < 1e-6 * np.abs(bias) + 1e-9):
         exponents = exponents[6:]

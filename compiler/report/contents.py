@@ -152,7 +152,8 @@ class Headline:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything. energy, mapping: plain trees, None where they are not known, with the reason in `remarks`."""
+    """Everything. energy, mapping: plain trees, None where they are not known, with the reason in `remarks`. facts,
+    digests, tuned: names and values; tuned is empty for a network that was not."""
 
     title: str
     subtitle: str
@@ -172,3 +173,4 @@ class Report:
     remarks: tuple[Remark, ...]
     facts: tuple[tuple[str, str], ...]
     digests: tuple[tuple[str, str], ...]
+    tuned: tuple[tuple[str, str], ...] = ()

@@ -17,6 +17,7 @@ from seamount.compiler.report.layer_rows import population_rows, projection_rows
 from seamount.compiler.report.numbers import bounds, percent, plural, signed
 from seamount.compiler.report.remarks import remarks
 from seamount.compiler.report.samples import neurons_named, neurons_to_show, recorded_samples
+from seamount.compiler.report.tuning import tuning_rows
 
 
 def gather(
@@ -59,6 +60,7 @@ def gather(
         remarks=(*unplaced, *remarks(run, populations, projections)),
         facts=_facts(run),
         digests=_digests(run),
+        tuned=tuning_rows(run.artifact.manifest.model.tuning),
     )
 
 

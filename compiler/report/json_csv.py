@@ -18,6 +18,8 @@ FORMAT, VERSION = "seamount-report", 1
 def as_json(report: Report) -> str:
     """Every value, unrounded, under the names of compiler/report/contents.py."""
     tree = {"format": FORMAT, "version": VERSION, "seamount": __version__, **asdict(report)}
+    if not tree["tuned"]:
+        del tree["tuned"]
     for rung in tree["rungs"]:  # only other tasks than classes have them
         for name in ("measures", "likeness"):
             if rung[name] is None:

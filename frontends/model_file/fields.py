@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.codes import Task
 from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.ir.tuned import Tuning
 from seamount.compiler.version import __version__
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.model_file.model import Golden, ModelFile, Ports, by_port
@@ -56,6 +57,8 @@ def to_fields(model: ModelFile) -> dict[str, Any]:
         fields["accuracy"] = float(model.accuracy)
     if model.task not in (None, Task.CLASSES):
         fields["task"] = model.task.value
+    if model.tuning is not None:
+        fields["tuning"] = _json(msgspec.to_builtins(model.tuning))
     if golden.labels is not None:
         fields["golden.labels"] = golden.labels
     for name, spikes in sorted(golden.spikes.items()):
@@ -113,6 +116,7 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     nir = reader.array("nir", np.uint8, 1)
     inputs, series, outputs = (reader.ports(f"golden.{member}") for member in PORTS)
     task = reader.task()
+    tuning = reader.parsed("tuning", Tuning, optional=True)
     labels = reader.array("golden.labels", np.float64 if task is Task.VALUES else np.int64, optional=True)
     texts = {k: reader.text(k) for k in ("framework", "name", "description", "seamount")}
     accuracy = reader.number("accuracy", float, 0, 1, optional=True)
@@ -129,7 +133,7 @@ def from_fields(fields: Mapping[str, Any], path: str) -> ModelFile:
     return ModelFile(
         nir=nir.tobytes(), meaning=meaning, golden=golden, framework=texts["framework"], versions=versions,
         name=texts["name"], description=texts["description"], accuracy=accuracy, classes=classes, ties=int(ties or 0),
-        left_out=left_out, task=task,
+        left_out=left_out, task=task, tuning=tuning,
     )  # fmt: skip
 
 
@@ -222,9 +226,9 @@ class _Reader:
         """A number in [low, high]."""
         return self._take(key, lambda v: type(v) is kind and low <= v <= high, f"a number in [{low}, {high}]", optional)
 
-    def parsed(self, key: str, kind: Any) -> Any:
+    def parsed(self, key: str, kind: Any, optional: bool = False) -> Any:
         """JSON text of a known type."""
-        text = self._take(key, lambda v: isinstance(v, str) and len(v) <= 2**24, "a text")
+        text = self._take(key, lambda v: isinstance(v, str) and len(v) <= 2**24, "a text", optional)
         if text is None:
             return None
         try:

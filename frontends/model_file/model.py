@@ -15,6 +15,7 @@ from seamount.compiler.errors import CompileError, InputError, Problem, raise_al
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import LIF, Input, Rule, Shape
 from seamount.compiler.ir.shape_inference import infer
+from seamount.compiler.ir.tuned import Tuning
 from seamount.frontends.conventions import Meaning
 from seamount.frontends.nir.file import NirFile, read_nir
 from seamount.frontends.nir.from_nir import from_nir
@@ -64,7 +65,7 @@ class ModelFile:
     nir: the bytes of a NIR file. accuracy: of the float network on its test set, 0..1. classes: names of the
     output classes. versions: package -> version at saving. ties: spikes that differ in the self-check because the
     membrane stood on the threshold to rounding. left_out: layers that ran but reach no output. task: what the output
-    answers; None in files that do not say.
+    answers; None in files that do not say. tuning: of a network that was tuned in integers.
     """
 
     nir: bytes
@@ -79,6 +80,7 @@ class ModelFile:
     ties: int = 0
     left_out: tuple[str, ...] = ()
     task: Task | None = None
+    tuning: Tuning | None = None
 
     @property
     def encoding(self) -> Literal["constant", "sequence"]:

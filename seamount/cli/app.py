@@ -24,6 +24,7 @@ from seamount.cli.ranges_command import ranges
 from seamount.cli.report_command import report
 from seamount.cli.run_command import run
 from seamount.cli.train_command import train
+from seamount.cli.tune_command import tune_model
 from seamount.compiler.version import __version__
 
 
@@ -60,6 +61,7 @@ app.command("energy")(_guarded(energy))
 app.command("costs")(_guarded(costs))
 app.command("evaluate")(_guarded(evaluate_models))
 app.command("train")(_guarded(train))
+app.command("tune")(_guarded(tune_model))
 app.command("networks")(_guarded(networks))
 app.command("fit")(_guarded(fit))
 app.command("targets")(_guarded(targets))

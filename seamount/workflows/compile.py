@@ -166,7 +166,7 @@ def compile(
         artifact = seamount.compile(net, sample=x_train[:8], steps=20, readout="sum")
         artifact = seamount.compile("model.pt", weight_bits=4, calibrate=x_train)
     """
-    tracing = {**tracing, **({"steps": steps} if _traced(source) and steps is not None else {})}
+    tracing = {**tracing, **({"steps": steps} if traced(source) and steps is not None else {})}
     if isinstance(source, str | os.PathLike) and not tracing:
         source = load(source, assume=assume, steps=steps)
     model = model_of(source, assume=assume, **tracing)
@@ -177,7 +177,8 @@ def compile(
     ).artifact  # fmt: skip
 
 
-def _traced(source: Any) -> bool:
+def traced(source: Any) -> bool:
+    """Whether it is a live module, which has to be traced."""
     return not isinstance(source, str | os.PathLike | Model)
 
 

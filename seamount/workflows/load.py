@@ -68,6 +68,7 @@ class Model(Shown):
             provenance={"framework": file.framework, **file.versions},
             float_accuracy=file.accuracy,
             classes=tuple(file.classes),
+            tuning=file.tuning,
         )
         return cls(graph, file.encoding, about, file, task=file.task)
 

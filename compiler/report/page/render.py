@@ -86,6 +86,7 @@ def _sections(report: Report) -> list[tuple[str, str]]:
         ("cores", "Cores", report.mapping is not None),
         ("samples", "Single samples", bool(report.recorded)),
         ("weights", "Weights", bool(report.distributions.get("weights") or report.distributions.get("thresholds"))),
+        ("tuned", "Tuning", bool(report.tuned)),
         ("provenance", "Provenance", True),
     ]
     return [(key, name) for key, name, there in found if there]
