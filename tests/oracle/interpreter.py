@@ -121,10 +121,8 @@ def feedback(
         return seen
 
     def ends(name: str) -> set[str]:
-        """Neurons and outputs at the end of paths without neurons from here, in the same step."""
-        if waits(name):
-            return set()
-        if is_neuron(nodes[name]) or not after(name):
+        """Neurons, outputs and delays at the end of paths without them from here."""
+        if is_neuron(nodes[name]) or waits(name) or not after(name):
             return {name}
         return set().union(*(ends(n) for n in after(name)))
 
@@ -221,10 +219,7 @@ class Sample:
 
     def neuron(self, name: str, node: nir.NIRNode, x: Array) -> Array:
         c, state = self.conventions[name], self.state[name]
-        if kind(node) == "Threshold":
-            v = x
-        else:
-            v = membrane(node, c, state, x)
+        v = x if kind(node) == "Threshold" else membrane(node, c, state, x)
         self.trace.membranes.setdefault(name, []).append(v)
         if kind(node) in _READ:
             state["v"] = v

@@ -6,6 +6,7 @@ integer ones of `whole` mean the same in Loihi's registers.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,7 @@ class _Draft:
     nodes: dict[str, Any] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    weighted: bool = False
     special: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def chance(self, p: float) -> bool:
@@ -142,6 +144,7 @@ class _Draft:
 
     def chain(self, source: str, stem: str) -> str:
         """One to three nodes without state."""
+        self.weighted = False
         for k in range(int(self.rng.integers(1, 4))):
             source = self.linear(self.delayed(f"{stem}{'abc'[k]}", source), f"{stem}{'abc'[k]}")
         return source
@@ -163,7 +166,7 @@ class _Draft:
         self.add(name, node, source)
         self.edges.append((name, target))
         if self.chance(0.3) and not hasattr(node, "bias"):
-            self.add(f"y{name}", nir.Output({"output": np.array(shape)}), name)
+            self.add(f"y{name}", nir.Output({"output": np.array(shape)}), self.delayed(f"{name}e", name))
 
     def output(self, name: str) -> None:
         neurons = [n for n in self.sources() if n[0] == "n"]
@@ -196,7 +199,7 @@ class _Draft:
             parts = {"in": nir.Input({"input": np.array(self.shapes[before])})} | {n: nodes[n] for n in inner}
             parts["out"] = nir.Output({"output": np.array(self.shapes[last])})
             path = ["in", *inner, "out"]
-            held = nir.NIRGraph(parts, list(zip(path, path[1:], strict=False)), type_check=False)
+            held = nir.NIRGraph(parts, list(itertools.pairwise(path)), type_check=False)
             edges = [e for e in edges if e != (first, last)]
             edges = [(name if a == last else a, name if b == first else b) for a, b in edges]
             nodes = {k: v for k, v in nodes.items() if k not in inner} | {name: held}
@@ -214,10 +217,15 @@ class _Draft:
     def linear(self, source: str, name: str) -> str:
         shape = self.shapes[source]
         rank = len(shape)
-        kinds = ["scale"] + {1: ["dense"] * 3, 2: ["conv1", "flatten"]}.get(rank, ["conv2", "conv2", "pool", "flatten"])
+        kinds = ["scale", *{1: ["dense"] * 3, 2: ["conv1", "flatten"]}.get(rank, ["conv2", "conv2", "pool", "flatten"])]
         if rank == 2:
             kinds += ["stacked"]
+        if self.integer:  # matrices in a row become one, whose entries are of several sizes
+            if self.weighted:
+                kinds = ["scale"] if rank == 1 else ["scale", "flatten"]
+            kinds = [k for k in kinds if k != "pool"]
         which = self.pick(kinds)
+        self.weighted |= which not in ("scale", "flatten")
         if which == "dense":
             return self.dense(source, name, int(self.rng.integers(2, 7)))
         if which == "stacked":
@@ -247,10 +255,7 @@ class _Draft:
         if same:
             stride, dilation = [1] * axes, [1] * axes
         pads = [(0, 0)] * axes
-        if same:
-            pads = [((k - 1) // 2, k - 1 - (k - 1) // 2) for k in kernel]
-        else:
-            pads = [(p, p) for p in padding]
+        pads = [((k - 1) // 2, k - 1 - (k - 1) // 2) for k in kernel] if same else [(p, p) for p in padding]
         reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
         if which == "pool":
             reach = kernel
