@@ -66,7 +66,7 @@ def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
     ]
     try:
         history = msgspec.convert(content["history"], list[Entry])
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError, AttributeError, TypeError) as error:  # also of tensors for mappings
         faults.append(_fault(path, "history", str(error)))
     raise_all(InputError, faults)
     return Checkpoint(phase, epoch, content["weights"], content["optimizer"], [dict(entry) for entry in history])
@@ -149,4 +149,4 @@ def _same(told: dict[str, Any], own: dict[str, Any]) -> bool:
     rate = told.get("lr")
     if type(rate) is not float or not 0 <= rate < math.inf or told.keys() != own.keys():
         return False
-    return all(type(told[k]) is type(v) and told[k] == v for k, v in own.items() if k != "lr")
+    return all(repr(told[k]) == repr(v) for k, v in own.items() if k != "lr")  # tensors have no equality of their own
