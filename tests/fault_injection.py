@@ -50,7 +50,7 @@ class _Hook:
     def told(cls, event: str, arguments: tuple[object, ...]) -> None:
         if cls.watch is None or event not in EVENTS or isinstance(arguments[0], int):
             return
-        if os.path.abspath(str(arguments[0])).startswith(cls.root):
+        if str(Path.cwd() / str(arguments[0])).startswith(cls.root):
             cls.watch()
 
 

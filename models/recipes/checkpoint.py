@@ -6,9 +6,8 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-import msgspec
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -19,15 +18,6 @@ from seamount.frontends.model_file.file import read_torch, write_torch
 FORMAT = "seamount-checkpoint 1"
 _FIELDS = ("identity", "phase", "epoch", "weights", "optimizer", "history")
 _DELETE = "delete it to start from the beginning"
-
-
-class Entry(TypedDict):
-    """An epoch of the history: mean of each loss term; their sum over tenths of the epoch."""
-
-    phase: str
-    epoch: int
-    loss: dict[str, float]
-    curve: list[float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +54,10 @@ def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
         *(_fault(path, key, "is no whole number") for key in ("phase", "epoch") if type(content[key]) is not int),
         *(_fault(path, key, "is no dictionary") for key in ("optimizer",) if not isinstance(content[key], dict)),
     ]
-    try:
-        history = msgspec.convert(content["history"], list[Entry])
-    except (msgspec.ValidationError, ValueError, AttributeError, TypeError) as error:  # also of tensors for mappings
-        faults.append(_fault(path, "history", str(error)))
+    if not isinstance(content["history"], list) or not all(map(_is_entry, content["history"])):
+        faults.append(_fault(path, "history", "is no list of epochs"))
     raise_all(InputError, faults)
-    return Checkpoint(phase, epoch, content["weights"], content["optimizer"], [dict(entry) for entry in history])
+    return Checkpoint(phase, epoch, content["weights"], content["optimizer"], content["history"])
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -115,6 +103,18 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _fault(path: Path, field: str, found: str) -> Problem:
     return Problem(f"{path}, field '{field}'", found, _DELETE)
+
+
+def _is_entry(entry: object) -> bool:
+    """An epoch: the phase, its number, the mean of each loss term, their sum over tenths of the epoch."""
+    if not isinstance(entry, dict) or entry.keys() != {"phase", "epoch", "loss", "curve"}:
+        return False
+    loss, curve = entry["loss"], entry["curve"]
+    if type(entry["phase"]) is not str or type(entry["epoch"]) is not int:
+        return False
+    if not isinstance(loss, dict) or not all(type(k) is str and type(v) is float for k, v in loss.items()):
+        return False
+    return isinstance(curve, list) and all(type(v) is float for v in curve)
 
 
 def _plain(value: Any) -> bool:

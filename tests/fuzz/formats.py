@@ -82,9 +82,13 @@ def nir_bytes(folder: Path, rng: random.Random) -> Path:
     return path
 
 
-def read_network(path: Path) -> None:
+def compiled(path: Path) -> Artifact:
     graph = from_nir(read_nir(path).graph, MEANING)
-    agree(compile_graph(graph, load_target("loihi-sim")).artifact)
+    return compile_graph(graph, load_target("loihi-sim")).artifact
+
+
+def read_network(path: Path) -> None:
+    agree(compiled(path))
 
 
 def arrays_changed(path: Path, rng: random.Random) -> None:
@@ -234,9 +238,29 @@ def model(folder: Path, rng: random.Random) -> Path:
 
 
 def read_model(path: Path) -> None:
+    agree(compiled_model(path))
+
+
+def compiled_model(path: Path) -> Artifact:
+    """An accepted model file, compiled."""
     from seamount.frontends import load_model
 
-    load_model(path)
+    return compile_graph(load_model(path).graph(), load_target("loihi-sim")).artifact
+
+
+def save_small() -> dict[str, bytes]:
+    """The files of a small artifact."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_artifact(small_artifact(), Path(folder) / "a")
+        return {path.name: path.read_bytes() for path in (Path(folder) / "a").iterdir()}
+
+
+BUILDERS: dict[str, Callable[[Path], Artifact]] = {
+    "nir": compiled,
+    "artifact": load_artifact,
+    "model": compiled_model,
+}
+"""Readers of networks: the artifact of an accepted file."""
 
 
 # HDF5 as such: what its structure can hide
