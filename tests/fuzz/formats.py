@@ -43,11 +43,13 @@ from tests.test_kept_run import small_run
 
 @dataclass(frozen=True)
 class Format:
-    """name: of the format. make: (empty folder, source of chance) -> a mutated input in it. read: reads that."""
+    """name: of the format. make: (empty folder, source of chance) -> a mutated input in it. read: reads that. quick:
+    inputs in the default suite."""
 
     name: str
     make: Callable[[Path, random.Random], Path]
     read: Callable[[Path], object]
+    quick: int = 250
 
 
 # what is accepted must mean the same everywhere
@@ -462,8 +464,8 @@ FORMATS = (
     Format("trace-npz", npz_trace, read_trace),
     Format("trace-csv", csv_trace, read_trace),
     Format("toml", toml, read_toml),
-    Format("hdf5", hdf5, read_network),
-    Format("lava", lava_folder, read_lava_folder),
-    *([Format("checkpoint", checkpoint, read_checkpoint)] if find_spec("torch") else []),
+    Format("hdf5", hdf5, read_network, 40),
+    Format("lava", lava_folder, read_lava_folder, 40),
+    *([Format("checkpoint", checkpoint, read_checkpoint, 40)] if find_spec("torch") else []),
     *([Format("model", model, read_model)] if find_spec("torch") and find_spec("norse") else []),
 )

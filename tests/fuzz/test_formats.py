@@ -19,7 +19,7 @@ from seamount.compiler.errors import ContractError, SeamountError
 from tests.fuzz.formats import FORMATS, Format, agree
 from tests.test_artifact import small_artifact
 
-QUICK, LONG = 250, 12_500
+LONG = 12_500
 LIMIT_S = 20.0
 FOUND = [line.split() for line in (Path(__file__).parent / "corpus" / "found.txt").read_text().splitlines() if line]
 BY_NAME = {form.name: form for form in FORMATS}
@@ -66,13 +66,13 @@ def try_all(form: Format, numbers: range, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 def test_mutated(form: Format, tmp_path: Path) -> None:
-    try_all(form, range(QUICK), tmp_path)
+    try_all(form, range(form.quick), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.name)
 def test_mutated_many(form: Format, tmp_path: Path) -> None:
-    try_all(form, range(QUICK, QUICK + LONG), tmp_path)
+    try_all(form, range(form.quick, form.quick + LONG), tmp_path)
 
 
 @pytest.mark.parametrize(("name", "number"), FOUND)

@@ -181,7 +181,7 @@ def compiled_engine() -> None:
 
 @each_reader
 def test_guided(reader: Reader, tmp_path: Path) -> None:
-    search(reader, tmp_path, 20, 0)
+    search(reader, tmp_path, 10, 0)
 
 
 @pytest.mark.slow
