@@ -114,10 +114,9 @@ def _trace(groups: Mapping[str, Arrays]) -> Trace:
         raise ValueError(f"a size of {size.tolist()}")
     samples, steps = size.tolist()
     spikes, synops, sent, updates = (groups.get(f"count-{kind}", {}) for kind in COUNTS)
-    for part in (spikes, synops):
-        for name, counts in part.items():
-            if counts.shape != (steps,):
-                raise ValueError(f"counts of '{name}' have shape {counts.shape}, not {(steps,)}")
+    for name, per_step in (*spikes.items(), *synops.items()):
+        if per_step.shape != (steps,):
+            raise ValueError(f"counts of '{name}' have shape {per_step.shape}, not {(steps,)}")
     if any(a.ndim != 1 for a in sent.values()):
         raise ValueError("counts by neuron have more than one axis")
     for part in PARTS[1:]:

@@ -74,7 +74,7 @@ class Command:
 
 TRAIN = "train plain -n 4C3 --epochs 1 --limit 8 --batch 4"
 COMMANDS = {
-    "compile -o": Command("compile model.pt -o out -f", "out", load_artifact),
+    "compile -o": Command("compile model.pt -o out -f", "out", load_artifact, slow=True),
     "compile --json": Command("compile model.pt -o other -f --json out", "out", _json, slow=True),
     "run -o": Command("run artifact --data data.npz -o out -f", "out", load_run),
     "run --json": Command("run artifact --data data.npz --json out", "out", _json, slow=True),
