@@ -32,6 +32,8 @@ from seamount.compiler.kept_run import load_run, save_run
 from seamount.compiler.program.codec import load_arrays, save_arrays, write_program
 from seamount.compiler.target.system_file import read_system
 from seamount.compiler.target.target_file import read_target
+from seamount.frontends.nir.data_file import data_bytes
+from seamount.frontends.nir.data_file import read_data as read_data_file
 from seamount.frontends.nir.file import read_nir
 from seamount.frontends.nir.from_nir import from_nir
 from seamount.models.data.datasets import load_inputs
@@ -269,13 +271,29 @@ BUILDERS: dict[str, Callable[[Path], Artifact]] = {
 
 
 def hdf5(folder: Path, rng: random.Random) -> Path:
-    """A valid network with one of its arrays stored in a way that HDF5 allows, or an attribute or link beside it."""
-    import h5py
-
+    """A network whose HDF5 is changed."""
     path = folder / "net.nir"
     path.write_bytes(DATA[rng.choice(("gzip", "lzf", None))])
+    return _changed_hdf5(path, rng)
+
+
+def recorded(folder: Path, rng: random.Random) -> Path:
+    """A recording in NIR's data format whose HDF5 is changed, or its bytes."""
+    path = folder / "recorded.nir"
+    path.write_bytes(data_bytes({"lif": {"spikes": np.ones((2, 3, 4)), "v": np.zeros((2, 3, 4))}}, 1e-3))
+    if rng.random() < 0.5:
+        path.write_bytes(mutate.of_bytes(path.read_bytes(), rng))
+        return path
+    return _changed_hdf5(path, rng)
+
+
+def _changed_hdf5(path: Path, rng: random.Random) -> Path:
+    """One array stored in another way that HDF5 allows, or an attribute or link beside it."""
+    import h5py
+
+    folder = path.parent
     with h5py.File(path, "r+") as file:
-        arrays = [n for n in _datasets(file["node"], "node") if file[n].shape and file[n].dtype.kind == "f"]
+        arrays = [n for n in _datasets(file, "") if file[n].shape and file[n].dtype.kind in "fiu"]
         name = rng.choice(arrays)
         values = file[name][()]
         kind = rng.randrange(10)
@@ -294,7 +312,7 @@ def hdf5(folder: Path, rng: random.Random) -> Path:
                 h5py.SoftLink("/node"),
                 h5py.ExternalLink("/etc/hostname", "/"),
                 h5py.SoftLink("/gone"),
-                file["node"],
+                file[next(iter(file))],
             )
             file[name] = rng.choice(link)
         elif kind == 3:
@@ -465,6 +483,7 @@ FORMATS = (
     Format("trace-csv", csv_trace, read_trace),
     Format("toml", toml, read_toml),
     Format("hdf5", hdf5, read_network, 40),
+    Format("recorded", recorded, read_data_file, 40),
     Format("lava", lava_folder, read_lava_folder, 40),
     *([Format("checkpoint", checkpoint, read_checkpoint, 40)] if find_spec("torch") else []),
     *([Format("model", model, read_model)] if find_spec("torch") and find_spec("norse") else []),
