@@ -48,7 +48,9 @@ class _Hook:
 
     @classmethod
     def told(cls, event: str, arguments: tuple[object, ...]) -> None:
-        if cls.watch is not None and event in EVENTS and str(arguments[0]).startswith(cls.root):
+        if cls.watch is None or event not in EVENTS or isinstance(arguments[0], int):
+            return
+        if str(Path.cwd() / str(arguments[0])).startswith(cls.root):
             cls.watch()
 
 

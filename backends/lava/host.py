@@ -35,6 +35,7 @@ from seamount.backends.lava.results import load_messages, save_trace
 from seamount.compiler.errors import InputError, Problem, SeamountError
 from seamount.compiler.execution import Trace
 from seamount.compiler.program.folder import program_of
+from seamount.compiler.program.verify import check_stored
 
 Job = dict[str, Any]
 REPORT_S = 0.2
@@ -155,6 +156,7 @@ def leave_after(index: int, job: Job) -> NoReturn:
 def execute(index: int, job: Job) -> Trace:
     """The trace of a job."""
     program = program_of(Path(job["program"]))
+    check_stored(program, job["program"])
     messages = load_messages(Path(job["messages"]))
     record = frozenset(job.get("record", ()))
     if job["on"] == BOARD:

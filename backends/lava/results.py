@@ -91,10 +91,42 @@ def load_trace(path: Path) -> Trace:
     for key, value in load_arrays(path).items():
         part, _, name = key.partition(":")
         groups.setdefault(part, {})[name] = value
-    if "size" not in groups:
-        raise InputError(Problem(str(path), "is no result of a Lava run", "run it again"))
-    samples, steps = (int(n) for n in groups["size"][""])
+    try:
+        return _trace(groups)
+    except (LookupError, ValueError, TypeError, OverflowError) as error:
+        found = f"is no result of a Lava run: {error}"
+        raise InputError(Problem(str(path), found, "delete it and run it again")) from None
+
+
+def _trace(groups: Mapping[str, Arrays]) -> Trace:
+    """Raises ValueError and the like where a part is missing or has another form."""
+    known = {"size", *PARTS, *(f"count-{kind}" for kind in COUNTS)}
+    if groups.keys() - known:
+        raise ValueError(f"unknown arrays {sorted(groups.keys() - known)[0]!r}")
+    for part, arrays in groups.items():
+        bad = [
+            n for n, a in arrays.items() if a.dtype.kind not in "iu" and not (part == "spikes" and a.dtype.kind == "b")
+        ]
+        if bad:
+            raise ValueError(f"'{part}:{bad[0]}' holds no integers")
+    size = groups["size"][""]
+    if size.shape != (2,) or len(groups["size"]) != 1 or not all(1 <= n < 2**31 for n in size.tolist()):
+        raise ValueError(f"a size of {size.tolist()}")
+    samples, steps = size.tolist()
     spikes, synops, sent, updates = (groups.get(f"count-{kind}", {}) for kind in COUNTS)
+    for name, per_step in (*spikes.items(), *synops.items()):
+        if per_step.shape != (steps,):
+            raise ValueError(f"counts of '{name}' have shape {per_step.shape}, not {(steps,)}")
+    if any(a.ndim != 1 for a in sent.values()):
+        raise ValueError("counts by neuron have more than one axis")
+    for part in PARTS[1:]:
+        for name, values in groups.get(part, {}).items():
+            if values.shape[:2] != (samples, steps):
+                raise ValueError(
+                    f"'{part}:{name}' has shape {values.shape}, not of {samples} samples and {steps} steps"
+                )
+    if any(a.shape[:1] != (samples,) for a in groups.get("readout", {}).values()):
+        raise ValueError(f"readouts are not of {samples} samples")
     counts = EventCounts(samples, steps, spikes, synops, sent, {n: int(k) for n, k in updates.items()})
     return Trace(counts, *(groups.get(part, {}) for part in PARTS))
 

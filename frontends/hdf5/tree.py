@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import unicodedata
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -19,6 +20,11 @@ from typing import Any, BinaryIO, TypeAlias
 import h5py
 import numpy as np
 from numpy.typing import NDArray
+
+try:
+    import resource
+except ImportError:  # no POSIX system
+    resource = None  # type: ignore[assignment]
 
 from seamount.compiler.errors import InputError, Problem, raise_all
 from seamount.frontends.hdf5.strings import StringHeap
@@ -54,6 +60,8 @@ _NUMBERS = tuple(
 )
 """What numpy writes; anything else is a damaged header, which would give other numbers."""
 _MISSING = "holds less data than its shape declares; what is missing would read as zeros"
+_STRUCTURE = 2**28
+"""Bytes of memory for what libhdf5 keeps of a file's structure, beside four times the file."""
 _FILLED = h5py.h5d.FILL_VALUE_USER_DEFINED
 
 
@@ -113,12 +121,33 @@ def read_tree(
             raise OSError("the header does not fit the length of the file")
         with h5py.File(opened) as handle:
             reader = _Reader(image, file, limits, attributes, f"write the file again with {writer}")
-            reader.survey(handle, 0)
+            with _little_memory(len(image)):
+                reader.survey(handle, 0)
             raise_all(InputError, reader.problems)
             return reader.load(handle)
     except DAMAGE as fault:
         found = f"is damaged or cut off: {_first_line(fault)}"
         raise InputError(Problem(file, found, "copy or write the file again")) from fault
+
+
+@contextmanager
+def _little_memory(image: int) -> Iterator[None]:
+    """Bound what libhdf5 takes for a file's structure: a damaged size makes it fill gigabytes beyond the file's end.
+
+    The bound is one of the whole process, and of Linux alone; elsewhere there is none.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    except (OSError, AttributeError):
+        yield
+        return
+    most = pages * resource.getpagesize() + _STRUCTURE + 4 * image
+    resource.setrlimit(resource.RLIMIT_AS, (most if soft < 0 else min(most, soft), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _first_line(fault: BaseException) -> str:

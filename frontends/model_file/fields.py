@@ -219,7 +219,7 @@ class _Reader:
 
     def text(self, key: str) -> str:
         """A string of at most 64 KiB."""
-        value = self._take(key, lambda v: isinstance(v, str) and len(v) <= 65536, "a text")
+        value = self._take(key, lambda v: isinstance(v, str) and len(v) <= 65536 and _is_unicode(v), "a text")
         return value if value is not None else ""
 
     def number(self, key: str, kind: type[int] | type[float], low: float, high: float, optional: bool = False) -> Any:
@@ -276,7 +276,7 @@ class _Reader:
             return sent
         packed: NDArray[np.uint8] = self.array(SPIKES + name, np.uint8, 1)
         count = math.prod(shape) if len(shape) >= 2 and all(n > 0 for n in shape) else -1
-        if (count + 7) // 8 != packed.size or packed.dtype != np.uint8:
+        if count < 0 or (count + 7) // 8 != packed.size or packed.dtype != np.uint8:
             self._bad(SPIKES + name, f"{packed.size} bytes do not hold spikes of shape {shape}")
             return np.zeros(0, np.uint8)
         return np.unpackbits(packed, count=count).reshape(shape)
@@ -290,6 +290,11 @@ class _Reader:
         """Raise InputError when anything was wrong."""
         if self.problems:
             raise InputError(self.problems)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: half a surrogate pair cannot."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _is_plain_tensor(value: Any) -> bool:

@@ -84,19 +84,26 @@ def _read(file: Path) -> bytes:
         raise InputError(Problem(str(file), f"cannot be read: {error.strerror}", "check the file")) from None
 
 
+def read_torch(path: Path, remedy: str) -> Any:
+    """What a file of torch.save holds, loaded without running anything it might contain.
+
+    Raises InputError with `remedy` where it is missing, damaged (checksums of the archive), no such file, or holds
+    Python objects.
+    """
+    data = _read(path)
+    torch = _torch(str(path))
+    kind = _foreign_kind(data)
+    if kind:
+        raise InputError(Problem(str(path), kind[0], remedy))
+    return _loaded(torch, path, data, remedy, remedy)
+
+
 def _unpickle(torch: ModuleType, file: Path, data: bytes) -> dict[str, Any]:
-    """The stored dict, loaded without running anything it might contain."""
+    """The stored dict of a model file."""
     kind = _foreign_kind(data)
     if kind:
         raise InputError(Problem(str(file), *kind))
-    try:
-        content = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError:
-        found = "holds Python objects (a whole pickled module?), which could run code when loaded"
-        raise InputError(Problem(str(file), found, _SAVE)) from None
-    except _DAMAGE as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise InputError(Problem(str(file), f"is damaged: {lines[0][:120]}", _COPY)) from None
+    content = _loaded(torch, file, data, _SAVE, _COPY)
     if not isinstance(content, dict):
         found = f"holds a {type(content).__name__}, not a network"
         raise InputError(Problem(str(file), found, _SAVE))
@@ -107,6 +114,17 @@ def _unpickle(torch: ModuleType, file: Path, data: bytes) -> dict[str, Any]:
         found = f"is {what}: weights without the structure and the neurons' parameters"
         raise InputError(Problem(str(file), found, _SAVE))
     return content
+
+
+def _loaded(torch: ModuleType, file: Path, data: bytes, save: str, copy: str) -> Any:
+    try:
+        return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError:
+        found = "holds Python objects (a whole pickled module?), which could run code when loaded"
+        raise InputError(Problem(str(file), found, save)) from None
+    except _DAMAGE as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise InputError(Problem(str(file), f"is damaged: {lines[0][:120]}", copy)) from None
 
 
 def _foreign_kind(data: bytes) -> tuple[str, str] | None:

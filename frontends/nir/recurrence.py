@@ -91,7 +91,7 @@ class _Feedback:
         back = {n for n in ends if self._is_back(neuron, n)}
         if not back:
             return
-        if back == ends:
+        if back == ends and not self._waits(edge.target):
             self.net.edges[self.net.edges.index(edge)] = replace(edge, delay=1)
             self.log.note(Recurrent(edge.source, edge.target))
         elif isinstance(self.net.nodes[edge.target], _BIAS_FREE) and len(self.net.into(edge.target)) == 1:
@@ -103,6 +103,21 @@ class _Feedback:
                 f"takes part in a feedback of '{neuron}' and in a connection that is none",
                 "use one layer for the feedback and another for the rest",
             )
+
+    def _waits(self, name: str) -> bool:
+        """Whether a path from `name` through stateless nodes comes to an edge that is delayed already."""
+        seen, waiting = {name}, [name]
+        while waiting:
+            here = waiting.pop()
+            if _is_neuron(self.net, here):
+                continue
+            for e in self.net.out_of(here):
+                if e.delay:
+                    return True
+                if e.target not in seen:
+                    seen.add(e.target)
+                    waiting.append(e.target)
+        return False
 
     def _is_back(self, source: str, target: str) -> bool:
         """Whether the target dominates the source, on a cycle that no delay breaks yet."""

@@ -17,6 +17,7 @@ from seamount.models.networks.grouped import GroupNetwork, unrolled
 from seamount.models.networks.recurrence import HandedOn, recurrent_layers
 from seamount.models.networks.registry import maker
 from seamount.models.networks.stages import Task
+from seamount.models.recipes.checkpoint import read_weights
 from seamount.models.recipes.evaluate import Scores, evaluate
 from seamount.models.recipes.pipe import adapt
 from seamount.models.recipes.recipe import Builder, Recipe
@@ -151,10 +152,9 @@ def _start(job: Job, build: Builder) -> dict[str, Any] | None:
     if job.start is None:
         return None
     try:
-        state = torch.load(job.start, weights_only=True, map_location="cpu")["weights"]
-        return adapt(state, build(job.recipe.neuron))
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, StopIteration) as error:
-        found = f"cannot be used: {str(error).splitlines()[0]}"
+        return adapt(read_weights(job.start), build(job.recipe.neuron))
+    except (RuntimeError, LookupError, StopIteration) as error:
+        found = f"holds weights that do not fit this network: {type(error).__name__}"
         raise InputError(Problem(str(job.start), found, "give a file that --checkpoint wrote")) from None
 
 

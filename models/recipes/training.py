@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from seamount.models.recipes.augment import Augment
-from seamount.models.recipes.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from seamount.models.recipes.checkpoint import Checkpoint, check_phase, read_checkpoint, restore, write_checkpoint
 from seamount.models.recipes.recipe import Batch, Builder, Phase, Recipe
 
 Tensor = torch.Tensor
@@ -87,6 +87,9 @@ def train(
     phases = recipe.phases(schedule.epochs)
     identity = _identity(recipe, schedule, seed, data) if checkpoint else ""
     point = read_checkpoint(checkpoint, identity) if checkpoint else None
+    lengths = [phase.epochs for phase in phases]
+    if checkpoint and point:
+        check_phase(checkpoint, point, lengths)
     history: list[dict[str, Any]] = list(point.history) if point else []
     trainee: nn.Module | None = None
     for number, phase in enumerate(phases):
@@ -101,9 +104,8 @@ def train(
             continue
         optimizer = _optimizer(trainee, phase, schedule)
         first = 0
-        if point is not None and number == point.phase:
-            trainee.load_state_dict(point.weights)
-            optimizer.load_state_dict(point.optimizer)
+        if checkpoint and point is not None and number == point.phase:
+            restore(checkpoint, point, lengths, trainee, optimizer)
             first = point.epoch
         for epoch in range(first, phase.epochs):
             terms, curve = _epoch(recipe, trainee, optimizer, data, schedule, phase, epoch, _mixed(seed, number, epoch))

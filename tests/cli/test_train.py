@@ -41,7 +41,7 @@ def test_trained_network_compiles_and_runs(tmp_path: Path) -> None:
         (["etc", "--data", "nowhere"], "data 'nowhere': is neither"),
         (["etc", "--device", "tpu"], "--device tpu: is unknown"),
         (["etc", "--amp"], "--amp: mixed precision is for a GPU"),
-        (["pipe-d", "--start", "missing.pt"], "missing.pt: cannot be used"),
+        (["pipe-d", "--start", "missing.pt"], "missing.pt: no such file"),
         (["plain", "--network", "resnet-narrow", "--data", "digits-rows", "--steps", "8"], "does not fit samples of"),
         (["plain", "--network", "R8", "--data", "digits-rows", "--steps", "9"], "lasts 8 steps, and training takes 9"),
         (["joint", "--network", "R8", "--data", "digits-rows"], "sees a sample as one image"),

@@ -852,3 +852,18 @@ def test_firing_that_assumptions_name():
     ):
         with pytest.raises(ImportRefused, match=found):
             from_nir(graph, meaning(**{**known, **wrong}))
+
+
+def test_what_a_loop_shares_with_a_delayed_branch_lags_only_in_the_loop():
+    """The branch has its own delay of 2 steps; the loop's step must not be added to it."""
+    graph = net(
+        {
+            "input": port(2), "n": lif((2,)), "s": nir.Scale(np.array([0.5, 2.0])), "d": nir.Delay(np.array(0.002)),
+            "output": out(2),
+        },
+        [("input", "n"), ("n", "s"), ("s", "n"), ("s", "d"), ("d", "output")],
+    )  # fmt: skip
+    imported = from_nir(graph, meaning())
+    assert {(e.source, e.target, e.delay) for e in imported.edges} == {
+        ("input", "n", 0), ("n", "s", 0), ("s", "n", 1), ("s", "output", 2),
+    }  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
+import resource
 import struct
 import time
 import zlib
@@ -442,3 +444,15 @@ def rewritten(draw):
 @given(rewritten())
 def test_wrong_values(data):
     outcome(data)
+
+
+def test_a_damaged_structure_takes_little_memory(tmp_path):
+    """Eight bytes lost in a table of links once made libhdf5 fill 20 GB with zeros; found by fuzzing (nir 11531)."""
+    data = DATA["lzf"]
+    table = next(m.start() for m in re.finditer(b"SNOD", data) if m.start() > 12_000)
+    path = tmp_path / "net.nir"
+    path.write_bytes(data[: table + 121] + data[table + 129 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrlimit(resource.RLIMIT_AS)
+    assert "is damaged or cut off" in refused(path)
+    most, limits = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrlimit(resource.RLIMIT_AS)
+    assert most - before[0] < 600_000 and limits == before[1]

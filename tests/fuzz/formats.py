@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import tempfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -17,21 +20,25 @@ from typing import Any
 
 import numpy as np
 
+from seamount.backends.lava.host import execute
+from seamount.backends.lava.results import join_traces, load_trace, save_messages, save_trace
 from seamount.backends.registry import load_backend, load_target
-from seamount.compiler.artifact import load_artifact, save_artifact
+from seamount.compiler.artifact import Artifact, load_artifact, save_artifact
 from seamount.compiler.diff.recording import read_record
 from seamount.compiler.driver import compile_graph
 from seamount.compiler.energy.cost_file import read_costs
 from seamount.compiler.files import digest
 from seamount.compiler.kept_run import _digest as of_content
 from seamount.compiler.kept_run import load_run, save_run
-from seamount.compiler.program.codec import load_arrays, save_arrays
+from seamount.compiler.program.codec import load_arrays, save_arrays, write_program
 from seamount.compiler.program.lower import lower
 from seamount.compiler.program.program import Program
 from seamount.compiler.target.system_file import read_system
 from seamount.compiler.target.target_file import read_target
 from seamount.frontends.conventions import Conventions, Meaning
 from seamount.frontends.netx.file import from_net, read_net
+from seamount.frontends.nir.data_file import data_bytes
+from seamount.frontends.nir.data_file import read_data as read_data_file
 from seamount.frontends.nir.file import read_nir
 from seamount.frontends.nir.from_nir import from_nir
 from seamount.models.data.datasets import load_inputs
@@ -44,10 +51,8 @@ from tests.test_kept_run import small_run
 
 @dataclass(frozen=True)
 class Format:
-    """name: of the format. make: (empty folder, source of chance) -> a mutated input in it. read: reads that.
-
-    quick: inputs of every run; more are a slow test.
-    """
+    """name: of the format. make: (empty folder, source of chance) -> a mutated input in it. read: reads that. quick:
+    inputs in the default suite."""
 
     name: str
     make: Callable[[Path, random.Random], Path]
@@ -86,11 +91,6 @@ def nir_bytes(folder: Path, rng: random.Random) -> Path:
     return path
 
 
-def read_network(path: Path) -> None:
-    graph = from_nir(read_nir(path).graph, MEANING)
-    agree(compile_graph(graph, load_target("loihi-sim")).artifact.program)
-
-
 def net_layers(folder: Path, rng: random.Random) -> Path:
     """A field of a layer or of its neurons as another value, shape or nothing, or the bytes of the file."""
     layers = deepcopy(NETWORKS[rng.choice(sorted(NETWORKS))]())
@@ -116,6 +116,15 @@ def net_layers(folder: Path, rng: random.Random) -> Path:
 def read_layers(path: Path) -> None:
     graph = from_net(read_net(path), Meaning(default=Conventions(steps=4)))
     agree(lower(graph, delay_max=62))
+
+
+def compiled(path: Path) -> Artifact:
+    graph = from_nir(read_nir(path).graph, MEANING)
+    return compile_graph(graph, load_target("loihi-sim")).artifact
+
+
+def read_network(path: Path) -> None:
+    agree(compiled(path))
 
 
 def arrays_changed(path: Path, rng: random.Random) -> None:
@@ -265,9 +274,236 @@ def model(folder: Path, rng: random.Random) -> Path:
 
 
 def read_model(path: Path) -> None:
+    agree(compiled_model(path))
+
+
+def compiled_model(path: Path) -> Artifact:
+    """An accepted model file, compiled."""
     from seamount.frontends import load_model
 
-    load_model(path)
+    return compile_graph(load_model(path).graph(), load_target("loihi-sim")).artifact
+
+
+def save_small() -> dict[str, bytes]:
+    """The files of a small artifact."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_artifact(small_artifact(), Path(folder) / "a")
+        return {path.name: path.read_bytes() for path in (Path(folder) / "a").iterdir()}
+
+
+BUILDERS: dict[str, Callable[[Path], Artifact]] = {
+    "nir": compiled,
+    "artifact": load_artifact,
+    "model": compiled_model,
+}
+"""Readers of networks: the artifact of an accepted file."""
+
+
+# HDF5 as such: what its structure can hide
+
+
+def hdf5(folder: Path, rng: random.Random) -> Path:
+    """A network whose HDF5 is changed."""
+    path = folder / "net.nir"
+    path.write_bytes(DATA[rng.choice(("gzip", "lzf", None))])
+    return _changed_hdf5(path, rng)
+
+
+def recorded(folder: Path, rng: random.Random) -> Path:
+    """A recording in NIR's data format whose HDF5 is changed, or its bytes."""
+    path = folder / "recorded.nir"
+    path.write_bytes(data_bytes({"lif": {"spikes": np.ones((2, 3, 4)), "v": np.zeros((2, 3, 4))}}, 1e-3))
+    if rng.random() < 0.5:
+        path.write_bytes(mutate.of_bytes(path.read_bytes(), rng))
+        return path
+    return _changed_hdf5(path, rng)
+
+
+def _changed_hdf5(path: Path, rng: random.Random) -> Path:
+    """One array stored in another way that HDF5 allows, or an attribute or link beside it."""
+    import h5py
+
+    folder = path.parent
+    with h5py.File(path, "r+") as file:
+        arrays = [n for n in _datasets(file, "") if file[n].shape and file[n].dtype.kind in "fiu"]
+        name = rng.choice(arrays)
+        values = file[name][()]
+        kind = rng.randrange(10)
+        if kind < 8:
+            del file[name]
+        if kind == 0:
+            _virtual(file, name, values, folder, rng)
+        elif kind == 1:
+            place = rng.choice((str(folder / "raw.bin"), "/etc/hostname", "raw.bin", "../x"))
+            (folder / "raw.bin").write_bytes(values.tobytes()[: rng.choice((0, 7, 10**6))])
+            length = rng.choice((values.nbytes, values.nbytes - 1, h5py.h5f.UNLIMITED))
+            with suppress(ValueError, RuntimeError):  # libhdf5 itself refuses what is too short
+                file.create_dataset(name, values.shape, values.dtype, external=[(place, rng.choice((0, 8)), length)])
+        elif kind == 2:
+            link = (
+                h5py.SoftLink("/node"),
+                h5py.ExternalLink("/etc/hostname", "/"),
+                h5py.SoftLink("/gone"),
+                file[next(iter(file))],
+            )
+            file[name] = rng.choice(link)
+        elif kind == 3:
+            _filtered(file, name, values, rng)
+        elif kind == 4:
+            file.create_dataset(name, values.shape, values.dtype, fillvalue=rng.choice((0.0, 7.0, float("nan"))))
+        elif kind == 5:
+            held = file.create_dataset(name, values.shape, values.dtype, chunks=(1,) * values.ndim)
+            held[(0,) * values.ndim] = 1.0
+        elif kind == 6:
+            odd = rng.choice(("S3", "i1", ">f4", "f2", "c16", "?", "u8", [("a", "f8"), ("b", "i4")]))
+            file.create_dataset(name, values.shape, odd)
+        elif kind == 7:
+            form = rng.choice(((0,), (2**40,), values.shape[::-1], (*values.shape, 0), (1,) * 9))
+            large = {"chunks": (1024,), "compression": "gzip"} if form == (2**40,) else {}
+            file.create_dataset(name, form, values.dtype, **large)
+        elif kind == 8:
+            file[name].attrs[rng.choice(("type", "scale", "\x1b"))] = rng.choice((1, "x", h5py.Empty("f8")))
+        else:
+            other = rng.choice(arrays)
+            file[name][...] = rng.choice((float("nan"), 1e300, -1.0, 0.0, 5e-324))
+            with suppress(ValueError):  # a name that is taken, or lies in an array
+                file.move(name, other + rng.choice(("x", "/y")))
+    if rng.random() < 0.2:
+        path.write_bytes(mutate.of_bytes(path.read_bytes(), rng))
+    return path
+
+
+def _datasets(item: Any, path: str) -> list[str]:
+    if not hasattr(item, "keys"):
+        return [path]
+    return [name for key in item for name in _datasets(item[key], f"{path}/{key}")]
+
+
+def _virtual(file: Any, name: str, values: Any, folder: Path, rng: random.Random) -> None:
+    """A dataset whose values lie in another one, of this file, of another, or of none."""
+    import h5py
+
+    with h5py.File(folder / "other.h5", "w") as other:
+        other["v"] = values
+    layout = h5py.VirtualLayout(values.shape, values.dtype)
+    source = rng.choice((str(folder / "other.h5"), "other.h5", "gone.h5", "."))
+    layout[...] = h5py.VirtualSource(source, rng.choice(("v", name, "gone")), shape=values.shape)
+    file.create_virtual_dataset(name, layout, fillvalue=rng.choice((None, 3.0)))
+
+
+def _filtered(file: Any, name: str, values: Any, rng: random.Random) -> None:
+    """Chunks that say they passed filters, known ones or plug-ins, and hold any bytes."""
+    import h5py
+
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk(values.shape)
+    optional = h5py.h5z.FLAG_OPTIONAL
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        code = rng.choice((1, 2, 3, 4, 5, 6, 305, 307, 32000, 32001, 32004, 32008, 32013, 32015, 40000, 65535))
+        with suppress(ValueError, RuntimeError, OSError):
+            properties.set_filter(code, optional, tuple(rng.randrange(10) for _ in range(rng.randrange(4))))
+    space = h5py.h5s.create_simple(values.shape)
+    try:
+        held = h5py.h5d.create(file.id, name.encode(), h5py.h5t.py_create(values.dtype), space, properties)
+        body = (
+            zlib.compress(values.tobytes()) if rng.random() < 0.5 else rng.randbytes(rng.choice((0, 1, values.nbytes)))
+        )
+        held.write_direct_chunk((0,) * values.ndim, body, rng.choice((0, 1, 2, 0xFFFFFFFF)))
+    except (ValueError, RuntimeError, OSError):
+        if name not in file:
+            file[name] = values
+
+
+# what a Lava run passes between two interpreters
+
+
+def lava_folder(folder: Path, rng: random.Random) -> Path:
+    """A program, its messages and its result, of which one is damaged, missing, or a link."""
+    write_program(small_artifact().program, folder)
+    save_messages(folder / "messages.npz", small_artifact().vectors.messages)
+    program, messages = small_artifact().program, small_artifact().vectors.messages
+    save_trace(folder / "out.npz", engines()[1].run(program, messages, record=frozenset({"spikes", "u", "v"})))
+    place = folder / rng.choice(("program.json", "arrays.npz", "messages.npz", "out.npz", "out.npz"))
+    kind = rng.randrange(10)
+    if kind == 0:
+        place.unlink()
+    elif kind == 1:
+        target = rng.choice(("/dev/null", str(place), "gone", "/", str(folder / "program.json")))
+        place.unlink()
+        place.symlink_to(target)
+    elif kind == 2:
+        place.unlink()
+        place.mkdir() if rng.random() < 0.5 else os.mkfifo(place)
+    else:
+        _change(place, rng)
+    return folder
+
+
+def read_lava_folder(path: Path) -> None:
+    """Both sides: the host's jobs on a simulator, and the result as the caller reads it."""
+    result = load_trace(path / "out.npz")
+    join_traces([result, result])
+    job = {"program": str(path), "messages": str(path / "messages.npz"), "record": ["spikes", "v"]}
+    mine, theirs = (execute(0, {**job, "on": name}) for name in ("reference", "vectorized"))
+    assert all(np.array_equal(mine.v[name], theirs.v[name]) for name in mine.v)
+
+
+# training that goes on
+
+
+@cache
+def training() -> tuple[Callable[[Path], None], bytes]:
+    """What goes on from a checkpoint, by one epoch more, and the bytes of one."""
+    import torch
+
+    from seamount.models.recipes.recipe import Recipe
+    from seamount.models.recipes.training import Samples, Schedule, train
+
+    samples = Samples(torch.rand(4, 1, 4, 4), torch.arange(4) % 2, constant=True)
+
+    def build(neuron: object) -> torch.nn.Module:
+        return torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(8, 2))
+
+    def go_on(path: Path) -> None:
+        train(Recipe(steps=1), build, samples, Schedule(epochs=2, batch=4), 0, checkpoint=path)
+
+    place = Path(tempfile.mkdtemp()) / "c.pt"
+    go_on(place)
+    content = torch.load(place, weights_only=True)
+    torch.save({**content, "epoch": 1, "history": content["history"][:1]}, place)
+    return go_on, place.read_bytes()
+
+
+def checkpoint(folder: Path, rng: random.Random) -> Path:
+    import torch
+
+    path = folder / "c.pt"
+    data = training()[1]
+    if rng.random() < 0.4:
+        path.write_bytes(mutate.of_bytes(data, rng))
+        return path
+    content = torch.load(io.BytesIO(data), weights_only=True)
+    torch.save(mutate.of_tree(_tensors_changed(content, rng), rng), path)
+    return path
+
+
+def _tensors_changed(content: Any, rng: random.Random) -> Any:
+    """One tensor of a tree of them of another shape, type, layout or value, one time of two."""
+    import torch
+
+    holders = [(h, k) for h, k in mutate.places(content) if isinstance(h[k], torch.Tensor)]
+    if rng.random() < 0.5:
+        holder, key = rng.choice(holders)
+        value = holder[key]
+        holder[key] = rng.choice(
+            (value[:1], value[None], value.double(), value.to(torch.complex64), value.to_sparse(), value * float("nan"),
+             torch.zeros(2, device="meta"), torch.nn.Parameter(value), torch.zeros(0), value.int()),
+        )  # fmt: skip
+    return content
+
+
+def read_checkpoint(path: Path) -> None:
+    training()[0](path)
 
 
 FORMATS = (
@@ -279,5 +515,9 @@ FORMATS = (
     Format("trace-npz", npz_trace, read_trace),
     Format("trace-csv", csv_trace, read_trace),
     Format("toml", toml, read_toml),
+    Format("hdf5", hdf5, read_network, 40),
+    Format("recorded", recorded, read_data_file, 40),
+    Format("lava", lava_folder, read_lava_folder, 40),
+    *([Format("checkpoint", checkpoint, read_checkpoint, 40)] if find_spec("torch") else []),
     *([Format("model", model, read_model)] if find_spec("torch") and find_spec("norse") else []),
 )

@@ -38,15 +38,15 @@ def of_bytes(data: bytes, rng: random.Random) -> bytes:
 def of_tree(tree: Any, rng: random.Random) -> Any:
     """A tree of JSON with one to three of its values replaced, removed, doubled, or of another place."""
     for _ in range(rng.choice((1, 1, 2, 3))):
-        places = list(_places(tree))
-        if not places:
+        found = places(tree)
+        if not found:
             return tree
-        holder, key = rng.choice(places)
+        holder, key = rng.choice(found)
         kind = rng.randrange(5)
         if kind == 0:
             del holder[key]
         elif kind == 1:
-            other, from_ = rng.choice(places)
+            other, from_ = rng.choice(found)
             holder[key] = _copy(other[from_])
         elif kind == 2 and isinstance(holder, dict):
             holder[rng.choice(("extra", "name", "kind", "shape"))] = rng.choice(ODD)
@@ -63,13 +63,13 @@ def _copy(value: Any) -> Any:
     return [_copy(v) for v in value] if isinstance(value, list) else value
 
 
-def _places(tree: Any) -> list[tuple[Any, Any]]:
+def places(tree: Any) -> list[tuple[Any, Any]]:
     """(holder, key) of every value in the tree."""
     found: list[tuple[Any, Any]] = []
     keys = list(tree) if isinstance(tree, dict) else list(range(len(tree))) if isinstance(tree, list) else []
     for key in keys:
         found.append((tree, key))
-        found += _places(tree[key])
+        found += places(tree[key])
     return found
 
 
