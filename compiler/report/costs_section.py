@@ -49,6 +49,7 @@ def mapping_tree(placement: Placement, target: Target, remark: str) -> Tree:
         "remark": remark,
         "mesh": asdict(placement.mesh),
         "chips": placement.chips,
+        "cores": len(loads),
         "loads": loads,
         "limits": {name: _limit(target, LIMITS[name]) for name in SHOWN},
         "projections": {name: {**asdict(t), "hops": t.hops} for name, t in placement.projections.items()},
