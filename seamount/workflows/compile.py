@@ -26,7 +26,7 @@ from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
 from seamount.compiler.program.fan_out import synapse_count
 from seamount.compiler.program.needs import chip_needs
-from seamount.compiler.program.program import Population, Program
+from seamount.compiler.program.program import InputPort, Population, Program
 from seamount.compiler.target.target import Target
 from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, likeness_words, table
@@ -38,6 +38,10 @@ VECTORS, CALIBRATED = 4, 256
 """Samples stored as test vectors; samples that set scales unless told otherwise."""
 LISTED = 2**26
 """Synapses up to which the reference is asked. It lists each of them in 24 bytes, and adds them one by one."""
+ANSWERED, CHECKED = 3 * 10**8, 3 * 10**9
+"""Work up to which the reference answers for test vectors, and is compared by `check`: about 10 s and 2 minutes."""
+VECTOR_BYTES = 2**28
+"""Spikes and messages of the test vectors take at most so much memory; fewer samples, or fewer of random steps, do."""
 STAGES = 12
 """Passes that a compilation usually runs, for the progress bar."""
 
@@ -81,13 +85,20 @@ class Compilation(Shown):
         trained = answers(output, golden[output.readout] if isinstance(golden, Mapping) else golden)
         return found, trained[: len(found)]
 
+    def _answered(self) -> tuple[int, int]:
+        """(samples, steps) of the test vectors."""
+        return _extent(self.artifact.vectors.messages, self.artifact.steps)
+
+    def _witness(self) -> Backend:
+        return witness(self.artifact.program, *self._answered())
+
     def to_dict(self) -> dict[str, Any]:
         artifact, program = self.artifact, self.artifact.program
         tree: dict[str, Any] = {
             "artifact": str(self.folder),
             "target": plain(artifact.manifest.target),
             "steps": artifact.steps,
-            "answered_by": witness(program).name,
+            "answered_by": self._witness().name,
             "neurons": sum(p.size for p in program.populations),
             "populations": len(program.populations),
             "projections": len(program.projections),
@@ -109,8 +120,8 @@ class Compilation(Shown):
         yield from conventions(self.artifact)
         yield from imported(self.model)
         yield from notes(self.artifact)
-        if unasked := too_large(program):
-            yield f"note: {unasked}: the {witness(program).name} one gave the stored answers"
+        if unasked := too_large(program, *self._answered()):
+            yield f"note: {unasked}: the {self._witness().name} one gave the stored answers"
         if self.golden_agreement is not None:
             same, total = self.golden_agreement
             yield f"golden samples: integer prediction equals the framework's on {same} of {total}"
@@ -204,7 +215,7 @@ def compilation(
     artifact = made.artifact
     if vectors:
         _recheck(model)
-        artifact = with_vectors(artifact, witness(artifact.program), vector_messages(model, artifact))
+        artifact = answered(artifact, vector_messages(model, artifact))
     return Compilation(Artifact.of(artifact), model, made.canonical, made.quantized)
 
 
@@ -249,17 +260,36 @@ def _unlabelled(data: Data, count: int, steps: int) -> Any:
     return some(gathered(data)[0], slice(count))
 
 
+def answered(artifact: artifacts.Artifact, messages: dict[str, Any]) -> artifacts.Artifact:
+    """The artifact with test vectors: these messages and what the witness answers."""
+    return with_vectors(artifact, witness(artifact.program, *_extent(messages, artifact.steps)), messages)
+
+
+def _extent(messages: Mapping[str, NDArray[Any]], steps: int) -> tuple[int, int]:
+    """(samples, steps) of messages."""
+    shape = next((m.shape for m in messages.values()), (VECTORS, steps))
+    return shape[0], shape[1]
+
+
 def vector_messages(model: Model, artifact: artifacts.Artifact) -> dict[str, Any]:
-    """Messages of the golden samples, or seeded random ones where there are none."""
+    """Messages of the golden samples, or seeded random ones where there are none; as many as VECTOR_BYTES hold."""
+    program = artifact.program
+    each = 4 * sum(map(_size, program.inputs)) + sum(p.size for p in program.populations)
     if model.file is not None:
-        return dict(encode(artifact.inputs, some(model.file.golden.inputs, slice(VECTORS)), model.graph.steps))
+        count = max(1, min(VECTORS, VECTOR_BYTES // (each * model.graph.steps)))
+        return dict(encode(artifact.inputs, some(model.file.golden.inputs, slice(count)), model.graph.steps))
+    steps = max(1, min(artifact.steps, VECTOR_BYTES // (each * VECTORS)))
     rng = np.random.default_rng(0)
     made = {}
-    for port in artifact.program.inputs:
-        shape = (VECTORS, artifact.steps, *port.shape)
+    for port in program.inputs:
+        shape = (VECTORS, steps, *port.shape)
         drawn = rng.integers(port.low, port.high + 1, shape) if port.graded else rng.random(shape) < 0.1
         made[port.name] = np.asarray(drawn, np.int32)
     return made
+
+
+def _size(port: InputPort) -> int:
+    return int(np.prod(port.shape, dtype=np.int64))
 
 
 def synapses_in(program: Program) -> int:
@@ -268,17 +298,32 @@ def synapses_in(program: Program) -> int:
     return sum(synapse_count(q.connection, shapes[q.source], shapes[q.target]) for q in program.projections)
 
 
-def too_large(program: Program) -> str:
-    """Why the reference is not asked, as a note; empty where it is."""
+def reference_work(program: Program, samples: int, steps: int) -> int:
+    """What a run costs the reference, in synapses added (about 30 ns each).
+
+    It adds every synapse in every step of every sample, and updates every population in every step of the chip: some
+    3,000 times that for the population and 24 times for each neuron, measured on two cores of 2.6 GHz.
+    """
+    neurons = sum(p.size for p in program.populations)
+    updates = program.duration(samples, steps) * (3_000 * len(program.populations) + 24 * neurons)
+    return synapses_in(program) * samples * steps + updates
+
+
+def too_large(program: Program, samples: int = VECTORS, steps: int | None = None, work: int = ANSWERED) -> str:
+    """Why the reference is not asked for such a run, as a note; empty where it is. steps: default: the program's."""
     count = synapses_in(program)
-    if count <= LISTED:
-        return ""
-    return f"the reference simulator would list {count:,} synapses in {count * 24 / 2**30:.0f} GiB, so it is not asked"
+    if count > LISTED:
+        listed = f"the reference simulator would list {count:,} synapses in {count * 24 / 2**30:.0f} GiB"
+        return f"{listed}, so it is not asked"
+    needed = reference_work(program, samples, steps or program.steps)
+    if needed > work:
+        return f"the reference simulator would take about {needed * 30e-9:,.0f} s, so it is not asked"
+    return ""
 
 
-def witness(program: Program) -> Backend:
-    """The simulator whose answers are stored as test vectors."""
-    return load_backend(DEFAULT_BACKEND if too_large(program) else "reference")
+def witness(program: Program, samples: int = VECTORS, steps: int | None = None) -> Backend:
+    """The simulator whose answers to so many samples are stored as test vectors."""
+    return load_backend(DEFAULT_BACKEND if too_large(program, samples, steps) else "reference")
 
 
 _WIDTHS = tuple("12345678")
