@@ -73,15 +73,15 @@ def folded(items: Sequence[T], most: int) -> tuple[T, ...]:
 
 
 def folded_energy(tree: dict[str, Any], layers: set[str]) -> dict[str, Any]:
-    """Ledgers with their first and last lines, sums by layer for the layers shown. Totals are untouched."""
+    """Sums by layer for the layers shown; ledgers were folded when they were made. Totals are untouched."""
     return {**tree, "sets": [_folded_set(one, layers) for one in tree["sets"]]}
 
 
 def _folded_set(tree: Mapping[str, Any], layers: set[str]) -> dict[str, Any]:
-    twins = {form: {**twin, "lines": list(folded(twin["lines"], LINES))} for form, twin in tree["ann"].items()}
     places = tree["places_pj"]
-    kept = {name: value for name, value in places.items() if name in layers} if len(places) > LINES else places
-    return {**tree, "lines": list(folded(tree["lines"], LINES)), "ann": twins, "places_pj": kept}
+    if len(places) <= LINES:
+        return dict(tree)
+    return {**tree, "places_pj": {name: value for name, value in places.items() if name in layers}}
 
 
 def folded_mapping(tree: dict[str, Any], layers: set[str]) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def left_out(
     if energy is not None:
         ledgers = [s["lines"] for s in energy["sets"]] + [t["lines"] for s in energy["sets"] for t in s["ann"].values()]
         longest = max(map(len, ledgers), default=0)
-        if longest > LINES:
-            text = f"of ledgers with up to {longest:,} lines the first and last {LINES // 2} are shown"
+        if longest >= LINES:
+            text = f"of longer ledgers the first and last {LINES // 2} lines are shown"
             yield Remark("note", "energy", text, "'seamount energy RUN --json FILE' writes every line")
     if recorded > SAMPLES:
         yield Remark("note", "samples", f"the first {SAMPLES} of {recorded:,} recorded samples are shown")

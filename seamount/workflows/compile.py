@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import seamount.compiler.artifact as artifacts
-from seamount.backends.registry import DEFAULT_BACKEND, load_backend, load_target
-from seamount.compiler.codes import BY_VALUE, encode, some
-from seamount.compiler.driver import Compiled, compile_graph, with_vectors
+from seamount.backends.registry import load_target
+from seamount.compiler.codes import BY_VALUE, some
+from seamount.compiler.driver import Compiled, compile_graph
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
@@ -24,24 +23,18 @@ from seamount.compiler.manifest import plain
 from seamount.compiler.measures import Likeness, answers, likeness, values_of
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
-from seamount.compiler.program.fan_out import synapse_count
 from seamount.compiler.program.needs import chip_needs
-from seamount.compiler.program.program import InputPort, Population, Program
+from seamount.compiler.program.program import Population, Program
 from seamount.compiler.target.target import Target
 from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
 from seamount.workflows.load import Model, model_of
+from seamount.workflows.witness import answered, extent, too_large, vector_messages, witness
 
-VECTORS, CALIBRATED = 4, 256
-"""Samples stored as test vectors; samples that set scales unless told otherwise."""
-LISTED = 2**26
-"""Synapses up to which the reference is asked. It lists each of them in 24 bytes, and adds them one by one."""
-ANSWERED, CHECKED = 3 * 10**8, 3 * 10**9
-"""Work up to which the reference answers for test vectors, and is compared by `check`: about 10 s and 2 minutes."""
-VECTOR_BYTES = 2**28
-"""Spikes and messages of the test vectors take at most so much memory; fewer samples, or fewer of random steps, do."""
+CALIBRATED = 256
+"""Samples that set scales unless told otherwise."""
 STAGES = 12
 """Passes that a compilation usually runs, for the progress bar."""
 
@@ -87,7 +80,7 @@ class Compilation(Shown):
 
     def _answered(self) -> tuple[int, int]:
         """(samples, steps) of the test vectors."""
-        return _extent(self.artifact.vectors.messages, self.artifact.steps)
+        return extent(self.artifact.vectors.messages, self.artifact.steps)
 
     def _witness(self) -> Backend:
         return witness(self.artifact.program, *self._answered())
@@ -258,72 +251,6 @@ def _unlabelled(data: Data, count: int, steps: int) -> Any:
     from seamount.models.data.batches import gathered
 
     return some(gathered(data)[0], slice(count))
-
-
-def answered(artifact: artifacts.Artifact, messages: dict[str, Any]) -> artifacts.Artifact:
-    """The artifact with test vectors: these messages and what the witness answers."""
-    return with_vectors(artifact, witness(artifact.program, *_extent(messages, artifact.steps)), messages)
-
-
-def _extent(messages: Mapping[str, NDArray[Any]], steps: int) -> tuple[int, int]:
-    """(samples, steps) of messages."""
-    shape = next((m.shape for m in messages.values()), (VECTORS, steps))
-    return shape[0], shape[1]
-
-
-def vector_messages(model: Model, artifact: artifacts.Artifact) -> dict[str, Any]:
-    """Messages of the golden samples, or seeded random ones where there are none; as many as VECTOR_BYTES hold."""
-    program = artifact.program
-    each = 4 * sum(map(_size, program.inputs)) + sum(p.size for p in program.populations)
-    if model.file is not None:
-        count = max(1, min(VECTORS, VECTOR_BYTES // (each * model.graph.steps)))
-        return dict(encode(artifact.inputs, some(model.file.golden.inputs, slice(count)), model.graph.steps))
-    steps = max(1, min(artifact.steps, VECTOR_BYTES // (each * VECTORS)))
-    rng = np.random.default_rng(0)
-    made = {}
-    for port in program.inputs:
-        shape = (VECTORS, steps, *port.shape)
-        drawn = rng.integers(port.low, port.high + 1, shape) if port.graded else rng.random(shape) < 0.1
-        made[port.name] = np.asarray(drawn, np.int32)
-    return made
-
-
-def _size(port: InputPort) -> int:
-    return int(np.prod(port.shape, dtype=np.int64))
-
-
-def synapses_in(program: Program) -> int:
-    """All pairs of neurons that projections join."""
-    shapes = program.shapes
-    return sum(synapse_count(q.connection, shapes[q.source], shapes[q.target]) for q in program.projections)
-
-
-def reference_work(program: Program, samples: int, steps: int) -> int:
-    """What a run costs the reference, in synapses added (about 30 ns each).
-
-    It adds every synapse in every step of every sample, and updates every population in every step of the chip: some
-    3,000 times that for the population and 24 times for each neuron, measured on two cores of 2.6 GHz.
-    """
-    neurons = sum(p.size for p in program.populations)
-    updates = program.duration(samples, steps) * (3_000 * len(program.populations) + 24 * neurons)
-    return synapses_in(program) * samples * steps + updates
-
-
-def too_large(program: Program, samples: int = VECTORS, steps: int | None = None, work: int = ANSWERED) -> str:
-    """Why the reference is not asked for such a run, as a note; empty where it is. steps: default: the program's."""
-    count = synapses_in(program)
-    if count > LISTED:
-        listed = f"the reference simulator would list {count:,} synapses in {count * 24 / 2**30:.0f} GiB"
-        return f"{listed}, so it is not asked"
-    needed = reference_work(program, samples, steps or program.steps)
-    if needed > work:
-        return f"the reference simulator would take about {needed * 30e-9:,.0f} s, so it is not asked"
-    return ""
-
-
-def witness(program: Program, samples: int = VECTORS, steps: int | None = None) -> Backend:
-    """The simulator whose answers to so many samples are stored as test vectors."""
-    return load_backend(DEFAULT_BACKEND if too_large(program, samples, steps) else "reference")
 
 
 _WIDTHS = tuple("12345678")

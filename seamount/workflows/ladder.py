@@ -24,7 +24,7 @@ from seamount.compiler.program.verify import check as check_program
 from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, number, percent, table
 from seamount.workflows.artifact import load_artifact
-from seamount.workflows.compile import CHECKED, Compilation, answered, compilation, too_large, vector_messages
+from seamount.workflows.compile import Compilation, compilation
 from seamount.workflows.data import Data, Labelled, described, labelled, of_one_length
 from seamount.workflows.judged import JUDGED
 from seamount.workflows.keep import keep_run
@@ -45,6 +45,7 @@ from seamount.workflows.rungs import (
     weights_into,
 )
 from seamount.workflows.runner import run
+from seamount.workflows.witness import CHECKED, answered, too_large, vector_messages
 
 INTEGERS = "vectorized"
 """Backend of the integer program."""

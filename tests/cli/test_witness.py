@@ -12,7 +12,7 @@ from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.program.program import synapses
 from seamount.models.reference.card import WEIGHTS
-from seamount.workflows import compile as witness
+from seamount.workflows import witness
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch")
