@@ -18,7 +18,7 @@ from seamount.compiler.driver import Compiled, compile_graph
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
-from seamount.compiler.ir.notes import Convention
+from seamount.compiler.ir.notes import Convention, WeightsVanish
 from seamount.compiler.manifest import plain
 from seamount.compiler.measures import Likeness, answers, likeness, values_of
 from seamount.compiler.passes.base import Pass, Watcher
@@ -325,7 +325,8 @@ def imported(model: Model) -> Iterator[str]:
 
 def notes(artifact: Artifact) -> Iterator[str]:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
-    for note in artifact.manifest.notes:
-        yield f"note: {note}"
+    found = artifact.manifest.notes
+    yield from (f"warning: {note}" for note in found if isinstance(note, WeightsVanish))
+    yield from (f"note: {note}" for note in found if not isinstance(note, WeightsVanish))
     for need in chip_needs(artifact.program):
         yield f"on a chip: {need.where} needs {need.what}"
