@@ -52,7 +52,7 @@ def gather(
     populations = population_rows(run, ranges or prove(program), over)
     projections, forms = projection_rows(run, over), rungs(run)
     rows, synapses = folded(populations, LAYERS), folded(projections, LAYERS)
-    layers = {row.name for row in (*rows, *synapses)}
+    layers = {p.name for p in rows} | {q.name for q in synapses}
     unshown = left_out(over, len(populations), len(projections), energy, run.recording.samples)
     remedy = "'seamount fit ARTIFACT' names every limit with remedies; --system places it on several chips"
     unplaced = [Remark("warning", "cores", placing, remedy)] if mapping is None and placing else []
