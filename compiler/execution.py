@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -37,12 +38,12 @@ class EventCounts:
     sent: Mapping[str, IntArray]
     updates: Mapping[str, int]
 
-    @property
+    @cached_property
     def spike_totals(self) -> dict[str, int]:
         """Population or input port -> messages over all steps and samples."""
         return {name: int(n.sum()) for name, n in self.spikes.items()}
 
-    @property
+    @cached_property
     def synop_totals(self) -> dict[str, int]:
         """Projection -> synaptic events over all steps and samples."""
         return {name: int(n.sum()) for name, n in self.synops.items()}

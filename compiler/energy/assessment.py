@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,8 +56,11 @@ def assess(
 # as JSON; infinities become None, which means "no upper bound known"
 
 
-def tree(found: Assessment) -> Tree:
-    """Every number with its source, for JSON and for a report; energies in pJ, times in ns, per inference."""
+def tree(found: Assessment, shown: Callable[[Sequence[Line]], Sequence[Line]] = tuple) -> Tree:
+    """Every number with its source, for JSON and for a report; energies in pJ, times in ns, per inference.
+
+    shown: which lines of a ledger to list; default: all.
+    """
     run, when = found.run, found.run.delay
     return {
         "set": run.costs.name,
@@ -66,7 +69,7 @@ def tree(found: Assessment) -> Tree:
         "members": list(run.costs.members),
         "samples": run.samples,
         "steps": run.steps,
-        "lines": [line_tree(line) for line in run.lines],
+        "lines": [line_tree(line) for line in shown(run.lines)],
         "dynamic_pj": estimate_tree(run.dynamic),
         "places_pj": {where: estimate_tree(value) for where, value in run.places.items()},
         "fixed_pj": estimate_tree(run.fixed),
@@ -83,7 +86,7 @@ def tree(found: Assessment) -> Tree:
             "busiest_core": when.core,
             "basis": when.basis,
         },
-        "ann": {form: twin_tree(t, found.comparisons[form]) for form, t in found.twins.items()},
+        "ann": {form: twin_tree(t, found.comparisons[form], shown) for form, t in found.twins.items()},
         "notes": list(run.notes),
         "sources": dict(run.costs.sources),
     }  # fmt: skip
@@ -115,12 +118,12 @@ def line_tree(line: Line) -> Tree:
     }
 
 
-def twin_tree(twin: Twin, found: Comparison) -> Tree:
+def twin_tree(twin: Twin, found: Comparison, shown: Callable[[Sequence[Line]], Sequence[Line]] = tuple) -> Tree:
     """The ANN in one format, and how the spiking network compares."""
     return {
         "passes": twin.passes,
         "macs": twin.macs,
-        "lines": [line_tree(line) for line in twin.lines],
+        "lines": [line_tree(line) for line in shown(twin.lines)],
         "energy_pj": estimate_tree(twin.energy),
         "text": text.energy(twin.energy),
         "verdict": found.verdict,

@@ -90,7 +90,8 @@ class Estimate:
 
 def total(parts: Iterable[Estimate]) -> Estimate:
     """The sum of estimates."""
-    out = Estimate()
+    known, missing = ZERO, dict[str, None]()
     for part in parts:
-        out += part
-    return out
+        known = known + part.known
+        missing.update(dict.fromkeys(part.missing))
+    return Estimate(known, tuple(missing))

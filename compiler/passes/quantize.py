@@ -12,7 +12,8 @@ from seamount.compiler.analysis.activity import Activity, assume
 from seamount.compiler.errors import CompileError, Problem, raise_all
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.linear import apply
-from seamount.compiler.ir.ops import LI, LIF, Array, Input, IntLIF, Linear, Sparse, WeightFormat, freeze
+from seamount.compiler.ir.notes import Note
+from seamount.compiler.ir.ops import LI, LIF, Array, Input, IntLIF, Linear, Op, Sparse, WeightFormat, freeze
 from seamount.compiler.ir.properties import LINEAR_FOLDED, QUANTIZED, SHAPES_KNOWN, THRESHOLD_FOLDED
 from seamount.compiler.ir.tuned import Grids
 from seamount.compiler.ir.weights import sign_mode, values_of
@@ -81,10 +82,15 @@ class Quantize(Pass):
         raise_all(CompileError, self._problems(graph))
         activity = self.activity or assume(graph)
         graph = self._inputs(graph, activity)
+        changed: dict[str, Op] = {}
+        notes: list[Note] = []
         for node in graph.nodes:
             if isinstance(node.op, (LIF, LI)):
-                graph = self._population(graph, node, node.op, activity)
-        return graph
+                ops, said = self._population(graph, node, node.op, activity)
+                changed |= ops
+                notes += said
+        integers = graph.map_nodes(lambda n: replace(n, op=changed[n.name]) if n.name in changed else n)
+        return integers.noting(*dict.fromkeys(notes))
 
     def _problems(self, graph: Graph) -> list[Problem]:
         problems = []
@@ -101,7 +107,7 @@ class Quantize(Pass):
             elif isinstance(op, Input):
                 problems += input_problems(node, op, self.payload_bits)
         for node in weights:
-            problems += weight_problems(node, self._bits(graph, node))
+            problems += weight_problems(node, self._bits(graph, node), isinstance(_target(graph, node).op, LIF))
         if self.grids is not None and not problems:
             exponents = range(self.exponents[0], self.exponents[1] + 1)
             problems += given_problems(graph, self.grids, self.vth_max, exponents, self.payload_bits, self.largest)
@@ -195,7 +201,11 @@ class Quantize(Pass):
         bias_max = self.bias_mant_max * 2**self.bias_exp_max
         return choose(incoming, demand, Limits(self.vth_max, bias_max, range(self.exponents[0], self.exponents[1] + 1)))
 
-    def _population(self, graph: Graph, node: Node, op: LIF | LI, activity: Activity) -> Graph:
+    def _population(
+        self, graph: Graph, node: Node, op: LIF | LI, activity: Activity
+    ) -> tuple[dict[str, Op], list[Note]]:
+        """The population and the weights into it as integers, and what is to be said of them."""
+        ops: dict[str, Op] = {}
         incoming = self._incoming(graph, node, activity)
         if self.grids is None:
             choice = self._choose(graph, node, op, incoming, activity)
@@ -208,11 +218,11 @@ class Quantize(Pass):
                 mean = activity.mean[_source(graph, q.name).name]
                 shift = np.add(shift, _mean_error(q, freeze(r.codes * (2.0**r.exponent / form.scale)), mean))
             codes = {"values" if isinstance(q.op, Sparse) else "weight": freeze(r.codes)}
-            graph = graph.with_op(q.name, replace(q.op, format=form, **codes))  # type: ignore[arg-type]
+            ops[q.name] = replace(q.op, format=form, **codes)  # type: ignore[arg-type]
         largest = self.bias_mant_max * 2**self.bias_exp_max / (64 * choice.scale)
         bias = freeze(np.clip(op.bias - shift, -largest, largest))
         neuron = registers(op, bias, choice.scale, self.bias_mant_max, self.bias_exp_max)
-        return graph.with_op(node.name, neuron).noting(*losses(node, op, neuron, incoming, choice))
+        return {**ops, node.name: neuron}, losses(node, op, neuron, incoming, choice)
 
 
 def _quantum(op: LIF) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,22 +40,41 @@ class Piece:
 
 @dataclass(eq=False)
 class CoreLoad:
-    """Slices of one core and their joint load."""
+    """Slices of one core and their joint load, which is kept up to date."""
 
     pieces: list[Piece] = field(default_factory=list)
+    added: tuple[int, ...] = (0,) * len(ADDED)
+    list_words: int = 0
+    slots: int = 0
+    formats: set[Key] = field(default_factory=set)
+    decays: set[Key] = field(default_factory=set)
+    thresholds: set[Key] = field(default_factory=set)
+
+    def add(self, piece: Piece) -> None:
+        """Put one more slice onto the core."""
+        self.pieces.append(piece)
+        self.added = tuple(map(add, self.added, piece.added))
+        self.list_words, self.slots = max(self.list_words, piece.list_words), max(self.slots, piece.slots)
+        self.formats |= piece.formats
+        self.decays |= piece.decays
+        self.thresholds |= piece.thresholds
 
     def numbers(self, more: Piece | None = None) -> dict[str, int]:
         """What the core carries, with one more slice if given; names as in Load."""
-        pieces = [*self.pieces, more] if more else self.pieces
-        total = dict(zip(ADDED, map(sum, zip(*(p.added for p in pieces), strict=True)), strict=True))
-        shared = {
-            "formats": len(frozenset().union(*(p.formats for p in pieces))),
-            "decay_profiles": len(frozenset().union(*(p.decays for p in pieces))),
-            "threshold_profiles": len(frozenset().union(*(p.thresholds for p in pieces))),
+        if more is not None:
+            joint = replace(self, formats=set(self.formats), decays=set(self.decays), thresholds=set(self.thresholds))
+            joint.pieces = []
+            joint.add(more)
+            return joint.numbers()
+        total = dict(zip(ADDED, self.added, strict=True))
+        return {
+            **total,
+            "formats": len(self.formats),
+            "decay_profiles": len(self.decays),
+            "threshold_profiles": len(self.thresholds),
+            "list_words": self.list_words,
+            "accumulators": total["neurons"] * self.slots,
         }
-        slots = max(p.slots for p in pieces)
-        longest = max(p.list_words for p in pieces)
-        return {**total, **shared, "list_words": longest, "accumulators": total["neurons"] * slots}
 
 
 def pack(program: Program, partition: Partition, limits: CoreLimits, coding: Coding) -> list[CoreLoad]:
@@ -70,7 +90,7 @@ def pack(program: Program, partition: Partition, limits: CoreLimits, coding: Cod
                 home = CoreLoad()
                 cores.append(home)
                 window.append(home)
-            home.pieces.append(piece)
+            home.add(piece)
     return cores
 
 
@@ -83,7 +103,7 @@ def _large(piece: Piece, limits: CoreLimits) -> bool:
 
 def _has_room(core: CoreLoad, piece: Piece, limits: CoreLimits) -> bool:
     for k, name in enumerate(ADDED):
-        if name in limits.known and sum(p.added[k] for p in core.pieces) + piece.added[k] > limits.known[name]:
+        if name in limits.known and core.added[k] + piece.added[k] > limits.known[name]:
             return False
     numbers = core.numbers(piece)
     return all(numbers[name] <= limit for name, limit in limits.known.items())

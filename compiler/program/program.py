@@ -216,14 +216,24 @@ class Program:
         return samples * steps * self.slow_down + self.depth
 
     def population(self, name: str) -> Population:
-        for p in self.populations:
-            if p.name == name:
-                return p
+        if name in self._by_name:
+            return self._by_name[name]
         raise ContractError(Problem(f"population '{name}'", "is not in the program", "use a name it has"))
 
     def into(self, name: str) -> tuple[Projection, ...]:
         """Projections that end at the population."""
-        return tuple(q for q in self.projections if q.target == name)
+        return self._into.get(name, ())
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Population]:
+        return {p.name: p for p in self.populations}
+
+    @cached_property
+    def _into(self) -> Mapping[str, tuple[Projection, ...]]:
+        found: dict[str, list[Projection]] = {}
+        for q in self.projections:
+            found.setdefault(q.target, []).append(q)
+        return {name: tuple(into) for name, into in found.items()}
 
 
 def as_chw(shape: Shape) -> tuple[int, int, int]:

@@ -22,6 +22,8 @@ from seamount.compiler.quantization.scales import U_LIMIT, Choice, Incoming
 
 LEAST, MOST = 1e-70, 1e70
 """Beyond them squares and products of weights and inputs leave what floats hold."""
+LEAST_READ = 1e-150
+"""The same for weights into a readout that never fires: its unit follows them, and only their squares must be held."""
 MAGNITUDES = f"{LEAST:g} to {MOST:g} in magnitude"
 NOTICEABLE = 0.01
 """Relative change of a time constant that is worth a note."""
@@ -84,15 +86,16 @@ def input_problems(node: Node, op: Input, payload_bits: int) -> list[Problem]:
     return []
 
 
-def weight_problems(node: Node, bits: int) -> list[Problem]:
-    """Weights that no code stands for."""
+def weight_problems(node: Node, bits: int, fires: bool = True) -> list[Problem]:
+    """Weights that no code stands for. fires: whether the neurons that they drive have a threshold."""
     values: Array = values_of(node.op)  # type: ignore[arg-type]
     if not np.all(np.isfinite(values)):
         return [Problem(node.where, "has weights that are not finite", "train or save it again")]
     largest = float(np.max(np.abs(values), initial=0.0))
-    if largest and not LEAST <= largest <= MOST:
+    if largest and not (LEAST if fires else LEAST_READ) <= largest <= MOST:
+        limit = MAGNITUDES if fires else f"{LEAST_READ:g} to {MOST:g} in magnitude"
         found = f"has weights of up to {largest:g} thresholds of the neurons they go to"
-        return [Problem(node.where, found, "check how the model was saved, or give its values other units", MAGNITUDES)]
+        return [Problem(node.where, found, "check how the model was saved, or give its values other units", limit)]
     if not 1 <= bits <= 8:
         return [Problem(node.where, f"is to have {bits} bits per weight", "choose another width", "1 to 8 bits")]
     if bits == 1 and sign_mode(values) == "mixed":

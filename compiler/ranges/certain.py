@@ -23,25 +23,27 @@ from seamount.compiler.ranges.reach import STEPS, Neurons, Reach, one_step
 Wide = NDArray[np.int64]
 
 
-def prove(program: Program, steps: int | None = None) -> Ranges:
+def prove(program: Program, steps: int | None = None, effort: int | None = None) -> Ranges:
     """`analyse`, and of what is not proven the neurons that overflow in every sample, with a step in which they do.
 
     A sample here has the steps that were asked for, else the program's own; of more than STEPS, the first STEPS count.
+    effort: updates of populations to follow at most, so that fewer steps of a deep network count; default: no limit.
     """
     ranges = analyse(program, steps)
-    since = first_overflows(program, ranges)
+    since = first_overflows(program, ranges, effort)
     populations = {p.name: replace(p, since=since.get(p.name, {})) for p in ranges.populations.values()}
     return replace(ranges, populations=populations)
 
 
-def first_overflows(program: Program, ranges: Ranges) -> Mapping[str, Mapping[str, Wide]]:
+def first_overflows(program: Program, ranges: Ranges, effort: int | None = None) -> Mapping[str, Mapping[str, Wide]]:
     """Population -> register -> per neuron the first local step in which every run overflows, or AVOIDABLE."""
     asked = [p for p in ranges.populations.values() if not p.proven]
     out = {p.name: {r: np.full(p.fires.size, AVOIDABLE, np.int64) for r in "uv" if p.overflows(r).any()} for p in asked}
     if not asked:
         return out
     window = _Window(program, leading_to(program, out))
-    for step in range(min(ranges.steps or program.steps, STEPS)):
+    followed = STEPS if effort is None else min(STEPS, 1 + effort // len(window.populations))
+    for step in range(min(ranges.steps or program.steps, followed)):
         now = window.step()
         for name, registers in out.items():
             for register, first in registers.items():

@@ -33,8 +33,8 @@ class Rung:
 @dataclass(frozen=True)
 class PopulationRow:
     """A layer of neurons or an input. rate: messages per neuron and step. silent, always: neurons that sent nothing,
-    or in every step of every sample. per_step: messages per sample in each own step. proof: verdict of the range
-    proof with `proven`, None for an input."""
+    or in every step of every sample. per_step: messages per sample in each own step, as means over windows.
+    proof: verdict of the range proof with `proven`, None for an input."""
 
     name: str
     kind: str
@@ -95,17 +95,20 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Raster:
-    """Spikes of some neurons of a population: (row, step) pairs. neurons: flat indices behind the rows."""
+    """Spikes of some neurons of a population: (row, window) pairs. neurons: flat indices behind the rows. per_step:
+    messages of these neurons in each window."""
 
     population: str
     neurons: tuple[int, ...]
     of: int
     events: tuple[tuple[int, int], ...]
+    per_step: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Membrane:
-    """v of one neuron at the end of each step, and the steps in which it fired. threshold: 64 vth, None if none."""
+    """v of one neuron after the last step of each window, and the windows in which it fired. threshold: 64 vth,
+    None if none."""
 
     population: str
     neuron: int
@@ -153,13 +156,18 @@ class Headline:
 @dataclass(frozen=True)
 class Report:
     """Everything. energy, mapping: plain trees, None where they are not known, with the reason in `remarks`. facts,
-    digests, tuned: names and values; tuned is empty for a network that was not."""
+    digests, tuned: names and values; tuned is empty for a network that was not.
+
+    window: steps that an entry of per_step, v, spikes or events stands for, 1 unless the run is long; entry k is of the
+    steps from k * window on. Of a deep network the first and last layers are listed (compiler/report/excerpt.py).
+    """
 
     title: str
     subtitle: str
     sentences: tuple[str, ...]
     headlines: tuple[Headline, ...]
     steps: int
+    window: int
     samples: int
     rungs: tuple[Rung, ...]
     agreement: tuple[Agreement, ...]

@@ -20,13 +20,13 @@ class Coefficients:
     """The distinct costs of one set in the order of their use, each with an anchor."""
 
     key: str
-    found: dict[tuple[str, ...], Tree] = field(default_factory=dict)
+    numbered: dict[tuple[str, ...], tuple[int, Tree]] = field(default_factory=dict)
 
     def anchor(self, cost: Tree) -> str:
         members = ("text", "low_source", "high_source", "low_conditions", "high_conditions")
         known = tuple(str(cost[m]) for m in members)
-        self.found.setdefault(known, cost)
-        return f"cost-{self.key}-{list(self.found).index(known)}"
+        number, _ = self.numbered.setdefault(known, (len(self.numbered), cost))
+        return f"cost-{self.key}-{number}"
 
 
 def line_table(key: str, caption: str, lines: list[Tree], costs: Coefficients) -> Table:
@@ -110,7 +110,7 @@ def _time(value: Tree) -> str:
 
 def coefficient_table(key: str, tree: Tree, costs: Coefficients) -> Table:
     """Every cost that was used, with unit, source in full, and conditions."""
-    items = [(cost, f"cost-{key}-{k}") for k, cost in enumerate(costs.found.values())]
+    items = [(cost, f"cost-{key}-{k}") for k, cost in costs.numbered.values()]
     sources = tree["sources"]
 
     def source(item: tuple[Tree, str]) -> str:
@@ -153,7 +153,8 @@ def core_table(mapping: Tree) -> Table:
     """Load of each core in use, against the limits."""
     loads = sorted(mapping["loads"], key=lambda load: (-load["memory_bytes"], load["core"]))
     shown = loads[:MANY_CORES]
-    caption = "Load of each core" if len(shown) == len(loads) else f"The {MANY_CORES} fullest of {len(loads):,} cores"
+    cores = mapping["cores"]
+    caption = "Load of each core" if len(shown) == cores else f"The {MANY_CORES} fullest of {cores:,} cores"
     fields: list[Any] = [
         ("core", "", lambda c: Cell(f"{c['core']}", c["core"], note=f"tile column {c['column']}, row {c['row']}")),
         ("populations", "", lambda c: ", ".join(c["populations"])),

@@ -10,7 +10,9 @@ import numpy as np
 
 from seamount.compiler.energy import text as text
 from seamount.compiler.energy.assessment import Assessment, tree
+from seamount.compiler.energy.price import Line
 from seamount.compiler.placement.placement import LIMITS, Placement
+from seamount.compiler.report.excerpt import LINES, folded
 from seamount.compiler.target.target import Target
 
 Tree = dict[str, Any]
@@ -19,8 +21,12 @@ SHOWN = ("neurons", "memory_bytes", "axons_in", "axons_out")
 
 
 def energy_tree(chip: str, found: Sequence[Assessment]) -> Tree:
-    """Every set with its lines, and in sentences how the spiking network compares with its ANN."""
-    return {"chip": chip, "sets": [{**tree(one), "sentences": _sentences(one)} for one in found]}
+    """Every set with its first and last lines, and in sentences how the spiking network compares with its ANN."""
+    return {"chip": chip, "sets": [{**tree(one, _ledger), "sentences": _sentences(one)} for one in found]}
+
+
+def _ledger(lines: Sequence[Line]) -> Sequence[Line]:
+    return folded(lines, LINES)
 
 
 def _sentences(found: Assessment) -> list[str]:
@@ -49,6 +55,7 @@ def mapping_tree(placement: Placement, target: Target, remark: str) -> Tree:
         "remark": remark,
         "mesh": asdict(placement.mesh),
         "chips": placement.chips,
+        "cores": len(loads),
         "loads": loads,
         "limits": {name: _limit(target, LIMITS[name]) for name in SHOWN},
         "projections": {name: {**asdict(t), "hops": t.hops} for name, t in placement.projections.items()},

@@ -13,11 +13,23 @@ from seamount.compiler.ranges.certain import prove
 from seamount.compiler.ranges.proof import Ranges
 from seamount.compiler.report.accuracy import FRAMEWORK, agreement, confusion, rungs, wilson
 from seamount.compiler.report.contents import Headline, PopulationRow, Remark, Report, Rung
+from seamount.compiler.report.excerpt import (
+    LAYERS,
+    folded,
+    folded_energy,
+    folded_mapping,
+    left_out,
+    shortened,
+    windows,
+)
 from seamount.compiler.report.layer_rows import population_rows, projection_rows
 from seamount.compiler.report.numbers import bounds, percent, plural, signed
 from seamount.compiler.report.remarks import remarks
 from seamount.compiler.report.samples import neurons_named, neurons_to_show, recorded_samples
 from seamount.compiler.report.tuning import tuning_rows
+
+NAMED = 12
+"""Populations named in a sentence."""
 
 
 def gather(
@@ -37,8 +49,12 @@ def gather(
     """
     program = run.artifact.program
     chosen = neurons_named(program, neurons) if neurons else neurons_to_show(run)
-    populations = population_rows(run, ranges or prove(program))
-    projections, forms = projection_rows(run), rungs(run)
+    over = windows(run.counts.steps, len(program.inputs) + len(program.populations) + len(program.projections))
+    populations = population_rows(run, ranges or prove(program), over)
+    projections, forms = projection_rows(run, over), rungs(run)
+    rows, synapses = folded(populations, LAYERS), folded(projections, LAYERS)
+    layers = {p.name for p in rows} | {q.name for q in synapses}
+    unshown = left_out(over, len(populations), len(projections), energy, run.recording.samples)
     remedy = "'seamount fit ARTIFACT' names every limit with remedies; --system places it on several chips"
     unplaced = [Remark("warning", "cores", placing, remedy)] if mapping is None and placing else []
     return Report(
@@ -47,21 +63,30 @@ def gather(
         sentences=_sentences(run, forms, populations),
         headlines=(*_headlines(run, forms, populations), *_cost_headlines(energy, mapping)),
         steps=run.counts.steps,
+        window=over.length,
         samples=run.counts.samples,
         rungs=forms,
-        agreement=agreement(run),
+        agreement=folded(agreement(run), LAYERS),
         confusion=confusion(run),
-        populations=populations,
-        projections=projections,
-        recorded=recorded_samples(run, chosen),
-        distributions=plain(run.artifact.analysis),
-        energy=energy,
-        mapping=mapping,
-        remarks=(*unplaced, *remarks(run, populations, projections)),
+        populations=rows,
+        projections=synapses,
+        recorded=recorded_samples(run, chosen, over),
+        distributions=_distributions(run, layers),
+        energy=None if energy is None else folded_energy(energy, layers),
+        mapping=None if mapping is None else folded_mapping(mapping, layers),
+        remarks=shortened([*unplaced, *unshown, *remarks(run, populations, projections)]),
         facts=_facts(run),
         digests=_digests(run),
         tuned=tuning_rows(run.artifact.manifest.model.tuning),
     )
+
+
+def _distributions(run: Run, layers: set[str]) -> dict[str, Any]:
+    """Weights of the projections and thresholds of the populations that are shown."""
+    kinds = (("weights", "projection"), ("thresholds", "population"))
+    found = plain(run.artifact.analysis)
+    shown = {kind: [row for row in found[kind] if row[member] in layers] for kind, member in kinds if kind in found}
+    return {**found, **shown}
 
 
 def stated_accuracy(run: Run, forms: tuple[Rung, ...]) -> float | None:
@@ -89,7 +114,9 @@ def _sentences(run: Run, forms: tuple[Rung, ...], populations: tuple[PopulationR
     )
     open_ = [p.name for p in populations if p.proven is False]
     if open_:
-        found.append(f"Not proven free of overflow for every possible input: {', '.join(open_)}.")
+        more = f" and {len(open_) - NAMED:,} more" if len(open_) > NAMED else ""
+        named = f"{', '.join(open_[:NAMED])}{more}"
+        found.append(f"Not proven free of overflow for every possible input: {named}.")
     else:
         found.append("It is proven that no input, however long, makes a register overflow.")
     return tuple(found)
@@ -162,7 +189,7 @@ def _cost_headlines(energy: dict[str, Any] | None, mapping: dict[str, Any] | Non
     found = []
     if mapping is not None:
         where = f"on {plural(mapping['chips'], 'chip')} of {mapping['system']}"
-        found.append(Headline("Cores", f"{len(mapping['loads']):,}", where, "cores"))
+        found.append(Headline("Cores", f"{mapping['cores']:,}", where, "cores"))
     for tree in () if energy is None else energy["sets"]:
         if not tree["dynamic_pj"]["missing"]:
             meaning = f"per inference, dynamic, by {tree['set']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from seamount.compiler.ir.notes import WeightsVanish
 from seamount.compiler.kept_run import Run
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Remark
@@ -40,7 +41,11 @@ def _all(
     for need in chip_needs(run.artifact.program):
         yield Remark("warning", need.where, f"on a chip it needs {need.what}")
     for note in run.artifact.manifest.notes:
-        yield Remark("note", "compiler", str(note))
+        if isinstance(note, WeightsVanish):
+            remedy = "look for outliers among the weights: clip them and train on, or give the layer more bits"
+            yield Remark("warning", "compiler", str(note), remedy)
+        else:
+            yield Remark("note", "compiler", str(note))
 
 
 def _of_the_run(run: Run) -> Iterator[Remark]:

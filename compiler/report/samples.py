@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seamount.compiler.codes import BY_VALUE, Task, scores
 from seamount.compiler.errors import InputError, Problem
@@ -14,6 +15,7 @@ from seamount.compiler.kept_run import Run
 from seamount.compiler.program.program import VTH_SHIFT, Population, Program
 from seamount.compiler.report.accuracy import class_names
 from seamount.compiler.report.contents import Membrane, Raster, Sample
+from seamount.compiler.report.excerpt import SAMPLES, Windows
 
 ROWS = 480
 """Rows of one sample's raster, shared by its populations; more neurons are thinned out evenly."""
@@ -22,7 +24,9 @@ FEWEST, MOST = 8, 96
 POPULATIONS = 24
 """Populations drawn; the first ones, where there are more."""
 BARS = 64
-"""Outputs of a sample that are drawn where they are no classes."""
+"""Outputs of a sample that are drawn."""
+MARKS = 72_000
+"""Entries of all rasters together: rows times columns times samples."""
 TRACES = 12
 """Membranes drawn where no neurons were asked for."""
 Chosen = tuple[Population, int, str]
@@ -68,19 +72,22 @@ def neurons_to_show(run: Run) -> list[Chosen]:
     return chosen[:TRACES]
 
 
-def recorded_samples(run: Run, chosen: list[Chosen]) -> tuple[Sample, ...]:
-    """Every recorded sample, always with the same neurons."""
+def recorded_samples(run: Run, chosen: list[Chosen], over: Windows) -> tuple[Sample, ...]:
+    """The first recorded samples, always with the same neurons."""
     names, code = class_names(run), run.artifact.outputs[0]
     values = scores(code, run.readout[code.readout], run.counts.steps)
     size = int(np.prod(values.shape[code.lead :], dtype=np.int64))
-    outputs = names if len(names) == size else tuple(map(str, range(min(size, BARS))))
+    outputs = names if len(names) == size else tuple(map(str, range(size)))
+    shown_samples = min(run.recording.samples, SAMPLES)
+    rows = _rows(run.artifact.program, MARKS // max(1, over.count * shown_samples))
     samples = []
-    for k in range(run.recording.samples):
+    for k in range(shown_samples):
         t = _last_labelled(run, k)
         shown = _judged(run, k, t, names)
-        found = tuple((name, round(float(v), 6)) for name, v in zip(outputs, np.ravel(values[k][t]), strict=False))
-        rasters = tuple(_raster(run, k, name, rows) for name, rows in _rows(run.artifact.program))
-        membranes = tuple(_membrane(run, k, c) for c in [*chosen, *_outputs(run, shown)])
+        flat = np.ravel(values[k][t])
+        found = tuple((outputs[i], round(float(flat[i]), 6)) for i in _bars(run, flat, shown))
+        rasters = tuple(_raster(run, k, name, n, over) for name, n in rows)
+        membranes = tuple(_membrane(run, k, c, over) for c in [*chosen, *_outputs(run, shown)])
         samples.append(Sample(k, shown.label, shown.answer, shown.right, found, rasters, membranes))
     return tuple(samples)
 
@@ -135,28 +142,41 @@ def _outputs(run: Run, judged: _Judged) -> list[Chosen]:
     return [(population, answer, "output of the answer given"), *wrong]
 
 
-def _rows(program: Program) -> list[tuple[str, int]]:
-    """(input or firing population, rows it gets)."""
+def _bars(run: Run, flat: NDArray[np.float64], judged: _Judged) -> list[int]:
+    """Outputs drawn: all, else the first ones, of classes the largest with those of the answer and the label."""
+    if flat.size <= BARS:
+        return list(range(flat.size))
+    if run.artifact.outputs[0].task is not Task.CLASSES:
+        return list(range(BARS))
+    largest = np.argsort(-flat, kind="stable")[:BARS]
+    return sorted({int(k) for k in largest} | set(judged.outputs))
+
+
+def _rows(program: Program, most: int) -> list[tuple[str, int]]:
+    """(input or firing population, rows it gets). most: rows that may be drawn."""
     sizes = {i.name: int(np.prod(i.shape, dtype=np.int64)) for i in program.inputs}
     sizes |= {p.name: p.size for p in program.populations if p.fires}
     shown = list(sizes.items())[:POPULATIONS]
-    each = min(MOST, max(FEWEST, ROWS // max(1, len(shown))))
+    room = min(ROWS, most) // max(1, len(shown))
+    each = max(1, min(MOST, max(FEWEST, room) if most >= ROWS else room))
     return [(name, min(size, each)) for name, size in shown]
 
 
-def _raster(run: Run, k: int, name: str, rows: int) -> Raster:
+def _raster(run: Run, k: int, name: str, rows: int, over: Windows) -> Raster:
     recording: Any = run.recording.spikes if name in run.recording.spikes else run.recording.messages
     series = recording[name][k].reshape(run.counts.steps, -1)
     neurons = np.linspace(0, series.shape[1] - 1, rows).round().astype(np.int64)
-    steps, places = np.nonzero(series[:, neurons])
-    events = tuple((int(row), int(t)) for row, t in zip(places, steps, strict=True))
-    return Raster(name, tuple(int(n) for n in neurons), int(series.shape[1]), events)
+    sent = over.sums((series[:, neurons] != 0).astype(np.int64))
+    at, places = np.nonzero(sent)
+    events = tuple((int(row), int(t)) for row, t in zip(places, at, strict=True))
+    per_step = tuple(int(n) for n in sent.sum(axis=1))
+    return Raster(name, tuple(int(n) for n in neurons), int(series.shape[1]), events, per_step)
 
 
-def _membrane(run: Run, k: int, chosen: Chosen) -> Membrane:
+def _membrane(run: Run, k: int, chosen: Chosen, over: Windows) -> Membrane:
     p, neuron, why = chosen
-    v = run.recording.v[p.name][k].reshape(run.counts.steps, -1)[:, neuron]
-    fired = run.recording.spikes[p.name][k].reshape(run.counts.steps, -1)[:, neuron]
+    v = run.recording.v[p.name][k].reshape(run.counts.steps, -1)[over.ends, neuron]
+    fired = over.sums(run.recording.spikes[p.name][k].reshape(run.counts.steps, -1)[:, neuron].astype(np.int64))
     index = tuple(int(i) for i in np.unravel_index(neuron, p.shape))
     threshold = None if p.vth is None else int(np.broadcast_to(p.vth, p.shape)[index]) << VTH_SHIFT
     return Membrane(

@@ -170,13 +170,27 @@ def _energy(report: Report) -> tuple[_Field, ...]:
 
 def activity_table(report: Report) -> Table:
     """Messages and synaptic operations per sample in each own step."""
-    steps: tuple[_Field, ...] = tuple((f"#step {t}", "", _step(t)) for t in range(report.steps))
+    steps: tuple[_Field, ...] = tuple((f"#{name}", "", _step(k)) for k, name in enumerate(_columns(report)))
     named: _Field = (
         "per sample",
         "",
         lambda p: f"{'messages of' if isinstance(p, PopulationRow) else 'SynOps of'} {p.name}",
     )
-    return made("steps", "Activity in each own step", (named, *steps), (*report.populations, *report.projections))
+    return made("steps", _activity_caption(report), (named, *steps), (*report.populations, *report.projections))
+
+
+def _activity_caption(report: Report) -> str:
+    return "Activity in each own step" + ("" if report.window == 1 else ", mean over the steps of a column")
+
+
+def _columns(report: Report) -> list[str]:
+    """Names of the windows."""
+    return [window_name(start, report.window, report.steps) for start in range(0, report.steps, report.window)]
+
+
+def window_name(start: int, window: int, steps: int) -> str:
+    """ "step 7", or "steps 500 to 999"."""
+    return f"step {start}" if window == 1 else f"steps {start} to {min(start + window, steps) - 1}"
 
 
 def _step(t: int) -> Callable[[PopulationRow | ProjectionRow], Cell]:
@@ -201,32 +215,37 @@ def _at(k: int) -> Callable[[Any], Cell]:
     return lambda row: Cell(f"{row[1][k]:,}" if row[1][k] else "·", row[1][k])
 
 
-def membrane_table(sample: Sample) -> Table:
-    """v after each step; * marks a spike."""
-    fields: list[_Field] = [("#step", "", lambda t: count(t))]
+def membrane_table(sample: Sample, report: Report) -> Table:
+    """v after each step, or the last step of each window; * marks a spike."""
+    caption = "v after each step; * marks a spike"
+    if report.window > 1:
+        caption = f"v after every {report.window:,} steps; * marks a spike in them"
+    ends = [min(k + report.window, report.steps) - 1 for k in range(0, report.steps, report.window)]
+    fields: list[_Field] = [("#step", "", lambda t: count(ends[t]))]
     for k, m in enumerate(sample.membranes):
         fields.append((f"#{m.population} ({', '.join(map(str, m.index))})", "", _v(k, sample)))
     steps = range(len(sample.membranes[0].v) if sample.membranes else 0)
-    return made(f"membranes-{sample.number}", "v after each step; * marks a spike", fields, steps)
+    return made(f"membranes-{sample.number}", caption, fields, steps)
 
 
 def _v(k: int, sample: Sample) -> Callable[[int], Cell]:
     m = sample.membranes[k]
-    return lambda t: Cell(f"{m.v[t]:,}{' *' if t in m.spikes else ''}", m.v[t])
+    fired = set(m.spikes)
+    return lambda t: Cell(f"{m.v[t]:,}{' *' if t in fired else ''}", m.v[t])
 
 
-def raster_table(sample: Sample, steps: int) -> Table:
+def raster_table(sample: Sample, report: Report) -> Table:
     """Messages of the neurons shown, counted per step."""
     fields: list[_Field] = [
         ("population", "", lambda r: r.population),
         ("#neurons shown", "", lambda r: count(len(r.neurons))),
     ]
-    fields += [(f"#step {t}", "", _marks(t)) for t in range(steps)]
+    fields += [(f"#{name}", "", _marks(k)) for k, name in enumerate(_columns(report))]
     return made(f"raster-{sample.number}", "Messages of the neurons shown", fields, sample.rasters)
 
 
 def _marks(t: int) -> Callable[[Any], Cell]:
-    return lambda r: count(sum(step == t for _, step in r.events))
+    return lambda r: count(r.per_step[t])
 
 
 def weights_table(row: dict[str, Any]) -> Table:

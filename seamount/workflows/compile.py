@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import seamount.compiler.artifact as artifacts
-from seamount.backends.registry import DEFAULT_BACKEND, load_backend, load_target
-from seamount.compiler.codes import BY_VALUE, encode, some
-from seamount.compiler.driver import Compiled, compile_graph, with_vectors
+from seamount.backends.registry import load_target
+from seamount.compiler.codes import BY_VALUE, some
+from seamount.compiler.driver import Compiled, compile_graph
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
-from seamount.compiler.ir.notes import Convention
+from seamount.compiler.ir.notes import Convention, WeightsVanish
 from seamount.compiler.manifest import plain
 from seamount.compiler.measures import Likeness, answers, likeness, values_of
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
-from seamount.compiler.program.fan_out import synapse_count
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.program.program import Population, Program
 from seamount.compiler.target.target import Target
@@ -33,11 +31,10 @@ from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
 from seamount.workflows.load import Model, load, model_of
+from seamount.workflows.witness import answered, extent, too_large, vector_messages, witness
 
-VECTORS, CALIBRATED = 4, 256
-"""Samples stored as test vectors; samples that set scales unless told otherwise."""
-LISTED = 2**26
-"""Synapses up to which the reference is asked. It lists each of them in 24 bytes, and adds them one by one."""
+CALIBRATED = 256
+"""Samples that set scales unless told otherwise."""
 STAGES = 12
 """Passes that a compilation usually runs, for the progress bar."""
 
@@ -81,13 +78,20 @@ class Compilation(Shown):
         trained = answers(output, golden[output.readout] if isinstance(golden, Mapping) else golden)
         return found, trained[: len(found)]
 
+    def _answered(self) -> tuple[int, int]:
+        """(samples, steps) of the test vectors."""
+        return extent(self.artifact.vectors.messages, self.artifact.steps)
+
+    def _witness(self) -> Backend:
+        return witness(self.artifact.program, *self._answered())
+
     def to_dict(self) -> dict[str, Any]:
         artifact, program = self.artifact, self.artifact.program
         tree: dict[str, Any] = {
             "artifact": str(self.folder),
             "target": plain(artifact.manifest.target),
             "steps": artifact.steps,
-            "answered_by": witness(program).name,
+            "answered_by": self._witness().name,
             "neurons": sum(p.size for p in program.populations),
             "populations": len(program.populations),
             "projections": len(program.projections),
@@ -109,8 +113,8 @@ class Compilation(Shown):
         yield from conventions(self.artifact)
         yield from imported(self.model)
         yield from notes(self.artifact)
-        if unasked := too_large(program):
-            yield f"note: {unasked}: the {witness(program).name} one gave the stored answers"
+        if unasked := too_large(program, *self._answered()):
+            yield f"note: {unasked}: the {self._witness().name} one gave the stored answers"
         if self.golden_agreement is not None:
             same, total = self.golden_agreement
             yield f"golden samples: integer prediction equals the framework's on {same} of {total}"
@@ -207,7 +211,7 @@ def compilation(
     artifact = made.artifact
     if vectors:
         _recheck(model)
-        artifact = with_vectors(artifact, witness(artifact.program), vector_messages(model, artifact))
+        artifact = answered(artifact, vector_messages(model, artifact))
     return Compilation(Artifact.of(artifact), model, made.canonical, made.quantized)
 
 
@@ -253,38 +257,6 @@ def _unlabelled(data: Data, count: int, steps: int) -> Any:
     from seamount.models.data.batches import gathered
 
     return some(gathered(data)[0], slice(count))
-
-
-def vector_messages(model: Model, artifact: artifacts.Artifact) -> dict[str, Any]:
-    """Messages of the golden samples, or seeded random ones where there are none."""
-    if model.file is not None:
-        return dict(encode(artifact.inputs, some(model.file.golden.inputs, slice(VECTORS)), model.graph.steps))
-    rng = np.random.default_rng(0)
-    made = {}
-    for port in artifact.program.inputs:
-        shape = (VECTORS, artifact.steps, *port.shape)
-        drawn = rng.integers(port.low, port.high + 1, shape) if port.graded else rng.random(shape) < 0.1
-        made[port.name] = np.asarray(drawn, np.int32)
-    return made
-
-
-def synapses_in(program: Program) -> int:
-    """All pairs of neurons that projections join."""
-    shapes = program.shapes
-    return sum(synapse_count(q.connection, shapes[q.source], shapes[q.target]) for q in program.projections)
-
-
-def too_large(program: Program) -> str:
-    """Why the reference is not asked, as a note; empty where it is."""
-    count = synapses_in(program)
-    if count <= LISTED:
-        return ""
-    return f"the reference simulator would list {count:,} synapses in {count * 24 / 2**30:.0f} GiB, so it is not asked"
-
-
-def witness(program: Program) -> Backend:
-    """The simulator whose answers are stored as test vectors."""
-    return load_backend(DEFAULT_BACKEND if too_large(program) else "reference")
 
 
 _WIDTHS = tuple("12345678")
@@ -359,7 +331,8 @@ def imported(model: Model) -> Iterator[str]:
 
 def notes(artifact: Artifact) -> Iterator[str]:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
-    for note in artifact.manifest.notes:
-        yield f"note: {note}"
+    found = artifact.manifest.notes
+    yield from (f"warning: {note}" for note in found if isinstance(note, WeightsVanish))
+    yield from (f"note: {note}" for note in found if not isinstance(note, WeightsVanish))
     for need in chip_needs(artifact.program):
         yield f"on a chip: {need.where} needs {need.what}"

@@ -15,7 +15,6 @@ import seamount.compiler.artifact as artifacts
 from seamount.backends.registry import load_backend
 from seamount.compiler.codes import OutputCode, Samples, clipped, some, unused_steps
 from seamount.compiler.codes import count as samples_of
-from seamount.compiler.driver import with_vectors
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import Trace
 from seamount.compiler.ir.graph import Graph
@@ -25,7 +24,7 @@ from seamount.compiler.program.verify import check as check_program
 from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, number, percent, table
 from seamount.workflows.artifact import load_artifact
-from seamount.workflows.compile import Compilation, compilation, too_large, vector_messages, witness
+from seamount.workflows.compile import Compilation, compilation
 from seamount.workflows.data import Data, Labelled, described, labelled, of_one_length
 from seamount.workflows.judged import JUDGED
 from seamount.workflows.keep import keep_run
@@ -46,6 +45,7 @@ from seamount.workflows.rungs import (
     weights_into,
 )
 from seamount.workflows.runner import run
+from seamount.workflows.witness import CHECKED, answered, too_large, vector_messages
 
 INTEGERS = "vectorized"
 """Backend of the integer program."""
@@ -338,7 +338,7 @@ class Ladder:
         """The first `count` samples on the reference, and in Lava as `wants_lava` says: what differs from the fast
         simulator."""
         x = some(self.x, slice(count))
-        unasked = too_large(self.artifact.program)
+        unasked = too_large(self.artifact.program, samples_of(x), self.steps, CHECKED)
         if unasked:
             self.notes.append(unasked)
         wanted, note = wants_lava(lava)
@@ -371,7 +371,7 @@ class Ladder:
         artifact = self.artifact
         if self.compiled is not None:
             sent = vector_messages(self.compiled.model, artifact)
-            artifact = with_vectors(artifact, witness(artifact.program), sent)
+            artifact = answered(artifact, sent)
         keep_run(
             path, artifact, ran.counts, ran.readout, self.x, labels, about,
             record=record, rungs=timeless, layers=[vars(r) for r in self.layers], overwrite=overwrite,

@@ -27,6 +27,8 @@ from seamount.workflows.run import Run as Ran
 Format = Literal["html", "md", "json", "csv"]
 SETS = ("loihi1", COMPARED)
 """Cost sets beside the chip's own: the one chip whose energies are published, and the one that prices an ANN too."""
+EFFORT = 2_000
+"""Updates of populations that the search for certain overflows follows."""
 SUFFIXES: dict[str, Format] = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".csv": "csv"}
 
 
@@ -86,7 +88,7 @@ def report(
     loaded = _loaded(run)
     check_program(loaded.artifact.program)
     with watched(progress, "range proof"):
-        ranges = prove(loaded.artifact.program)
+        ranges = prove(loaded.artifact.program, effort=EFFORT)
     energy, mapping, remark = costs_of_run(loaded, sets, system)
     return Report(gather(loaded, neurons, ranges, energy, mapping, remark))
 

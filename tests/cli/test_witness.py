@@ -12,7 +12,7 @@ from seamount.backends.simulator.reference import ReferenceSimulator
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.program.program import synapses
 from seamount.models.reference.card import WEIGHTS
-from seamount.workflows import compile as witness
+from seamount.workflows import witness
 from tests.cli.running import call, plain
 
 pytest.importorskip("torch")
@@ -42,3 +42,12 @@ def test_a_network_too_large_for_the_reference(tmp_path: Path, monkeypatch: pyte
     assert "reference simulator" not in [r["name"] for r in json.loads(told.read_text())["rungs"]]
     ran = call(["check", str(MODEL), "--lava", "no", "--require", "reference=exact"])
     assert ran.code == 1 and "reference" in plain(ran.err)
+
+
+def test_the_reference_is_not_asked_for_long_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(["compile", str(MODEL), "-o", str(tmp_path / "a"), "-q"]).code == 0
+    program = load_artifact(tmp_path / "a").program
+    work = witness.reference_work(program, 4, program.steps)
+    assert witness.too_large(program, 4, 100_000).startswith("the reference simulator would take about ")
+    monkeypatch.setattr(witness, "ANSWERED", work - 1)
+    assert witness.witness(program, 4, 100_000).name != "reference"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from markupsafe import Markup
 
-from seamount.compiler.report.contents import Membrane, PopulationRow, Rung, Sample
+from seamount.compiler.report.contents import Membrane, Report, Rung, Sample
 from seamount.compiler.report.numbers import clipped_name, percent, plural
 from seamount.compiler.report.page.svg import (
     Frame,
@@ -22,9 +23,12 @@ from seamount.compiler.report.page.svg import (
     text,
     ticks,
 )
+from seamount.compiler.report.tables import window_name
 
 WIDE, SMALL = 760, 340
 """Widths of charts, in the units of their text (12 high)."""
+DOTS = 64
+"""Columns up to which each value of a membrane gets its dot."""
 
 
 def accuracy(rungs: Sequence[Rung]) -> Markup | None:
@@ -53,25 +57,28 @@ def _cap(x: float, y: float) -> Markup:
     return line(x, y - 4, x, y + 4, "interval")
 
 
-def activity(populations: Sequence[PopulationRow], steps: int) -> Markup:
+def activity(report: Report) -> Markup:
     """Messages per neuron in each step: one row per population, darker where more neurons speak."""
+    populations, window, columns = report.populations, report.window, ceil(report.steps / report.window)
     frame = Frame(190, 8, WIDE - 70, 8 + 24 * len(populations))
-    wide = (frame.right - frame.left) / steps
+    wide = (frame.right - frame.left) / columns
     parts: list[object] = []
+    each = "" if window == 1 else " and step"
     for k, p in enumerate(populations):
         y = frame.top + 24 * k
         parts.append(text(frame.left - 12, y + 16, clipped_name(p.name), "label", "end"))
         for t, n in enumerate(p.per_step):
             share = n / max(1, p.neurons)
-            words = f"{p.name}, step {t}: {n:,.1f} messages per sample, {percent(share)} of {p.neurons:,}"
+            when = window_name(t * window, window, report.steps)
+            words = f"{p.name}, {when}: {n:,.1f} messages per sample{each}, {percent(share)} of {p.neurons:,}"
             parts.append(
                 rect(frame.left + wide * t, y + 1, wide - (1 if wide > 4 else 0), 22, f"heat h{level(share)}", words)
             )
             if wide >= 44:
                 side = "on-dark" if level(share) > 4 else "on-light"
                 parts.append(text(frame.left + wide * (t + 0.5), y + 16, percent(share, 0), side, "middle"))
-    x = linear(0, steps, frame.left + wide / 2, frame.right + wide / 2)
-    at = [t for t in ticks(0, steps - 1, 10) if t == int(t)]
+    x = linear(0, columns * window, frame.left + wide / 2, frame.right + wide / 2)
+    at = [t for t in ticks(0, report.steps - 1, 10) if t == int(t)]
     parts += [text(x(t), frame.bottom + 15, short(t), "tick", "middle") for t in at]
     parts.append(
         text((frame.left + frame.right) / 2, frame.bottom + 31, "own step of each population", "axis", "middle")
@@ -87,10 +94,11 @@ def level(share: float, levels: int = 9) -> int:
     return 0 if share <= 0 else min(levels - 1, 1 + int(share * (levels - 1)))
 
 
-def raster(sample: Sample, steps: int) -> Markup:
-    """Spikes of one sample: a panel per population, a mark per message."""
+def raster(sample: Sample, report: Report) -> Markup:
+    """Spikes of one sample: a panel per population, a mark per message, or per window that has one."""
+    columns = ceil(report.steps / report.window)
     left, right, top = 190, WIDE - 20, 8.0
-    wide, parts, y = (right - left) / steps, [], top
+    wide, parts, y = (right - left) / columns, [], top
     for r in sample.rasters:
         rows = max(1, len(r.neurons))
         high = max(14.0, rows * (3.0 if rows <= 32 else 1.6))
@@ -104,16 +112,16 @@ def raster(sample: Sample, steps: int) -> Markup:
         )
         parts.append(tag("path", d=marks, class_="spike", stroke_width=max(0.8, each * 0.7)))
         y += high + 8
-    x = linear(0, steps, left + wide / 2, right + wide / 2)
-    parts += [text(x(t), y + 9, short(t), "tick", "middle") for t in ticks(0, steps - 1, 10) if t == int(t)]
+    x = linear(0, columns * report.window, left + wide / 2, right + wide / 2)
+    parts += [text(x(t), y + 9, short(t), "tick", "middle") for t in ticks(0, report.steps - 1, 10) if t == int(t)]
     parts.append(text((left + right) / 2, y + 25, "own step of each population", "axis", "middle"))
     words = "; ".join(
-        f"{r.population}: {plural(len(r.events), 'message')} of the neurons shown" for r in sample.rasters
+        f"{r.population}: {plural(sum(r.per_step), 'message')} of the neurons shown" for r in sample.rasters
     )
     return figure(WIDE, y + 34, f"Messages of sample {sample.number}, neuron by neuron", words, *parts)
 
 
-def membrane(m: Membrane) -> Markup:
+def membrane(m: Membrane, window: int) -> Markup:
     """v at the end of each step, with the threshold and the steps in which the neuron fired."""
     frame = Frame(58, 26, SMALL - 12, 132)
     values = [*m.v, 0, *([] if m.threshold is None else [m.threshold])]
@@ -122,25 +130,32 @@ def membrane(m: Membrane) -> Markup:
     y = linear(low - room, high + room, frame.bottom, frame.top)
     last = max(1, len(m.v) - 1)
     x = linear(0, last, frame.left + 8, frame.right - 8)
-    at = [t for t in ticks(0, last, 6) if t == int(t)]
-    parts = [frame.left_axis(y, ticks(low, high, 3)), frame.bottom_axis(x, at, "own step")]
+    at = [t for t in ticks(0, last * window, 6) if t == int(t)]
+    axis = linear(0, last * window, frame.left + 8, frame.right - 8)
+    parts = [frame.left_axis(y, ticks(low, high, 3)), frame.bottom_axis(axis, at, "own step")]
     if m.threshold is not None:
         parts.append(line(frame.left, y(m.threshold), frame.right, y(m.threshold), "threshold"))
         parts.append(text(frame.right, y(m.threshold) + 12, f"threshold {m.threshold:,}", "tick", "end"))
     parts.append(path([(x(t), y(v)) for t, v in enumerate(m.v)], "trace"))
-    parts += [dot(x(t), y(v), 3, "c1", f"step {t}: v = {v:,}") for t, v in enumerate(m.v)]
+    if len(m.v) <= DOTS:
+        parts += [dot(x(t), y(v), 3, "c1", f"step {t * window + window - 1}: v = {v:,}") for t, v in enumerate(m.v)]
     for t in m.spikes:
         parts.append(
             tag(
                 "path",
-                tag("title", f"fired in step {t}"),
+                tag(
+                    "title",
+                    f"fired in step {t}" if window == 1 else f"fired in steps {t * window} to {(t + 1) * window - 1}",
+                ),
                 d=f"M{x(t):.1f} {frame.top - 12:.1f}l4.5 8h-9z",
                 class_="fired",
             )
         )
     place = ", ".join(map(str, m.index))
-    fired = ", ".join(map(str, m.spikes)) or "none"
-    words = f"v after each step: {', '.join(f'{v:,}' for v in m.v)}; fired in steps: {fired}"
+    fired = ", ".join(str(t * window) for t in m.spikes) or "none"
+    every = "each step" if window == 1 else f"every {window:,} steps"
+    since = "fired in steps" if window == 1 else f"fired within {window:,} steps from"
+    words = f"v after {every}: {', '.join(f'{v:,}' for v in m.v)}; {since}: {fired}"
     return figure(SMALL, 172, f"Membrane of {m.population} ({place})", words, *parts)
 
 

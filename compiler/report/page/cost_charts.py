@@ -138,5 +138,5 @@ def core_map(mapping: Tree) -> Markup | None:
                 words,
             )
         )
-    busy = f"{plural(len(loads), 'core')} in use on {plural(mapping['chips'], 'chip')}; loads are in the table below."
+    busy = f"{plural(mapping['cores'], 'core')} in use on {plural(mapping['chips'], 'chip')}; loads are in the table."
     return figure(WIDE, 16 + rows * (high + 6), f"Cores of {mapping['system']}", busy, *parts)

@@ -35,10 +35,10 @@ def as_html(report: Report) -> str:
         counted=_counted(report),
         charts={
             "accuracy": charts.accuracy(report.rungs),
-            "activity": charts.activity(report.populations, report.steps),
+            "activity": charts.activity(report),
         },
         tables=_tables(report),
-        samples=[_sample(s, report.steps) for s in report.recorded],
+        samples=[_sample(s, report) for s in report.recorded],
         weights=[_weights(row) for row in report.distributions.get("weights", ())],
         thresholds=_thresholds(report),
         energy=[_costs(tree) for tree in report.energy["sets"]] if report.energy else (),
@@ -115,14 +115,14 @@ class _Trace:
     chart: Markup
 
 
-def _sample(s: Sample, steps: int) -> dict[str, Any]:
+def _sample(s: Sample, report: Report) -> dict[str, Any]:
     return {
         "sample": s,
-        "raster": charts.raster(s, steps),
+        "raster": charts.raster(s, report),
         "outputs": charts.outputs(s),
-        "membranes": [_Trace(m, charts.membrane(m)) for m in s.membranes],
-        "raster_table": t.raster_table(s, steps),
-        "membrane_table": t.membrane_table(s),
+        "membranes": [_Trace(m, charts.membrane(m, report.window)) for m in s.membranes],
+        "raster_table": t.raster_table(s, report),
+        "membrane_table": t.membrane_table(s, report),
     }
 
 

@@ -20,7 +20,7 @@ from seamount.models.networks.recurrence import HandedOn, recurrent_layers  # no
 from seamount.models.networks.registry import maker  # noqa: E402
 from seamount.models.networks.stages import Task, chain, reset, unroll  # noqa: E402
 from seamount.models.networks.table import FOR_RECIPES, NETWORKS, SHIPPED  # noqa: E402
-from seamount.workflows import compile as witness  # noqa: E402
+from seamount.workflows import witness  # noqa: E402
 from tests.cli.running import call, plain  # noqa: E402
 
 LARGE = {"vgg-small", "vgg-snn", "resnet18", "sew-resnet18"}
