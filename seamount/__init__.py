@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from seamount.compiler.placement.plan import DoesNotFit
     from seamount.frontends.model_file.save import save
     from seamount.workflows.artifact import Artifact, load_artifact
+    from seamount.workflows.blame.blame import Blame, blame
     from seamount.workflows.compile import compile
     from seamount.workflows.data import DataSource
     from seamount.workflows.evaluate import Evaluation, evaluate
@@ -60,6 +61,7 @@ _HOMES = {
     "compiler.placement.plan": ("DoesNotFit",),
     "frontends.model_file.save": ("save",),
     "workflows.artifact": ("Artifact", "load_artifact"),
+    "workflows.blame.blame": ("Blame", "blame"),
     "workflows.compile": ("compile",),
     "workflows.data": ("DataSource",),
     "workflows.evaluate": ("Evaluation", "evaluate"),
@@ -84,6 +86,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Artifact",
+    "Blame",
     "Check",
     "CheckFailed",
     "CompileError",
@@ -107,6 +110,7 @@ __all__ = [
     "SeamountError",
     "__version__",
     "backends",
+    "blame",
     "check",
     "check_import",
     "check_recording",

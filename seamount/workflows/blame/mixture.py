@@ -70,7 +70,7 @@ class Mixtures:
             for q in self.program.into(population.name):
                 if q.name in self.trained and np.any(self._by_bits[q.name] != self._trained(q.name)):
                     found.append(Cause(q.name, Kind.WEIGHTS))
-                if q.lag != self._lag(q):
+                if q.lag != self.trained_lag(q):
                     found.append(Cause(q.name, Kind.TRANSPORT))
             name = population.name
             if name in self.trained:
@@ -78,7 +78,7 @@ class Mixtures:
         return tuple(found)
 
     def _neuron_causes(self, name: str) -> Iterator[Kind]:
-        op, rounded = self.trained[name], self._rounded_neuron(name)
+        op, rounded = self.trained[name], self.rounded_neuron(name)
         weights = [q.name for q in self.program.into(name) if q.name in self.trained]
         off = any(np.any(self._by_bits[w] != self._chip_weights(w)) for w in weights)
         fields = ("bias", "v_init", "reset_by", "threshold", "v_min")
@@ -109,7 +109,7 @@ class Mixtures:
         """Current per unit of the source, as the chip's codes have it."""
         return weights_of(dequantized(self.made.quantized[weights].op))  # type: ignore[arg-type]
 
-    def _rounded_neuron(self, name: str) -> Any:
+    def rounded_neuron(self, name: str) -> Any:
         return dequantized(self.made.quantized[name].op)
 
     @cached_property
@@ -131,7 +131,7 @@ class Mixtures:
         x = np.asarray(by_input([c.port for c in self.made.artifact.inputs], self.x)[code.port], np.float64)
         return bool(np.any(np.abs(np.rint(np.clip(x, code.low, code.high) / code.unit) * code.unit - x) > 1e-6))
 
-    def _lag(self, q: p.Projection) -> int:
+    def trained_lag(self, q: p.Projection) -> int:
         """Steps by which the trained network sees the source late; of relays, as the program has it."""
         graph = self.float_graph
         if q.name not in self.trained:
@@ -246,7 +246,7 @@ class Mixtures:
 
     def _neuron(self, name: str, chosen: frozenset[Cause]) -> Any:
         """The neuron in units of the trained network, with the chosen causes as rounded."""
-        rounded = self._rounded_neuron(name)
+        rounded = self.rounded_neuron(name)
         if name not in self.trained:
             return rounded
         op: LIF | LI = self.trained[name]
@@ -298,7 +298,7 @@ class Mixtures:
         chosen: frozenset[Cause],
         ports: Mapping[str, p.InputPort],
     ) -> Iterator[p.Projection]:
-        lag = q.lag if Cause(q.name, Kind.TRANSPORT) in chosen else self._lag(q)
+        lag = q.lag if Cause(q.name, Kind.TRANSPORT) in chosen else self.trained_lag(q)
         split = self._is_split(q.source, chosen)
         fine_unit = 1.0
         if any(c.port == q.source and c.coding == "graded" for c in self.made.artifact.inputs):
