@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from seamount.backends.registry import load_backend
-from seamount.compiler.codes import BY_VALUE, Samples, some
+from seamount.compiler.codes import BY_VALUE, Samples, encode, some
 from seamount.compiler.errors import InputError, Problem
-from seamount.compiler.pipelines import Options
+from seamount.compiler.pipelines import Options, canonical
 from seamount.progress import Progress, Tick, watched
-from seamount.results.blocks import Block, Shown, table
 from seamount.workflows.blame.cause import Cause, Kind
-from seamount.workflows.blame.evidence import Evidence, evidence
+from seamount.workflows.blame.evidence import evidence
 from seamount.workflows.blame.mixture import Mixtures
+from seamount.workflows.blame.found import Blame, Remedy, Share
 from seamount.workflows.blame.paired import Difference, Scores, paired, scores_of
 from seamount.workflows.compile import Compilation, compilation
 from seamount.workflows.data import Data, labelled, of_one_length
@@ -33,143 +33,6 @@ COMPARED = 100
 STAGES = (Kind.WEIGHTS, Kind.SCALE, Kind.DECAYS, Kind.INPUTS, Kind.SATURATION, Kind.TRUNCATION, Kind.TRANSPORT)
 WORST = 3
 """Layers whose bits are tried to be mended."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """What one cause costs alone, with all else in float, and what mending it alone gains, with all else in integers.
-
-    Both in points (of real values: in the root of the mean squared error).
-    """
-
-    cause: Cause
-    cost: Difference
-    gain: Difference
-    evidence: tuple[Evidence, ...] = ()
-
-    @property
-    def weight(self) -> float:
-        """What causes are ordered by: the mean of both."""
-        return (self.cost.mean + self.gain.mean) / 2
-
-    @property
-    def interacts(self) -> bool:
-        """Whether cost and gain disagree by more than their intervals: the loss depends on other causes."""
-        return abs(self.cost.mean - self.gain.mean) > self.cost.half_width + self.gain.half_width
-
-    def as_json(self) -> dict[str, Any]:
-        """As files hold it."""
-        return {
-            "layer": self.cause.layer,
-            "kind": self.cause.kind.name.lower(),
-            "cost": self.cost.as_json(),
-            "gain": self.gain.as_json(),
-            "interacts": self.interacts,
-            "evidence": [{"finding": e.finding.name.lower(), "value": e.value} for e in self.evidence],
-        }
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """Another compilation that was tried on the same samples. memory: bits of weights more than now; synops: per sample
-    more than now."""
-
-    calibrated: bool
-    bits: Mapping[str, int]
-    balanced: bool
-    gain: Difference
-    memory: int
-    synops: float
-
-    def __str__(self) -> str:
-        done = [f"--bits {layer}={n}" for layer, n in self.bits.items()]
-        done += ["--calibrate with these samples' kind"] if self.calibrated else []
-        done += ["balanced delays"] if self.balanced else []
-        return " ".join(done)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Blame(Shown):
-    """Where the accuracy between float and integers goes.
-
-    loss: of all. stages: kind -> what it adds when all layers take it, one kind after the other; they sum to the loss.
-    shares: every layer and kind, the worst first. remedies: what was tried, the best first. differing: answers of the
-    float interpreter that wide integers did not give, of `compared`. sure: whether all intervals are as tight as was
-    asked. stopped: whether an interrupt ended it early. labelled: False where float's own answers were the labels.
-    """
-
-    model: str
-    unit: str
-    labelled: bool
-    float_score: float
-    integer_score: float
-    loss: Difference
-    stages: Mapping[Kind, Difference]
-    shares: tuple[Share, ...]
-    remedies: tuple[Remedy, ...]
-    differing: int
-    compared: int
-    folded_differing: int
-    sure: bool
-    stopped: bool
-
-    @property
-    def first(self) -> Share | None:
-        """The cause that weighs most; None where nothing is lost for certain."""
-        worst = self.shares[0] if self.shares else None
-        return worst if worst is not None and (worst.cost.certain or worst.gain.certain) else None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "model": self.model,
-            "unit": self.unit,
-            "labelled": self.labelled,
-            "float": self.float_score,
-            "integers": self.integer_score,
-            "loss": self.loss.as_json(),
-            "stages": {k.name.lower(): d.as_json() for k, d in self.stages.items()},
-            "shares": [s.as_json() for s in self.shares],
-            "remedies": [
-                {**vars(r), "bits": dict(r.bits), "gain": r.gain.as_json()} for r in self.remedies
-            ],
-            "wide_differing": self.differing,
-            "folded_differing": self.folded_differing,
-            "compared": self.compared,
-            "sure": self.sure,
-            "stopped": self.stopped,
-        }  # fmt: skip
-
-    def blocks(self) -> Iterator[Block]:
-        against = "labels" if self.labelled else "float's own answers, as there are no labels"
-        yield (
-            f"{self.model}: float {self.float_score:.4g}, integers {self.integer_score:.4g} {self.unit} against {against}; "
-            f"lost {_words(self.loss)} on {self.loss.samples} samples"
-        )
-        rows: list[tuple[object, ...]] = [(k.value, _words(d)) for k, d in self.stages.items()]
-        rows.append(("backend (integers of the chip against the last stage)", "0, equal by construction"))
-        yield table("lost by stage, all layers at once", ("stage", self.unit), rows)
-        shown = [
-            (
-                s.cause.layer, s.cause.kind.value, _words(s.cost), _words(s.gain),
-                "interaction" if s.interacts else "", "; ".join(map(str, s.evidence)),
-            )
-            for s in self.shares
-        ]  # fmt: skip
-        columns = ("layer", "kind", "costs alone", "mending gains", "", "why")
-        yield table(f"blame, in {self.unit}", columns, shown, left=2)
-        if self.first is None:
-            yield "no cause is certain: nothing is lost that these samples could show"
-        if self.remedies:
-            tried = [(str(r), _words(r.gain), f"{r.memory:+,}", f"{r.synops:+,.0f}") for r in self.remedies]
-            yield table("remedies tried", ("remedy", "gains", "bits of weights", "SynOps per sample"), tried)
-        yield (
-            f"wide integers in place of float: {self.differing} of {self.compared} answers differ from the interpreter's; "
-            f"folding changed {self.folded_differing}"
-        )
-        if self.stopped:
-            yield "interrupted: the numbers are those of the samples that were run"
-        elif not self.sure:
-            yield "the samples ran out before all intervals were as tight as asked: give more"
 
 
 def blame(
@@ -338,8 +201,8 @@ class _Table:
         differing, folded, compared = self._against_interpreter()
         return Blame(
             model, "RMS error, negative" if self.by_value else "points", self.y is not None, self.mean(frozenset()),
-            self.mean(self.all), self.between(frozenset(), self.all), stages, shares, tried, differing, compared, folded,
-            self.sure, self.stopped,
+            self.mean(self.all), self.between(frozenset(), self.all), stages, shares, tried, differing, compared,
+            folded, self.sure, self.stopped,
         )  # fmt: skip
 
     def _against_interpreter(self) -> tuple[int, int, int]:
@@ -347,8 +210,6 @@ class _Table:
         x = some(self.x, slice(COMPARED))
         model = self.made.model
         inputs, silent = model.stepped(x, self.steps), lambda done, total: None
-        from seamount.compiler.pipelines import canonical
-
         imported = interpreted(canonical().until("infer-shapes")(model.graph), self.output, inputs, silent).predictions
         folded = interpreted(self.made.canonical, self.output, inputs, silent).predictions
         wide = self.mixtures.answers((), x, self.engine)
@@ -398,15 +259,9 @@ def _tried(
 
 
 def _sent(made: Compilation, x: Samples, steps: int) -> Any:
-    from seamount.compiler.codes import encode
-
     return encode(made.artifact.inputs, x, steps)
 
 
 def _memory(made: Compilation) -> int:
     """Bits of all weights as they are stored once."""
     return sum(r.weights * r.bits for r in made.artifact.manifest.layers)
-
-
-def _words(d: Difference) -> str:
-    return f"{d.mean:+.2f} ± {d.half_width:.2f}" if max(abs(d.mean), d.half_width) >= 0.01 else f"{d.mean:+.2g}"

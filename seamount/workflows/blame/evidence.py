@@ -83,9 +83,9 @@ def _found(mixtures: Mixtures, cause: Cause, x: Samples, engine: Backend) -> Ite
 def _time_constant_change(mixtures: Mixtures, name: str) -> float:
     """Largest relative change of 1 - decay, which is 1 / time constant."""
     trained, rounded = mixtures.trained[name], mixtures.rounded_neuron(name)
-    changes = [
-        np.max(np.abs((1 - getattr(rounded, f)) - (1 - getattr(trained, f))) / np.maximum(1 - getattr(trained, f), 1e-12))
-        for f in ("alpha", "beta")
-        if np.any(getattr(trained, f) != getattr(rounded, f))
-    ]
-    return float(max(changes, default=0.0))
+    changes = [0.0]
+    for decay in ("alpha", "beta"):
+        before, after = 1 - getattr(trained, decay), 1 - getattr(rounded, decay)
+        if np.any(before != after):
+            changes.append(float(np.max(np.abs(after - before) / np.maximum(before, 1e-12))))
+    return max(changes)
