@@ -64,7 +64,12 @@ def outlier() -> tuple[Model, Any, dict[str, Any]]:
 
 
 def slow_decay() -> tuple[Model, Any, dict[str, Any]]:
-    return network(2, 1500, read=li(0.99988)), spikes(2, 1500, n=300), {}
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.random((150, 600, 16)) < rng.random((150, 1, 16)) * 0.3 for _ in range(2)], axis=1)
+    balanced = [rng.normal(0, 0.4, (n, m)) for n, m in ((24, 16), (24, 24), (10, 24))]
+    w1, w2, w3 = (Affine(freeze(w)) for w in balanced)
+    x = x.astype(np.float32)
+    return network(2, 1200, w1=w1, w2=w2, w3=w3, read=li(1 - 1.45 / 4096)), x, {"calibrate": x[:40]}
 
 
 def coarse_input() -> tuple[Model, Any, dict[str, Any]]:
@@ -82,8 +87,13 @@ def saturating() -> tuple[Model, Any, dict[str, Any]]:
 
 
 def misaligned() -> tuple[Model, Any, dict[str, Any]]:
-    skip = Affine(freeze(np.random.default_rng(6).normal(0.1, 0.4, (24, 16))))
-    return network(6, 12, skip=skip), spikes(6, 12), {"balance_delays": False}
+    rng = np.random.default_rng(6)
+    w1, w2, skip, w3 = (Affine(freeze(rng.normal(0, 0.6, shape))) for shape in ((24, 16), (24, 24), (24, 16), (10, 24)))
+    return (
+        network(6, 12, w1=w1, w2=w2, skip=skip, w3=w3, n2=lif(0.3), read=li(0.5)),
+        spikes(6, 12),
+        {"balance_delays": False},
+    )
 
 
 def few_units() -> tuple[Model, Any, dict[str, Any]]:

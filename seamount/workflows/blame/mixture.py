@@ -119,9 +119,10 @@ class Mixtures:
         for q in self.program.projections:
             if q.name in self.trained:
                 chip, free = self._chip_weights(q.name), free_rounding(self._trained(q.name), self._format(q.name))
-                worse = np.square(chip - self._trained(q.name)).sum() > FEWER**2 * np.square(
-                    free - self._trained(q.name)
-                ).sum()
+                worse = (
+                    np.square(chip - self._trained(q.name)).sum()
+                    > FEWER**2 * np.square(free - self._trained(q.name)).sum()
+                )
                 found[q.name] = free if worse else chip
         return found
 
