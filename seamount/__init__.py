@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from seamount.compiler.placement.plan import DoesNotFit
     from seamount.frontends.model_file.save import save
     from seamount.workflows.artifact import Artifact, load_artifact
-    from seamount.workflows.blame.blame import Blame, blame
+    from seamount.workflows.blame.blame import blame
+    from seamount.workflows.blame.found import Blame
     from seamount.workflows.compile import compile
     from seamount.workflows.data import DataSource
     from seamount.workflows.evaluate import Evaluation, evaluate
@@ -61,7 +62,8 @@ _HOMES = {
     "compiler.placement.plan": ("DoesNotFit",),
     "frontends.model_file.save": ("save",),
     "workflows.artifact": ("Artifact", "load_artifact"),
-    "workflows.blame.blame": ("Blame", "blame"),
+    "workflows.blame.blame": ("blame",),
+    "workflows.blame.found": ("Blame",),
     "workflows.compile": ("compile",),
     "workflows.data": ("DataSource",),
     "workflows.evaluate": ("Evaluation", "evaluate"),

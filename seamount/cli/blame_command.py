@@ -42,7 +42,7 @@ def blame(
     calibration = None if calibrate is None else DataSource(calibrate, "train", CALIBRATED, folder=data_folder)
     found = blame_model(
         path, DataSource(data, split, limit, seed, data_folder), target=target, weight_bits=weight_bits,
-        bits=layer_bits(bits or []), calibrate=calibration, steps=steps, balance_delays=not no_balance_delays, within=within,
-        remedies=remedies, assume=assume or [], progress=progress(quiet),
+        bits=layer_bits(bits or []), calibrate=calibration, steps=steps, balance_delays=not no_balance_delays,
+        within=within, remedies=remedies, assume=assume or [], progress=progress(quiet),
     )  # fmt: skip
     answer(found, json, quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def network(seed: int, steps: int, *, graded: bool = False, high: float = 1.0, *
     chain = ["input", *made, "out"]
     nodes = [Node("input", Input((16,), "graded" if graded else "spikes", 0.0, high))]
     nodes += [Node(k, v) for k, v in made.items()] + [Node("out", Output("last"))]
-    edges = [Edge(a, b) for a, b in zip(chain, chain[1:], strict=False)]
+    edges = [Edge(a, b) for a, b in pairwise(chain)]
     if "skip" in ops:
         nodes.append(Node("skip", ops["skip"]))
         edges += [Edge("input", "skip"), Edge("skip", "n2")]
@@ -64,12 +65,13 @@ def outlier() -> tuple[Model, Any, dict[str, Any]]:
 
 
 def slow_decay() -> tuple[Model, Any, dict[str, Any]]:
+    """Both halves of a sample compete in a readout that forgets over 2825 steps, and in integers over 4096."""
     rng = np.random.default_rng(2)
-    x = np.concatenate([rng.random((150, 600, 16)) < rng.random((150, 1, 16)) * 0.3 for _ in range(2)], axis=1)
-    balanced = [rng.normal(0, 0.4, (n, m)) for n, m in ((24, 16), (24, 24), (10, 24))]
-    w1, w2, w3 = (Affine(freeze(w)) for w in balanced)
-    x = x.astype(np.float32)
-    return network(2, 1200, w1=w1, w2=w2, w3=w3, read=li(1 - 1.45 / 4096)), x, {"calibrate": x[:40]}
+    early = rng.random((120, 1, 16)) < 0.5
+    x = np.concatenate([(rng.random((120, 600, 16)) < 0.04) & part for part in (early, ~early)], axis=1)
+    w1, w2, w3 = (Affine(freeze(np.eye(n, m) * w)) for n, m, w in ((24, 16, 2), (24, 24, 2), (10, 24, 0.5)))
+    x, hidden = x.astype(np.float32), {"n1": lif(1.0), "n2": lif(1.0)}
+    return network(2, 1200, w1=w1, w2=w2, w3=w3, read=li(1 - 1.45 / 4096), **hidden), x, {"calibrate": x[:40]}
 
 
 def coarse_input() -> tuple[Model, Any, dict[str, Any]]:

@@ -15,8 +15,8 @@ from seamount.compiler.pipelines import Options, canonical
 from seamount.progress import Progress, Tick, watched
 from seamount.workflows.blame.cause import Cause, Kind
 from seamount.workflows.blame.evidence import evidence
-from seamount.workflows.blame.mixture import Mixtures
 from seamount.workflows.blame.found import Blame, Remedy, Share
+from seamount.workflows.blame.mixture import Mixtures
 from seamount.workflows.blame.paired import Difference, Scores, paired, scores_of
 from seamount.workflows.compile import Compilation, compilation
 from seamount.workflows.data import Data, labelled, of_one_length
@@ -152,7 +152,7 @@ class _Table:
         x = some(self.x, part)
         in_float = self.mixtures.answers((), x, self.engine)
         wanted = in_float if self.y is None else self.y[part]
-        fresh = {frozenset(): scores_of(self.output, in_float, wanted)}
+        fresh: dict[Form, Scores] = {frozenset(): scores_of(self.output, in_float, wanted)}
         for i, form in enumerate(self.forms):
             if form not in fresh:
                 chip = form == self.all
