@@ -34,8 +34,8 @@ class WideRegisters:
     """What replaces du, dv, vth and the bias of a population; arrays are 0-d or have its shape.
 
     kept_u, kept_v: of u and v per step, in units of 1 / WIDE_ONE. vth: fires when v > vth; None never fires.
-    bias: added to v in every step. wraps: u wraps at u_half as a chip's does. grain: rounding, in bits. unit: value of one
-    step of v, in units of the trained network.
+    bias: added to v in every step. wraps: u wraps at u_half as a chip's does. grain: rounding, in bits.
+    unit: value of one step of v, in units of the trained network.
     """
 
     kept_u: IntArray

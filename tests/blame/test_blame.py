@@ -114,7 +114,7 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("name", PLANTED)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "decay")) for n in PLANTED])
 def test_a_planted_cause_comes_first(name: str) -> None:
     make, layer, kind = PLANTED[name]
     model, x, options = make()
