@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from seamount.compiler.placement.plan import DoesNotFit
     from seamount.frontends.model_file.save import save
     from seamount.workflows.artifact import Artifact, load_artifact
+    from seamount.workflows.blame.blame import blame
+    from seamount.workflows.blame.found import Blame
     from seamount.workflows.compile import compile
     from seamount.workflows.data import DataSource
     from seamount.workflows.evaluate import Evaluation, evaluate
@@ -62,6 +64,8 @@ _HOMES = {
     "compiler.placement.plan": ("DoesNotFit",),
     "frontends.model_file.save": ("save",),
     "workflows.artifact": ("Artifact", "load_artifact"),
+    "workflows.blame.blame": ("blame",),
+    "workflows.blame.found": ("Blame",),
     "workflows.compile": ("compile",),
     "workflows.data": ("DataSource",),
     "workflows.evaluate": ("Evaluation", "evaluate"),
@@ -88,6 +92,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Artifact",
+    "Blame",
     "Check",
     "CheckFailed",
     "CompileError",
@@ -113,6 +118,7 @@ __all__ = [
     "Tuned",
     "__version__",
     "backends",
+    "blame",
     "check",
     "check_import",
     "check_recording",

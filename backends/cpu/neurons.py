@@ -13,11 +13,13 @@ import numpy as np
 
 from seamount.backends.cpu.compiled import compiled
 from seamount.compiler.program.program import DECAY_ONE, U_SPAN, V_MAX
+from seamount.compiler.program.wide import WIDE_ONE
 
 HALF = U_SPAN // 2
 TOP = np.int32(V_MAX)
 LOW_BITS = np.uint32(DECAY_ONE - 1)
 TWELVE = np.uint32(12)
+WIDE_BITS = WIDE_ONE.bit_length() - 1
 
 
 @compiled
@@ -114,6 +116,36 @@ def general_row(
 
 
 @compiled
+def wide_row(
+    sums: Any, u: Any, v: Any, kept_u: Any, kept: Any, vth: Any, bias: Any, by: Any, flags: Any, p: Any,
+) -> None:  # fmt: skip
+    """A row of wide neurons (compiler/program/wide.py), 64 bits."""
+    for j in range(v.shape[0]):
+        current = coarse(np.int64(u[j]) * kept_u[j], p.grain) + (np.int64(sums[j]) << p.shift)
+        sums[j] = 0
+        if p.wraps:
+            if current > p.u_half:
+                current -= 2 * p.u_half
+            elif current <= -p.u_half:
+                current += 2 * p.u_half
+        current = min(max(current, -p.u_half), p.u_half)
+        u[j] = current
+        now = coarse(np.int64(v[j]) * kept[j], p.grain) + current + bias[j]
+        now = min(max(now, -p.v_top), p.v_top)
+        fires = now > vth[j]
+        flags[j] = fires
+        if fires:
+            now = (now - by[j]) & p.keep
+        v[j] = max(now, p.v_min)
+
+
+@compiled
+def coarse(x: int, grain: int) -> int:
+    """x / 2**24, rounded toward zero to a multiple of 2**grain."""
+    return (x >> (WIDE_BITS + grain)) << grain if x >= 0 else -((-x >> (WIDE_BITS + grain)) << grain)
+
+
+@compiled
 def update(p: Any, node: Any, sums: Any, parameters: Any, all_u: Any, all_v: Any, all_flags: Any) -> None:
     """One step of a population: registers and `flags` from its sums, which begin anew."""
     lanes = node.words * 64
@@ -126,7 +158,10 @@ def update(p: Any, node: Any, sums: Any, parameters: Any, all_u: Any, all_v: Any
         vth = parameters[p.vth + y * p.vth_step :][:lanes]
         bias = parameters[p.bias + y * p.bias_step :][:lanes]
         by = parameters[p.reset_by + y * p.reset_by_step :][:lanes]
-        if p.general:
+        if p.is_wide:
+            kept_u = parameters[p.du + y * p.du_step :][:lanes]
+            wide_row(row, u, v, kept_u, kept, vth, bias, by, flags, p)
+        elif p.general:
             kept_u = parameters[p.du + y * p.du_step :][:lanes]
             general_row(row, u, v, kept_u, kept, vth, bias, flags, p.shift, by, p.keep, p.v_min)
         elif p.wraps:

@@ -29,6 +29,7 @@ from seamount.compiler.program.program import (
     Sparse,
     shift,
 )
+from seamount.compiler.program.wide import WIDE_MAX, WideRegisters, wide_registers
 
 REGISTER = {"s": 0, "u": 1, "v": 2}
 RULE = {"sum": 0, "mean": 0, "max": 1, "last": 2, "each": 3}
@@ -126,8 +127,6 @@ class _Builder:
         program, layout = self.program, self.layouts[p.name]
         into = program.into(p.name)
         target, chosen = field_of(program, p.name, layout), units(program, into)
-        before, inside = current_bound(p, arrival_bound(program, p.name))
-        kept = DECAY_ONE - 1 - np.asarray(p.du, np.int64)
         low = self.sums[0 if chosen.narrow else 1]
         self.sums[0 if chosen.narrow else 1] += target.size
         first = len(self.projections)
@@ -141,12 +140,7 @@ class _Builder:
                 "high": low + target.size,
                 "start": low + target.start,
                 "pitch": target.pitch,
-                "shift": VTH_SHIFT + chosen.exponent,
-                "memory": int(
-                    kept.any() or any(r.population == p.name and r.register == "u" for r in program.readouts)
-                ),
-                "wraps": int(before.max(initial=0) >= U_SPAN // 2),
-                "general": int(inside.max(initial=0) > U_SPAN // 2 or bool((kept < 0).any())),
+                **self.arithmetic(p, chosen.exponent),
                 "keep": -1 if p.reset == "subtract" else 0,
                 "v_min": p.v_min,
                 "first_in": first,
@@ -155,17 +149,28 @@ class _Builder:
             }
         )
 
+    def arithmetic(self, p: Population, exponent: int) -> dict[str, int]:
+        """Which of the neurons' steps the population takes, and its shift."""
+        wide = wide_registers(self.program, p.name)
+        if wide is not None:
+            limits = {"u_half": wide.u_half, "v_top": wide.v_top, "grain": wide.grain}
+            return {"shift": exponent, "memory": 1, "wraps": int(wide.wraps), "is_wide": 1, **limits}
+        before, inside = current_bound(p, arrival_bound(self.program, p.name))
+        kept = DECAY_ONE - 1 - np.asarray(p.du, np.int64)
+        read = any(r.population == p.name and r.register == "u" for r in self.program.readouts)
+        return {
+            "shift": VTH_SHIFT + exponent,
+            "memory": int(kept.any() or read),
+            "wraps": int(before.max(initial=0) >= U_SPAN // 2),
+            "general": int(inside.max(initial=0) > U_SPAN // 2 or bool((kept < 0).any())),
+        }
+
     def neuron_parameters(self, p: Population, layout: Layout) -> dict[str, int]:
         """Where each parameter's rows begin, and its step from row to row."""
-        threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT
-        values = {
-            "du": (DECAY_ONE - 1 - np.asarray(p.du, np.int64), 0),
-            "dv": (DECAY_ONE - np.asarray(p.dv, np.int64), 0),
-            "vth": (np.asarray(threshold), V_MAX),
-            "bias": (shift(np.asarray(p.bias_mant, np.int64), p.bias_exp), 0),
-            "v_init": (np.asarray(p.v_init, np.int64), 0),
-            "reset_by": (np.asarray(p.reset_by if p.reset == "subtract" else 0, np.int64), 0),
-        }
+        wide = wide_registers(self.program, p.name)
+        values = _of_chip(p) if wide is None else _of_wide(wide)
+        values["v_init"] = (np.asarray(p.v_init, np.int64), 0)
+        values["reset_by"] = (np.asarray(p.reset_by if p.reset == "subtract" else 0, np.int64), 0)
         out = {}
         for name, (value, fill) in values.items():
             rows = layout.laid_out(value, fill).reshape(layout.rows, layout.lanes)
@@ -255,6 +260,25 @@ class _Builder:
             p["last_read"] = len(read)
         records = [{"register": REGISTER[r.register], "rule": RULE[r.rule]} for r in read]
         return _records(READOUT, records), tuple(read)
+
+
+Parameters = dict[str, tuple[NDArray[Any], int]]
+"""Kind of parameter -> values, and what places without a neuron hold."""
+
+
+def _of_chip(p: Population) -> Parameters:
+    threshold = V_MAX if p.vth is None else np.asarray(p.vth, np.int64) << VTH_SHIFT
+    return {
+        "du": (DECAY_ONE - 1 - np.asarray(p.du, np.int64), 0),
+        "dv": (DECAY_ONE - np.asarray(p.dv, np.int64), 0),
+        "vth": (np.asarray(threshold), V_MAX),
+        "bias": (shift(np.asarray(p.bias_mant, np.int64), p.bias_exp), 0),
+    }
+
+
+def _of_wide(wide: WideRegisters) -> Parameters:
+    threshold = np.asarray(WIDE_MAX) if wide.vth is None else wide.vth
+    return {"du": (wide.kept_u, 0), "dv": (wide.kept_v, 0), "vth": (threshold, WIDE_MAX), "bias": (wide.bias, 0)}
 
 
 def pieces(runs: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -35,6 +35,7 @@ POPULATION = _record(
     "memory",             # 1: u is kept, since du lets it last or somebody reads it
     "wraps",              # 1: u may wrap, once at most
     "general",            # 1: u may wrap further or change its sign; 64-bit arithmetic
+    "is_wide", "u_half", "v_top", "grain",  # of a wide population (compiler/program/wide.py)
     "keep",               # at a spike v becomes (v - reset_by) & keep
     "v_min",
     "du", "dv", "vth", "bias", "v_init", "reset_by",  # first parameter of each kind

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from seamount.cli import console
+from seamount.cli.blame_command import blame
 from seamount.cli.check_command import check
 from seamount.cli.compile_command import compile_model
 from seamount.cli.diff_command import diff
@@ -51,6 +52,7 @@ app = typer.Typer(
 app.command("compile")(_guarded(compile_model))
 app.command("run")(_guarded(run))
 app.command("report")(_guarded(report))
+app.command("blame")(_guarded(blame))
 app.command("check")(_guarded(check))
 app.command("check-import")(_guarded(check_import))
 app.command("diff")(_guarded(diff))
