@@ -49,6 +49,7 @@ FEATURES = LINEAR | {
     "shared",      # an end of a chain that others read as well
     "recurrent",   # loops with a delay
     "delay",       # delayed edges that close no loop
+    "transposed",  # zeros between the inputs of a convolution
     "readout",     # LI in front of outputs
 }  # fmt: skip
 
@@ -200,7 +201,11 @@ class Draft:
         axes = [self.axis(n) for n in shape[1:]]
         kernel, stride, padding, dilation = zip(*axes, strict=True)
         weight = self.normal((out, shape[0] // groups, *kernel), shape[0] // groups * size(kernel))
-        return Conv(weight, self.bias((out,)), stride, padding, dilation, groups)
+        if max(shape[1:]) > 6 or not self.wants("transposed"):
+            return Conv(weight, self.bias((out,)), stride, padding, dilation, groups)
+        spread = tuple(self.integer(1, 3) for _ in kernel)
+        more = tuple(self.integer(0, u - 1) for u in spread)
+        return Conv(weight, self.bias((out,)), stride, padding, dilation, groups, None, spread, more)
 
     def axis(self, n: int) -> tuple[int, int, int, int]:
         """(kernel, stride, padding, dilation) of a window that fits."""

@@ -38,6 +38,9 @@ _NAMES = {int: "a whole number", str: "text", bool: "true or false"}
 NoneType = type(None)
 _KINDS = {c.__name__: c for c in (Conv, Dense, InputPort, Population, Program, Projection, Readout, Sparse)}
 
+_LATER = frozenset({"input_dilation"})
+"""Fields that the first release of this version did not have: written where they are not what it took for granted."""
+
 
 def write_program(program: Program, folder: Path) -> None:
     """Write program.json and arrays.npz into an existing folder."""
@@ -101,7 +104,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if type(value).__name__ in _KINDS:
-        members = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
+        kept = [f for f in fields(value) if f.name not in _LATER or getattr(value, f.name) != f.default]
+        members = {f.name: _encode(getattr(value, f.name), arrays) for f in kept}
         return {"kind": type(value).__name__, **members}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"
@@ -146,7 +150,7 @@ def _object(value: Any, kind: Any, at: str, arrays: Arrays) -> Any:
         raise _Wrong(at, f"is {_short(value)}, expected an object of the kind {kind.__name__}")
     types = _types(kind)
     members = {k: v for k, v in value.items() if k != "kind"}
-    for name in sorted(set(members) ^ set(types)):
+    for name in sorted((set(members) ^ set(types)) - (_LATER - set(members))):
         found = "is not a field of the format" if name in members else "is missing"
         raise _Wrong(f"{at}.{name}", found)
     return kind(**{name: _decode(v, types[name], f"{at}.{name}", arrays) for name, v in members.items()})

@@ -18,6 +18,7 @@ from seamount.compiler.errors import ImportRefused, Problem
 from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.frameworks.parts import Part, chain, single
 from seamount.frontends.frameworks.pooling import POOLS, pool_objections
+from seamount.frontends.frameworks.upsampling import UPSAMPLING, upsampling_objections
 from seamount.frontends.traced import Lead
 
 Writer = Callable[[str, Any, Shape], Part]
@@ -140,6 +141,7 @@ LAYERS: dict[type, Writer] = {
     nn.BatchNorm1d: _batchnorm,
     nn.BatchNorm2d: _batchnorm,
     **POOLS,
+    **UPSAMPLING,
 }
 """torch.nn class -> writer."""
 
@@ -156,9 +158,6 @@ _REMEDIES = {
     "ReLU": "leave it out; before a neuron layer it has no counterpart on the chip",
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
-    "ConvTranspose1d": "a transposed convolution has no counterpart in NIR: use a Conv1d, or a Linear",
-    "ConvTranspose2d": "a transposed convolution has no counterpart in NIR: use a Conv2d, or a Linear",
-    "Upsample": "upsampling has no counterpart in NIR: use a Linear, or keep the resolution",
     "MultiheadAttention": (
         "attention multiplies activations with each other, which no connection does: mix with convolutions, or with "
         "Linear layers over tokens"
@@ -246,7 +245,7 @@ def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
             problems.append(Problem(where, "is in training mode and normalises by the batch", training))
     if isinstance(module, (nn.Conv1d, nn.Conv2d)) and module.padding_mode != "zeros":
         problems.append(Problem(where, f"pads with {module.padding_mode!r}", 'use padding_mode="zeros"'))
-    return problems + pool_objections(where, module)
+    return problems + pool_objections(where, module) + upsampling_objections(where, module)
 
 
 def write_layer(name: str, module: nn.Module, shape: Shape, lead: Lead, kind: type, loops: bool = False) -> Part:

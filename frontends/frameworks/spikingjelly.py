@@ -41,10 +41,6 @@ _GATE = Refusal(
     "mix with convolutions, or with Linear layers over tokens",
 )
 _THREE = Refusal("NIR has layers of one and two dimensions")
-_TRANSPOSED = Refusal(
-    "a transposed convolution has no counterpart in NIR", "use a Conv2d before the decoder, or a Linear"
-)
-_UPSAMPLED = Refusal("upsampling has no counterpart in NIR", "use a Linear, or keep the resolution")
 _ENCODER = Refusal("an encoder draws or times spikes on the host and is no part of the network", "encode before save()")
 _LSTM = Refusal("gates multiply activations, which no connection does", "use LIFNode with recurrence in forward")
 _COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
@@ -91,8 +87,6 @@ REFUSED: dict[str, Refusal] = {
         ),
         _THREE,
     ),
-    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d"), _TRANSPOSED),
-    "Upsample": _UPSAMPLED,
     **dict.fromkeys(
         ("MaxUnpool1d", "MaxUnpool2d"), Refusal("putting maxima back to where they were depends on the data")
     ),

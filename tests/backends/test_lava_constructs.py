@@ -24,7 +24,6 @@ from seamount.compiler.program.program import (
     Shape,
     Sparse,
     as_chw,
-    conv_out,
 )
 from seamount.compiler.program.verify import check
 from tests.backends.lava_support import ALL, Case, assert_same, backend
@@ -76,8 +75,7 @@ def convolution(
 ) -> Program:
     """x -> p by a convolution; kernel (C_out, C_in/groups, K_h, K_w)."""
     conv = Conv(weights(kernel), stride, padding, dilation, groups)
-    sizes = zip(as_chw(port)[1:], kernel[2:], stride, padding, dilation, strict=True)
-    out = (kernel[0], *(conv_out(*axis) for axis in sizes))
+    out = (kernel[0], *(w.outputs(n) for w, n in zip(conv.windows, as_chw(port)[1:], strict=True)))
     return single(conv, port, out if len(port) == 3 else (out[0], out[2]), **more)
 
 
