@@ -51,11 +51,12 @@ FEATURES = KINDS | MICROCODE | {
     "extremes",       # decays 0, 1, 4095, 4096 and thresholds 0, 1, 131071
     "loud",           # weight exponents as high as the static bound allows: u wraps, v saturates
     "silent_readout", # the last population never fires
-    "transposed",     # zeros between the sources of a convolution
 }  # fmt: skip
 STOCK = FEATURES - MICROCODE
 SLOW = frozenset({"slow_down"})
 """2 or 3 steps of the chip for each of the network, and loops that need them; drawn only where it is asked for."""
+TRANSPOSED = frozenset({"transposed"})
+"""Zeros between the sources of convolutions; drawn only where it is asked for."""
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 GRADED = [(0, 255), (-128, 127), (-3, 5), (0, 1000), (2, 9)]
@@ -69,8 +70,9 @@ def programs(
     max_populations: int = 4,
 ) -> Program:
     """A program that the verifier accepts, with features from `allow`, all of `force` among them."""
-    allow |= force & SLOW
-    assert force <= allow <= FEATURES | SLOW, (force - allow, allow - FEATURES)
+    force |= {"conv"} if "transposed" in force else set()
+    allow |= force & (SLOW | TRANSPOSED)
+    assert force <= allow <= FEATURES | SLOW | TRANSPOSED, (force - allow, allow - FEATURES)
     return _Draft(draw, allow, force).program(max_populations)
 
 

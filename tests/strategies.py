@@ -49,9 +49,10 @@ FEATURES = LINEAR | {
     "shared",      # an end of a chain that others read as well
     "recurrent",   # loops with a delay
     "delay",       # delayed edges that close no loop
-    "transposed",  # zeros between the inputs of a convolution
     "readout",     # LI in front of outputs
 }  # fmt: skip
+TRANSPOSED = frozenset({"transposed"})
+"""Zeros between the inputs of convolutions; drawn only where it is asked for."""
 
 
 @dataclass
@@ -201,7 +202,7 @@ class Draft:
         axes = [self.axis(n) for n in shape[1:]]
         kernel, stride, padding, dilation = zip(*axes, strict=True)
         weight = self.normal((out, shape[0] // groups, *kernel), shape[0] // groups * size(kernel))
-        if max(shape[1:]) > 6 or not self.wants("transposed"):
+        if "transposed" not in self.force or max(shape[1:]) > 6:
             return Conv(weight, self.bias((out,)), stride, padding, dilation, groups)
         spread = tuple(self.integer(1, 3) for _ in kernel)
         more = tuple(self.integer(0, u - 1) for u in spread)
@@ -285,7 +286,8 @@ class Draft:
 @st.composite
 def graphs(draw: Any, allow: frozenset[str] = FEATURES, force: frozenset[str] = frozenset(), layers: int = 3) -> Graph:
     """A graph with known shapes, with features from `allow`, all of `force` among them."""
-    assert force <= allow <= FEATURES, (force - allow, allow - FEATURES)
+    allow |= force & TRANSPOSED
+    assert force <= allow <= FEATURES | TRANSPOSED, (force - allow, allow - FEATURES)
     return Draft(draw, allow, force).graph(layers)
 
 
