@@ -88,7 +88,7 @@ _CARDS = (
         origin=_OWN,
         data_licence=_DIGITS,
         parameters=16339,
-        accuracy=0.0,
+        accuracy=114_166 / 115_200,
         cycle=OneCycle(epochs=20, batch=16, rate=1e-2, per_step=0.2),
         task="pixels",
     ),
