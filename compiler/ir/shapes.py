@@ -75,9 +75,8 @@ def _misfit(op: Op, source: Shape) -> tuple[str, str] | None:
         return _conv_misfit(op, source)
     if isinstance(op, Pool) and len(source) < len(op.kernel):
         return f"pools {len(op.kernel)} axes but gets shape {source}", "check the sample shape"
-    if isinstance(op, Pool):
-        if min(_pooled(op, source)) < 1:
-            return f"window {op.kernel} is larger than its input {source}", "use a smaller window"
+    if isinstance(op, Pool) and min(_pooled(op, source)) < 1:
+        return f"window {op.kernel} is larger than its input {source}", "use a smaller window"
     if isinstance(op, BatchNorm) and (not source or op.scale.shape[0] != source[0]):
         return f"has {op.scale.shape[0]} channels but gets shape {source}", "check the layer before it"
     return _parameter_misfit(op, source)

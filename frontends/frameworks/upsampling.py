@@ -1,4 +1,4 @@
-"""Layers of torch.nn that enlarge: transposed convolutions, and copies of pixels, which are transposed convolutions too.
+"""Layers of torch.nn that enlarge: transposed convolutions; copies of pixels, which are transposed convolutions too.
 
 A transposed convolution has one kernel per pair of channels, as a convolution has. Repeating each pixel f times is one
 per channel with a kernel of f ones and stride f; a pixel shuffle one whose kernels hold a single one.
@@ -92,8 +92,8 @@ def upsampling_objections(where: str, module: nn.Module) -> list[Problem]:
     if isinstance(module, nn.Upsample) and module.mode not in _NEAREST:
         found = f"interpolates between pixels (mode={module.mode!r}), clamped at the borders"
         remedy = (
-            'use mode="nearest", or a ConvTranspose2d with fixed weights, which is bilinear inside the image, and train '
-            "again"
+            'use mode="nearest", or a ConvTranspose2d with fixed weights, which is bilinear inside the image, and '
+            "train again"
         )
         return [Problem(where, found, remedy)]
     return []

@@ -1,7 +1,7 @@
 """Transposed convolutions as nodes of a NIR graph, beside the types of NIR 1.0.8, which has none.
 
-nir.write writes them under their names, with the fields of nir.Conv1d and nir.Conv2d and output_padding. `read_nir` reads
-them; nir.read fails, rather than to take them for something else.
+nir.write writes them under their names, with the fields of nir.Conv1d and nir.Conv2d and output_padding. `read_nir`
+reads them; nir.read fails, rather than to take them for something else.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Transposed convolutions and copies of pixels: as every framework computes them, to the spike, as layers and functions,
-and refused for their true cause where they are something else."""
+"""Transposed convolutions and copies of pixels: as every framework computes them, to the spike, as layers and as
+functions, and refused for their true cause where they are something else."""
 
 # ruff: noqa: E402
 
