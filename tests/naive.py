@@ -51,9 +51,11 @@ def linear(op: Op, x: Any) -> Any:
 
 def convolution(op: Conv, x: Any) -> Any:
     kernel = op.weight.shape[2:]
+    spread = [(n - 1) * u + 1 for n, u in zip(x.shape[1:], op.input_dilation, strict=True)]
+    sizes = [n + m for n, m in zip(spread, op.output_padding, strict=True)]
     space = [
         (n + 2 * p - d * (k - 1) - 1) // s + 1
-        for n, k, s, p, d in zip(x.shape[1:], kernel, op.stride, op.padding, op.dilation, strict=True)
+        for n, k, s, p, d in zip(sizes, kernel, op.stride, op.padding, op.dilation, strict=True)
     ]
     per_group = len(op.weight) // op.groups
     y = np.zeros((len(op.weight), *space))
@@ -63,9 +65,10 @@ def convolution(op: Conv, x: Any) -> Any:
             where = [
                 i * s - p + k * d for i, s, p, k, d in zip(at, op.stride, op.padding, tap, op.dilation, strict=True)
             ]
-            if all(0 <= w < n for w, n in zip(where, x.shape[1:], strict=True)):
+            if all(0 <= w < n and w % u == 0 for w, n, u in zip(where, spread, op.input_dilation, strict=True)):
                 channel = (o // per_group) * op.weight.shape[1] + c
-                total += float(op.weight[(o, c, *tap)]) * float(x[(channel, *where)])
+                source = tuple(w // u for w, u in zip(where, op.input_dilation, strict=True))
+                total += float(op.weight[(o, c, *tap)]) * float(x[(channel, *source)])
         y[(o, *at)] = total
     return y
 

@@ -10,7 +10,7 @@ Structure and scalars are drawn by hypothesis, so that they shrink; arrays come 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ from seamount.compiler.program.program import (
     Shape,
     Sparse,
     as_chw,
-    conv_out,
 )
+from seamount.compiler.windows import Window
 
 KINDS = frozenset({"dense", "sparse", "conv", "conv1d"})
 """Kinds of connection; if one is forced, the first projection of the program has it."""
@@ -55,6 +55,8 @@ FEATURES = KINDS | MICROCODE | {
 STOCK = FEATURES - MICROCODE
 SLOW = frozenset({"slow_down"})
 """2 or 3 steps of the chip for each of the network, and loops that need them; drawn only where it is asked for."""
+TRANSPOSED = frozenset({"transposed"})
+"""Zeros between the sources of convolutions; drawn only where it is asked for."""
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 GRADED = [(0, 255), (-128, 127), (-3, 5), (0, 1000), (2, 9)]
@@ -68,8 +70,9 @@ def programs(
     max_populations: int = 4,
 ) -> Program:
     """A program that the verifier accepts, with features from `allow`, all of `force` among them."""
-    allow |= force & SLOW
-    assert force <= allow <= FEATURES | SLOW, (force - allow, allow - FEATURES)
+    force |= {"conv"} if "transposed" in force else set()
+    allow |= force & (SLOW | TRANSPOSED)
+    assert force <= allow <= FEATURES | SLOW | TRANSPOSED, (force - allow, allow - FEATURES)
     return _Draft(draw, allow, force).program(max_populations)
 
 
@@ -192,20 +195,22 @@ class _Draft:
         channels, height, width = as_chw(source)
         groups = self.pick([g for g in (1, 2, 3) if channels % g == 0])
         axes = []
+        spread = (1, 3) if self.wants("transposed") else (1, 1)
         for size in (height, width):
-            kernel, stride, padding, dilation = (self.integer(*r) for r in ((1, 3), (1, 3), (0, 2), (1, 2)))
+            window = Window(*(self.integer(*r) for r in ((1, 3), (1, 3), (0, 2), (1, 2), spread)))
             if len(source) == 2 and len(axes) == 0:
-                kernel, stride, padding, dilation = 1, 1, 0, 1
-            if conv_out(size, kernel, stride, padding, dilation) < 1:
-                kernel = 1
-            axes.append((kernel, stride, padding, dilation, conv_out(size, kernel, stride, padding, dilation)))
-        kernel, stride, padding, dilation, out = zip(*axes, strict=True)
+                window = Window(1)
+            if window.outputs(size) < 1:
+                window = replace(window, kernel=1)
+            more = self.integer(0, max(window.dilation, window.input_dilation) - 1) if window.input_dilation > 1 else 0
+            axes.append((*astuple(window), window.outputs(size) + more))
+        kernel, stride, padding, dilation, input_dilation, out = zip(*axes, strict=True)
         c_out = groups * self.integer(1, 2)
         shape = (c_out, *(out if len(source) == 3 else out[1:]))
 
         def build(weights: Callable[[Shape], Any]) -> Conv:
             w = weights((c_out, channels // groups, *kernel))
-            return Conv(w, stride, padding, dilation, groups)
+            return Conv(w, stride, padding, dilation, groups, input_dilation)
 
         return build, shape
 

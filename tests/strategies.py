@@ -51,6 +51,8 @@ FEATURES = LINEAR | {
     "delay",       # delayed edges that close no loop
     "readout",     # LI in front of outputs
 }  # fmt: skip
+TRANSPOSED = frozenset({"transposed"})
+"""Zeros between the inputs of convolutions; drawn only where it is asked for."""
 
 
 @dataclass
@@ -200,7 +202,11 @@ class Draft:
         axes = [self.axis(n) for n in shape[1:]]
         kernel, stride, padding, dilation = zip(*axes, strict=True)
         weight = self.normal((out, shape[0] // groups, *kernel), shape[0] // groups * size(kernel))
-        return Conv(weight, self.bias((out,)), stride, padding, dilation, groups)
+        if "transposed" not in self.force or max(shape[1:]) > 6:
+            return Conv(weight, self.bias((out,)), stride, padding, dilation, groups)
+        spread = tuple(self.integer(1, 3) for _ in kernel)
+        more = tuple(self.integer(0, u - 1) for u in spread)
+        return Conv(weight, self.bias((out,)), stride, padding, dilation, groups, None, spread, more)
 
     def axis(self, n: int) -> tuple[int, int, int, int]:
         """(kernel, stride, padding, dilation) of a window that fits."""
@@ -280,7 +286,8 @@ class Draft:
 @st.composite
 def graphs(draw: Any, allow: frozenset[str] = FEATURES, force: frozenset[str] = frozenset(), layers: int = 3) -> Graph:
     """A graph with known shapes, with features from `allow`, all of `force` among them."""
-    assert force <= allow <= FEATURES, (force - allow, allow - FEATURES)
+    allow |= force & TRANSPOSED
+    assert force <= allow <= FEATURES | TRANSPOSED, (force - allow, allow - FEATURES)
     return Draft(draw, allow, force).graph(layers)
 
 

@@ -17,8 +17,8 @@ NOT_PACKED = "benchmarks"
 FILES = sorted(path for folder in (*FOLDERS, NOT_PACKED) for path in (ROOT / folder).rglob("*.py"))
 
 LAYERS = (
-    "errors", "version", "visible", "rename", "places", "files", "arrays", "codes", "measures", "plugins", "ir",
-    "analysis", "quantization", "passes", "program", "target", "execution", "manifest", "artifact", "kept_run",
+    "errors", "version", "visible", "rename", "places", "files", "arrays", "codes", "measures", "plugins", "windows",
+    "ir", "analysis", "quantization", "passes", "program", "target", "execution", "manifest", "artifact", "kept_run",
     "placement", "diff", "energy", "pipelines", "ranges", "report", "driver",
 )  # fmt: skip
 """Folders and modules of compiler/, each of which imports only itself and what stands to its left."""
@@ -27,7 +27,7 @@ PUBLIC = ("progress", "results", "tuning", "workflows", "cli")
 """Folders of seamount/, each of which imports only itself and what stands to its left; workflows see all packages."""
 
 OUTSIDE = {
-    "frontends": {"errors", "version", "places", "files", "arrays", "codes", "plugins", "ir"},
+    "frontends": {"errors", "version", "places", "files", "arrays", "codes", "plugins", "windows", "ir"},
     "backends": {
         "errors",
         "version",
@@ -36,6 +36,7 @@ OUTSIDE = {
         "arrays",
         "codes",
         "plugins",
+        "windows",
         "program",
         "target",
         "artifact",
@@ -83,8 +84,8 @@ LIBRARIES = {
 
 HOST = (
     "seamount/__init__.py", "compiler/__init__.py", "compiler/errors.py", "compiler/version.py", "compiler/rename.py",
-    "compiler/places.py", "compiler/files.py", "compiler/arrays.py", "compiler/codes.py", "compiler/program/",
-    "compiler/execution.py",
+    "compiler/places.py", "compiler/files.py", "compiler/arrays.py", "compiler/codes.py", "compiler/windows.py",
+    "compiler/program/", "compiler/execution.py",
     "backends/__init__.py", "backends/schedule.py", "backends/threads.py", "backends/simulator/", "backends/lava/",
 )  # fmt: skip
 """What a Lava host imports: Python 3.10 and numpy alone; lava, and scipy that it needs, in backends/lava."""

@@ -83,9 +83,11 @@ def field_of(program: Program, name: str, layout: Layout) -> Field:
 
 
 def _margins(conv: Conv, axis: int, size: int, out: int) -> tuple[int, int]:
-    reach = (conv.weight.shape[2 + axis] - 1) * conv.dilation[axis]
-    before = max(0, -(-(reach - conv.padding[axis]) // conv.stride[axis]))
-    return before, max(0, (size - 1 + conv.padding[axis]) // conv.stride[axis] - (out - 1))
+    window = conv.windows[axis]
+    reach = (window.kernel - 1) * window.dilation
+    before = max(0, -(-(reach - window.padding) // window.stride))
+    last = ((size - 1) * window.input_dilation + window.padding) // window.stride
+    return before, max(0, last - (out - 1))
 
 
 def synapses_of(program: Program, q: Projection, codes: NDArray[np.int32], source: Layout, target: Field) -> Synapses:
@@ -107,8 +109,8 @@ def _is_beside(program: Program, q: Projection, conv: Conv) -> bool:
     """Whether each neuron reaches the one at its own place only: a 1 x 1 convolution, channel by channel."""
     graded = any(port.graded and port.name == q.source for port in program.inputs)
     channels = as_chw(program.shapes[q.source])[0]
-    plain = conv.stride == (1, 1) and conv.padding == (0, 0) and conv.weight.shape == (channels, 1, 1, 1)
-    return plain and conv.groups == channels and not graded
+    plain = conv.stride == conv.input_dilation == (1, 1) and conv.padding == (0, 0)
+    return plain and conv.weight.shape == (channels, 1, 1, 1) and conv.groups == channels and not graded
 
 
 def _dense(codes: NDArray[np.int32], source: Layout, target: Field) -> Synapses:
@@ -140,7 +142,7 @@ def _lists(connection: Sparse, codes: NDArray[np.int32], source: Layout, target:
 
 def _conv(program: Program, q: Projection, conv: Conv, codes: NDArray[np.int32], target: Field) -> Synapses:
     c_in, height, width = as_chw(program.shapes[q.source])
-    (sy, sx), (py, px) = conv.stride, conv.padding
+    (sy, sx), (py, px), (uy, ux) = conv.stride, conv.padding, conv.input_dilation
     c_out, per_in = codes.shape[:2]
     per_out = c_out // conv.groups
     runs: list[tuple[int, int, int]] = []
@@ -153,7 +155,7 @@ def _conv(program: Program, q: Projection, conv: Conv, codes: NDArray[np.int32],
             runs.append((dy * target.pitch + dx * c_out, sum(r.shape[1] for r in rows), block.shape[1]))
             rows.append(block)
         classes[phase] = first, len(runs)
-    ys, xs = np.arange(height)[:, None] + py, np.arange(width)[None] + px
+    ys, xs = np.arange(height)[:, None] * uy + py, np.arange(width)[None] * ux + px
     pixels = np.zeros((height, width, 5), np.int64)
     pixels[..., 0] = ys // sy * target.pitch + xs // sx * c_out
     pixels[..., 1:3] = classes[ys % sy, xs % sx]

@@ -84,4 +84,18 @@ class Product:
 
     def convolved(self, x: Tensor, conv: Conv) -> Tensor:
         images = x.reshape(-1, *as_chw(self.source))
+        if conv.input_dilation != (1, 1):
+            return self.spread(images, conv)
         return conv2d(images, self.weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
+
+    def spread(self, images: Tensor, conv: Conv) -> Tensor:
+        """A transposed convolution: zeros between the inputs, and as many around them as the windows reach."""
+        (uy, ux), (py, px), (_, h, w) = conv.input_dilation, conv.padding, as_chw(self.source)
+        ends = zip(conv.windows, as_chw(self.target)[1:], strict=True)
+        sizes = [(out - 1) * a.stride + (a.kernel - 1) * a.dilation + 1 for a, out in ends]
+        height, width = max(sizes[0], py + (h - 1) * uy + 1), max(sizes[1], px + (w - 1) * ux + 1)
+        whole = images.new_zeros(*images.shape[:2], height, width)
+        whole[:, :, py : py + (h - 1) * uy + 1 : uy, px : px + (w - 1) * ux + 1 : ux] = images
+        return conv2d(
+            whole[:, :, : sizes[0], : sizes[1]], self.weight, None, conv.stride, 0, conv.dilation, conv.groups
+        )

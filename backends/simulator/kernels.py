@@ -23,6 +23,7 @@ from seamount.compiler.program.program import (
     Sparse,
     as_chw,
 )
+from seamount.compiler.windows import Window
 
 Float = NDArray[np.floating[Any]]
 Messages = NDArray[Any]
@@ -120,15 +121,16 @@ class ConvKernel(Kernel):
     def sums(self, s: Messages) -> Float:
         c_out, h, w = self.target
         out = np.empty((len(s), c_out, h, w), self.dtype)
-        (c, *size), (py, px) = self.source, self.conv.padding
+        (c, *size), (py, px), (uy, ux) = self.source, self.conv.padding, self.conv.input_dilation
         patch = c * (1 if self.depthwise else len(self.taps)) * h * w
         rows = max(1, min(len(s), CHUNK_ELEMENTS // patch))
-        padded = np.zeros((rows, c, size[0] + 2 * py, size[1] + 2 * px), self.dtype)
+        padded = np.zeros((rows, c, *map(_reach, self.conv.windows, size, (h, w))), self.dtype)
+        inner = padded[:, :, py:, px:][:, :, : (size[0] - 1) * uy + 1 : uy, : (size[1] - 1) * ux + 1 : ux]
         patches = np.empty((rows, c, 1 if self.depthwise else len(self.taps), h, w), self.dtype)
         images = s.reshape(len(s), c, *size)
         for i in range(0, len(s), rows):
             n = min(rows, len(s) - i)
-            padded[:n, :, py : py + size[0], px : px + size[1]] = images[i : i + n]
+            inner[:n] = images[i : i + n]
             fill = self.add_taps if self.depthwise else self.multiply_patches
             fill(padded[:n], patches[:n], out[i : i + n])
         return out.reshape(len(s), -1)
@@ -158,6 +160,12 @@ class ConvKernel(Kernel):
             for i in range(0, columns.shape[3], wide):
                 part = product[:, :, r : r + high, i : i + wide]
                 np.matmul(self.matrix[:, r : r + high], columns[..., i : i + wide], out=part)
+
+
+def _reach(window: Window, size: int, out: int) -> int:
+    """Places of an axis with its padding, and zeros between the inputs, that the windows of all outputs lie in."""
+    spread = 2 * window.padding + (size - 1) * window.input_dilation + 1
+    return max(spread, (out - 1) * window.stride + (window.kernel - 1) * window.dilation + 1)
 
 
 def product(left: Float, right: Float) -> Float:

@@ -7,6 +7,7 @@ four times the synapses; a spiking chip works through all of them, an artificial
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from seamount.compiler.ir.graph import Graph, Node
 from seamount.compiler.ir.ops import Affine, BatchNorm, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, fires
 from seamount.compiler.ir.shapes import output_shape, size
+from seamount.compiler.windows import Window
 
 
 @dataclass(frozen=True)
@@ -78,22 +80,17 @@ def weight_count(op: Op) -> int:
 def mac_count(op: Op, source: Shape) -> int:
     """Products of a linear op on an input of shape `source`, or additions of a pool."""
     if isinstance(op, Pool):
-        taps = _positions(op, source, (1,) * len(op.kernel), op.kernel)
-        return int(taps.sum()) * size(source[: -len(op.kernel)])
+        windows = tuple(Window(*axis) for axis in zip(op.kernel, op.stride, op.padding, strict=True))
+        return int(_positions(op, windows, source).sum()) * size(source[: -len(op.kernel)])
     if isinstance(op, Conv):
-        taps = _positions(op, source, op.dilation, op.weight.shape[2:])
+        taps = _positions(op, op.windows, source)
         return int((np.count_nonzero(op.weight, axis=(0, 1)) * taps).sum())
     return weight_count(op)
 
 
-def _positions(op: Conv | Pool, source: Shape, dilation: Shape, kernel: Shape) -> NDArray[np.int64]:
-    """Tap of the kernel -> places of the output at which it lies inside the input."""
-    rank = len(kernel)
-    places = np.ones(kernel, np.int64)
-    target = output_shape(op, source)[-rank:]
-    for axis in range(rank):
-        out, tap = np.arange(target[axis])[None, :], np.arange(kernel[axis])[:, None]
-        at = out * op.stride[axis] - op.padding[axis] + tap * dilation[axis]
-        inside = ((at >= 0) & (at < source[-rank:][axis])).sum(1)
-        places *= inside.reshape([-1 if k == axis else 1 for k in range(rank)])
-    return places
+def _positions(op: Conv | Pool, windows: tuple[Window, ...], source: Shape) -> NDArray[np.int64]:
+    """Tap of the kernel -> places of the output at which it lies on an input."""
+    rank = len(windows)
+    sizes = zip(windows, source[-rank:], output_shape(op, source)[-rank:], strict=True)
+    along = [window.seen(n, out)[1].sum(axis=0) for window, n, out in sizes]
+    return np.asarray(reduce(np.multiply.outer, along), np.int64)

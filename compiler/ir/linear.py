@@ -55,11 +55,24 @@ def _pad(x: Values, padding: Shape) -> Values:
     return np.pad(x, lead + [(p, p) for p in padding])
 
 
+def _spread(x: Values, dilation: Shape, more: Shape) -> Values:
+    """x with zeros between neighbours along the last axes, and `more` of them at the end."""
+    if set(dilation) <= {1} and not any(more):
+        return x
+    rank = len(dilation)
+    sizes = [(n - 1) * u + 1 + m for n, u, m in zip(x.shape[-rank:], dilation, more, strict=True)]
+    spread = np.zeros((*x.shape[:-rank], *sizes), x.dtype)
+    ends = [s - m for s, m in zip(sizes, more, strict=True)]
+    spread[(..., *(slice(0, e, u) for e, u in zip(ends, dilation, strict=True)))] = x
+    return spread
+
+
 def _conv(op: Conv, x: Values) -> Values:
     rank = op.weight.ndim - 2
     axes = tuple(range(2, 2 + rank))
     spans = tuple(d * (k - 1) + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True))
-    windows = np.lib.stride_tricks.sliding_window_view(_pad(x, op.padding), spans, axis=axes)
+    spread = _pad(_spread(x, op.input_dilation, op.output_padding), op.padding)
+    windows = np.lib.stride_tricks.sliding_window_view(spread, spans, axis=axes)
     at = tuple(slice(None, None, s) for s in op.stride)
     taps = tuple(slice(None, None, d) for d in op.dilation)
     windows = windows[(slice(None), slice(None), *at, *taps)]
@@ -128,6 +141,7 @@ def _window_synapses(op: Op, source: Shape) -> Synapses:
     rank = op.weight.ndim - 2
     space_in, space_out = source[-rank:], target[-rank:]
     out_per, in_per = op.weight.shape[0] // op.groups, op.weight.shape[1]
+    axes = [w.seen(n, out) for w, n, out in zip(op.windows, space_in, space_out, strict=True)]
     position = np.indices(space_out).reshape(rank, -1)
     flat_out = np.ravel_multi_index(tuple(position), space_out)
     o = np.arange(op.weight.shape[0], dtype=np.int64)[:, None]
@@ -135,9 +149,9 @@ def _window_synapses(op: Op, source: Shape) -> Synapses:
     channel = (o // out_per) * in_per + c
     rows, cols, values = [], [], []
     for tap in np.ndindex(*op.weight.shape[2:]):
-        geometry = zip(position, op.stride, op.padding, tap, op.dilation, strict=True)
-        at = np.stack([p * s - pad + k * d for p, s, pad, k, d in geometry])
-        inside: NDArray[np.bool_] = np.all((at >= 0) & (at < np.array(space_in)[:, None]), axis=0)
+        under = [(place[p, k], there[p, k]) for (place, there), p, k in zip(axes, position, tap, strict=True)]
+        at = np.stack([place for place, _ in under])
+        inside: NDArray[np.bool_] = np.all([there for _, there in under], axis=0)
         flat_in = np.ravel_multi_index(tuple(at[:, inside]), space_in)
         shape = (*channel.shape, len(flat_in))
         post = o[..., None] * size(space_out) + np.asarray(flat_out, np.int64)[inside]

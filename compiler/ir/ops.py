@@ -24,6 +24,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from seamount.compiler.windows import Window
+
 Array: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = tuple[int, ...]
 
@@ -85,6 +87,9 @@ class Conv:
     """Cross-correlation as in PyTorch, in one or two dimensions.
 
     weight (C_out, C_in / groups, *kernel); bias (C_out,) or None; stride, padding, dilation one number per axis.
+    input_dilation: u - 1 zeros between neighbouring inputs; output_padding: zeros behind the last one. With them a
+    transposed convolution of stride u is a convolution with the kernel turned around (`transposed` in convolve.py).
+    () stands for ones and zeros.
     """
 
     weight: Array
@@ -94,6 +99,19 @@ class Conv:
     dilation: Shape
     groups: int = 1
     format: WeightFormat | None = None
+    input_dilation: Shape = ()
+    output_padding: Shape = ()
+
+    def __post_init__(self) -> None:
+        rank = self.weight.ndim - 2
+        object.__setattr__(self, "input_dilation", self.input_dilation or (1,) * rank)
+        object.__setattr__(self, "output_padding", self.output_padding or (0,) * rank)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Geometry of each axis."""
+        numbers = (self.weight.shape[2:], self.stride, self.padding, self.dilation, self.input_dilation)
+        return tuple(Window(*axis) for axis in zip(*numbers, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

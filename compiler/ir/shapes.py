@@ -22,16 +22,12 @@ from seamount.compiler.ir.ops import (
     Shape,
     Sparse,
 )
+from seamount.compiler.windows import Window
 
 
 def size(shape: Shape) -> int:
     """Number of entries; 1 for ()."""
     return math.prod(shape)
-
-
-def window_count(n: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
-    """Positions of a window along one axis: floor((n + 2p - d(k-1) - 1) / s) + 1 (PyTorch's convention)."""
-    return (n + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def output_shape(op: Op, source: Shape, where: str = "operation") -> Shape:
@@ -46,19 +42,20 @@ def output_shape(op: Op, source: Shape, where: str = "operation") -> Shape:
     if isinstance(op, (Sparse, Reshape)):
         return op.shape
     if isinstance(op, Conv):
-        return (
-            op.weight.shape[0],
-            *_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation),
-        )
+        return (op.weight.shape[0], *_places(op, source))
     if isinstance(op, Pool):
-        ones = (1,) * len(op.kernel)
-        return (*source[: -len(op.kernel)], *_windows(source, op.kernel, op.stride, op.padding, ones))
+        return (*source[: -len(op.kernel)], *_pooled(op, source))
     return source
 
 
-def _windows(source: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> Shape:
-    sizes = source[len(source) - len(kernel) :]
-    return tuple(window_count(*axis) for axis in zip(sizes, kernel, stride, padding, dilation, strict=True))
+def _places(op: Conv, source: Shape) -> Shape:
+    axes = zip(op.windows, source[1:], op.output_padding, strict=True)
+    return tuple(window.outputs(n, more) for window, n, more in axes)
+
+
+def _pooled(op: Pool, source: Shape) -> Shape:
+    axes = zip(op.kernel, op.stride, op.padding, source[len(source) - len(op.kernel) :], strict=True)
+    return tuple(Window(kernel, stride, padding).outputs(n) for kernel, stride, padding, n in axes)
 
 
 def _misfit(op: Op, source: Shape) -> tuple[str, str] | None:
@@ -78,10 +75,8 @@ def _misfit(op: Op, source: Shape) -> tuple[str, str] | None:
         return _conv_misfit(op, source)
     if isinstance(op, Pool) and len(source) < len(op.kernel):
         return f"pools {len(op.kernel)} axes but gets shape {source}", "check the sample shape"
-    if isinstance(op, Pool):
-        ones = (1,) * len(op.kernel)
-        if min(_windows(source, op.kernel, op.stride, op.padding, ones)) < 1:
-            return f"window {op.kernel} is larger than its input {source}", "use a smaller window"
+    if isinstance(op, Pool) and min(_pooled(op, source)) < 1:
+        return f"window {op.kernel} is larger than its input {source}", "use a smaller window"
     if isinstance(op, BatchNorm) and (not source or op.scale.shape[0] != source[0]):
         return f"has {op.scale.shape[0]} channels but gets shape {source}", "check the layer before it"
     return _parameter_misfit(op, source)
@@ -99,7 +94,7 @@ def _conv_misfit(op: Conv, source: Shape) -> tuple[str, str] | None:
             f"{op.weight.shape[0]} output channels in {op.groups} groups",
             "groups must divide the channels",
         )
-    if min(_windows(source, op.weight.shape[2:], op.stride, op.padding, op.dilation)) < 1:
+    if min(_places(op, source)) < 1:
         return (
             f"kernel {op.weight.shape[2:]} is larger than its padded input {source}",
             "use a smaller kernel",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from seamount.compiler.ir.graph import Edge, Graph, Node
-from seamount.compiler.ir.ops import WeightFormat
+from seamount.compiler.ir.ops import Conv, WeightFormat
 
 INLINE = 6
 """Arrays with at most this many entries are printed in full."""
@@ -38,8 +38,11 @@ def _node(graph: Graph, node: Node) -> str:
 
 def _shown(node: Node, name: str) -> bool:
     value = getattr(node.op, name)
-    unsaid = {"most": 1, "guarded": False, "shape": node.shape}
-    return value is not None and not (name in unsaid and value == unsaid[name])
+    usual = {"most": 1, "guarded": False, "shape": node.shape}
+    if isinstance(node.op, Conv):
+        rank = len(node.op.windows)
+        usual |= {"input_dilation": (1,) * rank, "output_padding": (0,) * rank}
+    return value is not None and not (name in usual and value == usual[name])
 
 
 def _source(edge: Edge) -> str:

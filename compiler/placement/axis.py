@@ -11,29 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.program.program import Conv, Shape, as_chw
+from seamount.compiler.windows import Window
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Output i sees input i * stride - padding + k * dilation through tap k."""
+    """So many outputs, each of which sees inputs through a window."""
 
     size_in: int
     size_out: int
-    kernel: int
-    stride: int
-    padding: int
-    dilation: int
+    window: Window
 
     def taps(self, start: int, stop: int) -> Mapping[int, tuple[int, ...]]:
         """Input -> taps through which outputs [start, stop) see it; inputs that none sees are left out."""
         found: dict[int, list[int]] = {}
-        for i in range(start, stop):
-            first = i * self.stride - self.padding
-            for k in range(self.kernel):
-                if 0 <= first + k * self.dilation < self.size_in:
-                    found.setdefault(first + k * self.dilation, []).append(k)
+        places, exists = self.window.places(stop - start, start)
+        for output, k in np.argwhere(exists & (places >= 0) & (places < self.size_in)).tolist():
+            found.setdefault(int(places[output, k]), []).append(k)
         return {y: tuple(sorted(found[y])) for y in sorted(found)}
 
     def inputs(self, start: int, stop: int) -> Ints:
@@ -42,11 +38,12 @@ class Axis:
 
     def cover(self, start: int, stop: int) -> Cover:
         """What outputs [start, stop) see, in numbers; equal for ranges that lie alike, so mostly known already."""
-        low = max(0, self.padding - start * self.stride)
-        last = (stop - 1) * self.stride - self.padding + (self.kernel - 1) * self.dilation
-        high = max(0, last - self.size_in + 1)
-        inside = -(-self.padding // self.stride)  # the first output whose taps all lie inside
-        return _cover(self, start if low or high else inside, stop - start)
+        w = self.window
+        last = (stop - 1) * w.stride - w.padding + (w.kernel - 1) * w.dilation
+        at_a_border = start * w.stride < w.padding or last > (self.size_in - 1) * w.input_dilation
+        inside = -(-w.padding // w.stride)  # the first output whose taps all lie inside
+        alike = inside + (start - inside) % w.period
+        return _cover(self, start if at_a_border else alike, stop - start)
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,5 @@ def _cover(axis: Axis, start: int, size: int) -> Cover:
 def axes(conv: Conv, source: Shape, target: Shape) -> tuple[Axis, Axis]:
     """Rows and columns of a convolution."""
     (_, h_in, w_in), (_, h_out, w_out) = as_chw(source), as_chw(target)
-    numbers = zip((h_in, w_in), (h_out, w_out), conv.weight.shape[2:], conv.stride, conv.padding, conv.dilation,
-                  strict=True)  # fmt: skip
-    rows, columns = (Axis(*n) for n in numbers)
-    return rows, columns
+    rows, columns = conv.windows
+    return Axis(h_in, h_out, rows), Axis(w_in, w_out, columns)

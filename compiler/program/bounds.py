@@ -22,6 +22,7 @@ from seamount.compiler.program.program import (
     Projection,
     as_chw,
 )
+from seamount.compiler.windows import phase_masks
 
 Wide = NDArray[np.int64]
 
@@ -57,7 +58,7 @@ def message_range(program: Program, source: str) -> tuple[int, int]:
 
 
 def sum_bound(program: Program, projection: Projection) -> SumBound:
-    """Bound of a projection's sums. Convolutions: per output channel, as if no tap fell outside the border."""
+    """Bound of a projection's sums. Convolutions: as if no tap fell outside the border."""
     low, high = message_range(program, projection.source)
     connection = projection.connection
     size = int(np.prod(program.shapes[projection.target], dtype=np.int64))
@@ -65,8 +66,8 @@ def sum_bound(program: Program, projection: Projection) -> SumBound:
     if isinstance(connection, Dense):
         lows, highs = least.sum(axis=1), most.sum(axis=1)
     elif isinstance(connection, Conv):
-        _, h, w = as_chw(program.shapes[projection.target])
-        lows, highs = (np.repeat(x.sum(axis=(1, 2, 3)), h * w) for x in (least, most))
+        target = as_chw(program.shapes[projection.target])
+        lows, highs = (_per_place(connection, x, target) for x in (least, most))
     else:
         lows, highs = np.zeros(size, np.int64), np.zeros(size, np.int64)
         np.add.at(lows, connection.rows, least)
@@ -74,6 +75,14 @@ def sum_bound(program: Program, projection: Projection) -> SumBound:
     exponent = projection.weight_exp
     ends = [x << exponent if exponent >= 0 else x >> -exponent for x in (lows, highs)]
     return SumBound(lows, highs, np.maximum(np.abs(ends[0]), np.abs(ends[1])))
+
+
+def _per_place(conv: Conv, products: Wide, target: tuple[int, int, int]) -> Wide:
+    """Sums over the taps that each target sees sources through, by where it lies between the zeros of its input."""
+    mask = phase_masks(conv.windows)
+    sums = np.einsum("okl,pqkl->opq", products.sum(axis=1), mask)
+    _, h, w = target
+    return np.asarray(sums[:, np.arange(h)[:, None] % mask.shape[0], np.arange(w) % mask.shape[1]].reshape(-1))
 
 
 def arrival_bound(program: Program, target: str) -> Wide:

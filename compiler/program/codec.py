@@ -32,8 +32,8 @@ FORMAT, VERSION = "seamount-program", 1
 MAX_ARRAY_BYTES = 4 * 2**30
 """Arrays of one program may declare at most this many bytes."""
 
-_LATER: dict[type, dict[str, Any]] = {Population: {"most": 1, "guarded": False}}
-"""Fields that came later, and their values where a file does not state them; written only where they differ."""
+_LATER: dict[type, dict[str, Any]] = {Population: {"most": 1, "guarded": False}, Conv: {"input_dilation": [1, 1]}}
+"""Fields that came later, and their JSON where a file does not state them; written only where they differ."""
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 _MOST = 2**63 - 1
@@ -104,12 +104,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _encode(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:
     if type(value).__name__ in _KINDS:
-        later = {name: getattr(value, name) for name in _LATER.get(type(value), {})}
-        members = {
-            f.name: _encode(getattr(value, f.name), arrays)
-            for f in fields(value)
-            if f.name not in later or later[f.name] != _LATER[type(value)][f.name]
-        }
+        later = _LATER.get(type(value), {})
+        members = {f.name: _encode(getattr(value, f.name), arrays) for f in fields(value)}
+        members = {name: member for name, member in members.items() if name not in later or member != later[name]}
         return {"kind": type(value).__name__, **members}
     if isinstance(value, np.ndarray):
         name = f"a{len(arrays)}"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.program.program import Connection, Conv, Dense, Program, Projection, Shape, Sparse, Wide, as_chw
+from seamount.compiler.windows import Window
 
 
 def fan_out(program: Program, projection: Projection) -> NDArray[np.int64]:
@@ -21,18 +22,16 @@ def fan_out(program: Program, projection: Projection) -> NDArray[np.int64]:
         return np.bincount(connection.cols, minlength=n_in).astype(np.int64)
     c, h, w = as_chw(program.shapes[projection.source])
     _, h_out, w_out = as_chw(program.shapes[projection.target])
-    rows = _taps_per_position(connection, 0, h, h_out)
-    columns = _taps_per_position(connection, 1, w, w_out)
+    rows = _taps_per_position(connection.windows[0], h, h_out)
+    columns = _taps_per_position(connection.windows[1], w, w_out)
     per_channel = connection.weight.shape[0] // connection.groups
     return np.tile(per_channel * (rows[:, None] * columns).reshape(-1), c)
 
 
-def _taps_per_position(conv: Conv, axis: int, size: int, out: int) -> NDArray[np.int64]:
+def _taps_per_position(window: Window, size: int, out: int) -> NDArray[np.int64]:
     """How often a position along one axis is seen by some tap of some output."""
-    tap = np.arange(conv.weight.shape[2 + axis])[:, None] * conv.dilation[axis]
-    position = (np.arange(out)[None, :] * conv.stride[axis] - conv.padding[axis] + tap).reshape(-1)
-    inside = position[(position >= 0) & (position < size)]
-    return np.bincount(inside, minlength=size).astype(np.int64)
+    place, inside = window.seen(size, out)
+    return np.bincount(place[inside], minlength=size).astype(np.int64)
 
 
 def events_per_target(program: Program, projection: Projection, sent: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -47,16 +46,18 @@ def events_per_target(program: Program, projection: Projection, sent: NDArray[np
         return total
     c, h, w = as_chw(program.shapes[projection.source])
     c_out, h_out, w_out = as_chw(program.shapes[projection.target])
-    (s_h, s_w), (p_h, p_w), (d_h, d_w) = connection.stride, connection.padding, connection.dilation
-    k_h, k_w = connection.weight.shape[2:]
-    groups = sent.reshape(connection.groups, c // connection.groups, h, w).sum(axis=1)
-    padded = np.pad(groups, ((0, 0), (p_h, p_h), (p_w, p_w)))
-    out = np.zeros((connection.groups, h_out, w_out), np.int64)
-    for i, j in np.ndindex(k_h, k_w):
-        rows = slice(i * d_h, i * d_h + (h_out - 1) * s_h + 1, s_h)
-        columns = slice(j * d_w, j * d_w + (w_out - 1) * s_w + 1, s_w)
-        out += padded[:, rows, columns]
+    groups = sent.reshape(connection.groups, c // connection.groups, h, w).sum(axis=1).astype(np.float64)
+    rows, columns = (_times_seen(*axis) for axis in zip(connection.windows, (h, w), (h_out, w_out), strict=True))
+    out = np.rint(rows @ groups @ columns.T).astype(np.int64)  # exact below 2**53
     return np.repeat(out, c_out // connection.groups, axis=0).reshape(-1)
+
+
+def _times_seen(window: Window, size: int, out: int) -> NDArray[np.float64]:
+    """(out, size): how many taps of an output see an input, along one axis."""
+    place, inside = window.seen(size, out)
+    times = np.zeros((out, size), np.float64)
+    np.add.at(times, (np.nonzero(inside)[0], place[inside]), 1)
+    return times
 
 
 def index_of(neuron: int, shape: Shape) -> Shape:
@@ -84,9 +85,10 @@ def _conv_into(conv: Conv, source: Shape, target: Shape, neuron: int) -> tuple[W
     o, i, j = index_of(neuron, target)
     c, kh, kw = (x.reshape(-1) for x in np.indices(conv.weight.shape[1:], np.int64))
     channel = (o // (channels_out // conv.groups)) * conv.weight.shape[1] + c
-    y = i * conv.stride[0] - conv.padding[0] + kh * conv.dilation[0]
-    x = j * conv.stride[1] - conv.padding[1] + kw * conv.dilation[1]
-    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    rows, columns = conv.windows
+    (seen_rows, in_rows), (seen_columns, in_columns) = rows.seen(height, i + 1), columns.seen(width, j + 1)
+    y, x = seen_rows[i, kh], seen_columns[j, kw]
+    inside = in_rows[i, kh] & in_columns[j, kw]
     pre = ((channel * height + y) * width + x)[inside]
     weight = conv.weight[o].reshape(-1).astype(np.int64)[inside]
     taps = zip(c[inside].tolist(), kh[inside].tolist(), kw[inside].tolist(), strict=True)
@@ -98,8 +100,6 @@ def synapse_count(connection: Connection, source: Shape, target: Shape) -> int:
     if isinstance(connection, Dense | Sparse):
         return int(connection.weight.size)
     pairs = int(np.prod(connection.weight.shape[:2]))
-    for axis, (size, out) in enumerate(zip(as_chw(source)[1:], as_chw(target)[1:], strict=True)):
-        taps = np.arange(connection.weight.shape[2 + axis]) * connection.dilation[axis]
-        read = np.arange(out)[:, None] * connection.stride[axis] - connection.padding[axis] + taps
-        pairs *= int(np.sum((read >= 0) & (read < size)))
+    for window, size, out in zip(connection.windows, as_chw(source)[1:], as_chw(target)[1:], strict=True):
+        pairs *= int(window.seen(size, out)[1].sum())
     return pairs

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seamount.compiler.program.program import Connection, Conv, Dense, Shape, Sparse, as_chw, conv_out
+from seamount.compiler.program.program import Connection, Conv, Dense, Shape, Sparse, as_chw
 
 Fault = tuple[str, str]
 """(what was found, what the limit is)."""
@@ -46,19 +46,23 @@ def _conv_faults(conv: Conv, source: Shape, target: Shape) -> Iterator[Fault]:
         found = f"convolves {source} to {target} with weights of shape {conv.weight.shape}"
         yield found, "(C, H, W) or (C, L) shapes, (C_out, C_in/groups, K_h, K_w) weights"
         return
-    pairs = (conv.stride, conv.padding, conv.dilation)
-    if any(len(x) != 2 for x in pairs) or min(*conv.stride, *conv.dilation, conv.groups) < 1 or min(conv.padding) < 0:
-        found = f"has stride {conv.stride}, padding {conv.padding}, dilation {conv.dilation}, groups {conv.groups}"
-        yield found, "two numbers each; stride, dilation and groups >= 1, padding >= 0"
+    pairs = (conv.stride, conv.padding, conv.dilation, conv.input_dilation)
+    least = min((*conv.stride, *conv.dilation, *conv.input_dilation, conv.groups), default=0)
+    if any(len(x) != 2 for x in pairs) or least < 1 or min(conv.padding) < 0:
+        found = (
+            f"has stride {conv.stride}, padding {conv.padding}, dilation {conv.dilation}, groups {conv.groups}, "
+            f"input dilation {conv.input_dilation}"
+        )
+        yield found, "two numbers each; stride, dilations and groups >= 1, padding >= 0"
         return
     (channels, *size), c_out = as_chw(source), conv.weight.shape[0]
     if channels != conv.weight.shape[1] * conv.groups or c_out % conv.groups:
         found = f"has weights of shape {conv.weight.shape} in {conv.groups} groups on {channels} channels"
         yield found, "C_in = weight.shape[1] * groups, C_out a multiple of groups"
-    outs = (
-        conv_out(n, k, s, p, d)
-        for n, k, s, p, d in zip(size, conv.weight.shape[2:], conv.stride, conv.padding, conv.dilation, strict=True)
-    )
-    expected = (c_out, *outs)
-    if as_chw(target) != expected or min(expected) < 1:
-        yield f"ends at shape {target}", f"{expected} by its geometry"
+    expected = (c_out, *(window.outputs(n) for window, n in zip(conv.windows, size, strict=True)))
+    ends = as_chw(target)
+    beyond = [n - m for n, m in zip(ends[1:], expected[1:], strict=True)]
+    most = [max(u, d) - 1 if u > 1 else 0 for u, d in zip(conv.input_dilation, conv.dilation, strict=True)]
+    if ends[0] != c_out or min(ends) < 1 or any(not 0 <= b <= m for b, m in zip(beyond, most, strict=True)):
+        more = f", and up to {most} more" if any(most) else ""
+        yield f"ends at shape {target}", f"{expected} by its geometry{more}"

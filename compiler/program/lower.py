@@ -106,10 +106,11 @@ def _connection(op: Affine | Conv | Sparse) -> p.Connection:
     if isinstance(op, Sparse):
         return p.Sparse(codes(op.rows), codes(op.cols), codes(op.values))
     if op.weight.ndim == 4:
-        s, q, d = op.stride, op.padding, op.dilation
-        return p.Conv(codes(op.weight), (s[0], s[1]), (q[0], q[1]), (d[0], d[1]), op.groups)
+        s, q, d, u = op.stride, op.padding, op.dilation, op.input_dilation
+        return p.Conv(codes(op.weight), (s[0], s[1]), (q[0], q[1]), (d[0], d[1]), op.groups, (u[0], u[1]))
     one = codes(op.weight[:, :, None, :])
-    return p.Conv(one, (1, op.stride[0]), (0, op.padding[0]), (1, op.dilation[0]), op.groups)
+    s, q, d, u = op.stride, op.padding, op.dilation, op.input_dilation
+    return p.Conv(one, (1, s[0]), (0, q[0]), (1, d[0]), op.groups, (1, u[0]))
 
 
 def _readout(graph: Graph, node: Node) -> p.Readout:

@@ -191,9 +191,10 @@ def _microcode(p: Population, need: Need) -> Microcode:
 
 
 def convolves(program: Program, q: Projection) -> bool:
-    """Whether the projection becomes Lava's Conv: no delay, exponent >= 0, sums below 24 bits, int8 geometry."""
+    """Whether the projection becomes Lava's Conv: no delay, exponent >= 0, sums below 24 bits, int8 geometry, and not
+    transposed, for which Lava has no process."""
     conv = q.connection
-    if not isinstance(conv, Conv) or q.delay > 0 or q.weight_exp < 0:
+    if not isinstance(conv, Conv) or q.delay > 0 or q.weight_exp < 0 or conv.input_dilation != (1, 1):
         return False
     numbers = (*conv.weight.shape[2:], *conv.stride, *conv.padding, *conv.dilation, conv.groups)
     return max(numbers) <= GEOMETRY_LIMIT and int(sum_bound(program, q).shifted.max(initial=0)) < CONV_LIMIT

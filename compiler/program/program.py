@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.errors import ContractError, Problem
+from seamount.compiler.windows import Window
 
 IntArray = NDArray[np.int32]
 Shape = tuple[int, ...]
@@ -133,6 +134,7 @@ class Conv:
     """Cross-correlation as in PyTorch. weight (C_out, C_in/groups, K_h, K_w) between (C, H, W) shapes.
 
     A one-dimensional convolution has K_h = 1 and acts on (C, L) shapes as if they were (C, 1, L).
+    input_dilation: u - 1 zeros between neighbouring sources, which makes it a transposed convolution of stride u.
     """
 
     weight: IntArray
@@ -140,6 +142,14 @@ class Conv:
     padding: tuple[int, int]
     dilation: tuple[int, int]
     groups: int
+    input_dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def windows(self) -> tuple[Window, Window]:
+        """Geometry of rows and columns."""
+        numbers = (self.weight.shape[2:], self.stride, self.padding, self.dilation, self.input_dilation)
+        rows, columns = (Window(*axis) for axis in zip(*numbers, strict=True))
+        return rows, columns
 
 
 Connection = Dense | Sparse | Conv
@@ -244,11 +254,6 @@ def as_chw(shape: Shape) -> tuple[int, int, int]:
     return c, h, w
 
 
-def conv_out(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Output length of a convolution along one axis."""
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-
-
 def synapses(
     connection: Connection, source: Shape, target: Shape
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
@@ -272,14 +277,14 @@ def _conv_synapses(
     _, h_in, w_in = source
     c_out, h_out, w_out = target
     per_out, per_in = c_out // conv.groups, conv.weight.shape[1]
+    rows, columns = conv.windows
+    (rows_seen, in_rows), (columns_seen, in_columns) = rows.seen(h_in, h_out), columns.seen(w_in, w_out)
+    i, j = np.arange(h_out)[:, None], np.arange(w_out)[None, :]
     posts, pres, weights = [], [], []
     for o in range(c_out):
         for c, kh, kw in np.ndindex(*conv.weight.shape[1:]):
-            i = np.arange(h_out)[:, None]
-            j = np.arange(w_out)[None, :]
-            y = i * conv.stride[0] - conv.padding[0] + kh * conv.dilation[0]
-            x = j * conv.stride[1] - conv.padding[1] + kw * conv.dilation[1]
-            inside = (y >= 0) & (y < h_in) & (x >= 0) & (x < w_in)
+            y, x = rows_seen[:, kh, None], columns_seen[None, :, kw]
+            inside = in_rows[:, kh, None] & in_columns[None, :, kw]
             channel = (o // per_out) * per_in + c
             post = np.broadcast_to((o * h_out + i) * w_out + j, inside.shape)
             pre = np.broadcast_to((channel * h_in + y) * w_in + x, inside.shape)

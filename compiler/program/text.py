@@ -98,7 +98,8 @@ def _connection(connection: Connection) -> str:
     if isinstance(connection, Conv):
         c = connection
         geometry = f"stride {_shape(c.stride)} padding {_shape(c.padding)} dilation {_shape(c.dilation)}"
-        return f"conv {array_text(c.weight)} {geometry} groups {c.groups}"
+        spread = f" input dilation {_shape(c.input_dilation)}" if c.input_dilation != (1, 1) else ""
+        return f"conv {array_text(c.weight)} {geometry} groups {c.groups}{spread}"
     rows, cols = array_text(connection.rows), array_text(connection.cols)
     return f"sparse {array_text(connection.weight)} rows {rows} cols {cols}"
 

@@ -12,6 +12,7 @@ from seamount.compiler.ir.ops import Array, Conv, Linear, SignMode, Sparse
 from seamount.compiler.ir.shapes import size
 from seamount.compiler.ir.weights import grid, values_of
 from seamount.compiler.quantization.rounding import Rounded, round_weights, spacing
+from seamount.compiler.windows import phase_masks
 
 U_LIMIT = 2**17 - 1
 """|a| up to here keeps |64 a| inside the 24 bits of u, and 64 times a membrane of as many units inside those of v."""
@@ -119,9 +120,14 @@ def _reaches(incoming: tuple[Incoming, ...], bounds: list[tuple[NDArray[Any], fl
 
 
 def _per_neuron(op: Linear, product: Array) -> Array:
-    """Sums over each neuron's synapses; of a convolution, the largest of any channel, as if nothing were padded."""
+    """Sums over each neuron's synapses; of a convolution, the largest of any channel, as if nothing were padded. Of a
+    transposed one a neuron has the synapses of its place between the sources."""
     if isinstance(op, Sparse):
         return np.bincount(op.rows, weights=product, minlength=size(op.shape)).astype(np.float64)
+    if isinstance(op, Conv) and any(w.period > 1 for w in op.windows):
+        rank, mask = len(op.windows), phase_masks(op.windows)
+        axes = range(1, 1 + rank), range(rank, 2 * rank)
+        return np.atleast_1d(np.max(np.tensordot(product.sum(axis=1), mask.astype(np.float64), axes)))
     total = product.reshape(len(product), -1).sum(axis=1)
     return np.atleast_1d(np.max(total)) if isinstance(op, Conv) else np.asarray(total)
 
@@ -144,8 +150,10 @@ def _per_neuron_mean(op: Linear, product: Array) -> Array:
 
 
 def rows_of(op: Linear) -> int:
-    """Sets of weights that are summed into one neuron each: output neurons, or channels of a convolution."""
-    return max(1, size(op.shape) if isinstance(op, Sparse) else len(op.weight))
+    """Sets of weights that are summed into one neuron each: output neurons, or channels of a convolution, in each
+    place between the sources of a transposed one."""
+    places = size(tuple(w.period for w in op.windows)) if isinstance(op, Conv) else 1
+    return max(1, size(op.shape) if isinstance(op, Sparse) else len(op.weight) * places)
 
 
 def _cap(incoming: tuple[Incoming, ...], demand: Demand, limits: Limits, reach: float) -> float:

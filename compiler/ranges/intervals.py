@@ -107,13 +107,12 @@ def _apply(q: Projection, weight: Real, s: Real, source: Shape, target: Shape) -
 def _convolve(conv: Conv, weight: Real, s: Real, source: Shape, target: Shape) -> Real:
     """Tap by tap: a matrix product over the channels of each group, for all positions at once."""
     (c, h, w), (c_out, h_out, w_out) = source, target
-    groups, (py, px), (sy, sx), (dy, dx) = conv.groups, conv.padding, conv.stride, conv.dilation
-    image = np.pad(s.reshape(c, h, w), ((0, 0), (py, py), (px, px)))
+    groups, (rows, columns) = conv.groups, conv.windows
+    image = np.pad(s.reshape(c, h, w), ((0, 0), (0, 1), (0, 1)))  # a row and a column of zeros stand for all outside
+    ys, xs = (np.where(there, at, n) for (at, there), n in ((rows.seen(h, h_out), h), (columns.seen(w, w_out), w)))
     kernel = weight.reshape(groups, c_out // groups, c // groups, *weight.shape[2:])
     out = np.zeros((groups, c_out // groups, h_out * w_out), np.float64)
     for y, x in np.ndindex(*weight.shape[2:]):
-        rows = slice(y * dy, y * dy + (h_out - 1) * sy + 1, sy)
-        columns = slice(x * dx, x * dx + (w_out - 1) * sx + 1, sx)
-        seen = image[:, rows, columns].reshape(groups, c // groups, h_out * w_out)
+        seen = image[:, ys[:, y, None], xs[None, :, x]].reshape(groups, c // groups, h_out * w_out)
         out += kernel[..., y, x] @ seen
     return out.reshape(-1)

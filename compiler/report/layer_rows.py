@@ -88,5 +88,6 @@ def projection_rows(run: Run, over: Windows) -> tuple[ProjectionRow, ...]:
 def _kind(connection: Connection) -> str:
     if isinstance(connection, Conv):
         kernel = "x".join(map(str, connection.weight.shape[2:]))
-        return f"convolution {kernel}" + (f", {connection.groups} groups" if connection.groups > 1 else "")
+        kind = "convolution" if connection.input_dilation == (1, 1) else "transposed convolution"
+        return f"{kind} {kernel}" + (f", {connection.groups} groups" if connection.groups > 1 else "")
     return "dense" if isinstance(connection, Dense) else "sparse"

@@ -19,6 +19,7 @@ from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.frameworks import analog
 from seamount.frontends.frameworks.parts import Part, chain, single
 from seamount.frontends.frameworks.pooling import POOLS, pool_objections
+from seamount.frontends.frameworks.upsampling import UPSAMPLING, upsampling_objections
 from seamount.frontends.traced import Lead
 
 Writer = Callable[[str, Any, Shape], Part]
@@ -141,6 +142,7 @@ LAYERS: dict[type, Writer] = {
     nn.BatchNorm1d: _batchnorm,
     nn.BatchNorm2d: _batchnorm,
     **POOLS,
+    **UPSAMPLING,
 }
 """torch.nn class -> writer."""
 
@@ -157,9 +159,6 @@ _LIFT = 'use a wrapper for all steps (norse.torch.Lift, spikingjelly\'s layer wi
 _REMEDIES = {
     "MaxPool1d": "use an average pool or a strided convolution, and train again",
     "AdaptiveMaxPool2d": "use torch.nn.AvgPool2d, or a strided convolution, and train again",
-    "ConvTranspose1d": "a transposed convolution has no counterpart in NIR: use a Conv1d, or a Linear",
-    "ConvTranspose2d": "a transposed convolution has no counterpart in NIR: use a Conv2d, or a Linear",
-    "Upsample": "upsampling has no counterpart in NIR: use a Linear, or keep the resolution",
 }
 
 
@@ -238,7 +237,7 @@ def objections(where: str, module: nn.Module, kind: type) -> list[Problem]:
             problems.append(Problem(where, "is in training mode and normalises by the batch", training))
     if isinstance(module, (nn.Conv1d, nn.Conv2d)) and module.padding_mode != "zeros":
         problems.append(Problem(where, f"pads with {module.padding_mode!r}", 'use padding_mode="zeros"'))
-    return problems + pool_objections(where, module)
+    return problems + pool_objections(where, module) + upsampling_objections(where, module)
 
 
 def write_layer(name: str, module: nn.Module, shape: Shape, lead: Lead, kind: type, loops: bool = False) -> Part:

@@ -38,10 +38,6 @@ _INNER = Refusal("connections inside the layer that follow a rule of their own h
 _ONLINE = Refusal("a copy for online learning", "its trained weights belong to the plain class")
 _MAX = Refusal("a maximum is not linear", "use an average pool or a strided convolution, and train again")
 _THREE = Refusal("NIR has layers of one and two dimensions")
-_TRANSPOSED = Refusal(
-    "a transposed convolution has no counterpart in NIR", "use a Conv2d before the decoder, or a Linear"
-)
-_UPSAMPLED = Refusal("upsampling has no counterpart in NIR", "use a Linear, or keep the resolution")
 _ENCODER = Refusal("an encoder draws or times spikes on the host and is no part of the network", "encode before save()")
 _RNN = Refusal("is a recurrence of spikes without a membrane, which no neuron of NIR has", analog.GATES.remedy)
 _COUNT = Refusal("counts of spikes over several steps have no counterpart in NIR")
@@ -87,8 +83,6 @@ REFUSED: dict[str, Refusal] = {
         ),
         _THREE,
     ),
-    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d"), _TRANSPOSED),
-    "Upsample": _UPSAMPLED,
     **dict.fromkeys(
         ("MaxUnpool1d", "MaxUnpool2d"), Refusal("putting maxima back to where they were depends on the data")
     ),

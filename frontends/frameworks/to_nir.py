@@ -17,6 +17,7 @@ from seamount.frontends.frameworks import layers
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.frameworks.parts import Part, single
 from seamount.frontends.frameworks.refusal import Refusal
+from seamount.frontends.frameworks.upsampling import fitted
 from seamount.frontends.traced import Ref, Traced, TracedNode
 
 SPIKING = (nir.LIF, nir.CubaLIF, nir.IF, nir.Threshold)
@@ -105,6 +106,7 @@ class _Writer:
         kind, loops = self.framework.kind(node.module), self.framework.loops(node.module)
         plain = self.framework.plain(node.module)
         assert not isinstance(plain, Refusal), "objected to before tracing"
+        plain = fitted(plain, node.in_shape, node.shape)
         return layers.write_layer(name, plain, node.in_shape, node.lead, kind, loops)
 
     def _source(self, node: TracedNode) -> str:

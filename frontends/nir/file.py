@@ -23,6 +23,7 @@ from seamount.compiler.errors import InputError, Problem, raise_all
 from seamount.frontends.conventions import Conventions, Meaning
 from seamount.frontends.hdf5.tree import Limits, Tree, Unreadable, image_of, read_tree
 from seamount.frontends.nir.schema import LAYOUTS, RESETTING, STATEFUL, Fields, canonical
+from seamount.frontends.nir.transposed import transposed_node
 
 _EXPORT_AGAIN = "export the network again"
 _LAST_MAJOR = 1
@@ -174,6 +175,10 @@ def build(kind: str, fields: Fields) -> nir.NIRNode:
         return flatten
     if kind in ("Conv1d", "Conv2d"):
         return _build_conv(kind, fields)
+    if kind in ("ConvTranspose1d", "ConvTranspose2d"):
+        axes = {k: fields[k] for k in ("stride", "padding", "output_padding", "dilation")}
+        shape = fields["input_shape"] or (0,) * len(fields["stride"])
+        return transposed_node(fields["weight"], fields["bias"], shape, fields["groups"][0], **axes)
     if kind in ("SumPool2d", "AvgPool2d"):
         return getattr(nir, kind)(**{k: np.array(v) for k, v in fields.items()})
     if kind in STATEFUL:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from seamount.compiler.ir.convolve import transposed
 from seamount.compiler.ir.notes import AxisDropped, InputDiffers
 from seamount.compiler.ir.ops import Affine, Array, BatchNorm, Conv, Op, Pool, Reshape, Scale, Shape, Sparse, freeze
 from seamount.compiler.ir.shapes import size
@@ -81,6 +82,14 @@ def conv(site: Site, log: Log) -> Op | None:
     return Conv(freeze(weight), bias, p["stride"], padding, p["dilation"], groups)
 
 
+def transposed_conv(site: Site, log: Log) -> Op | None:
+    """A transposed convolution, as a convolution with zeros between its inputs."""
+    p = site.fields
+    _note_declared(site, log, p["input_shape"], site.shape[1:])
+    bias = freeze(p["bias"]) if np.any(p["bias"]) else None
+    return transposed(p["weight"], bias, p["stride"], p["padding"], p["output_padding"], p["dilation"], p["groups"][0])
+
+
 def _even_padding(site: Site, log: Log, weight: Array, dilation: Shape) -> Array | None:
     """The kernel with a zero tap in front along axes whose "same" padding is odd, so that both sides are equal."""
     for axis, d in enumerate(dilation, start=2):
@@ -142,12 +151,15 @@ LINEAR: dict[str, Importer] = {
     "Scale": scale,
     "Conv1d": conv,
     "Conv2d": conv,
+    "ConvTranspose1d": transposed_conv,
+    "ConvTranspose2d": transposed_conv,
     "SumPool2d": sum_pool,
     "AvgPool2d": average_pool,
     "Flatten": flatten,
 }
 """NIR type -> importer."""
-WEIGHTS = frozenset({"Affine", "Linear", "Conv1d", "Conv2d"})
+_RANKS = {"Conv1d": 2, "Conv2d": 3, "ConvTranspose1d": 2, "ConvTranspose2d": 3, "SumPool2d": 3, "AvgPool2d": 3}
+WEIGHTS = frozenset({"Affine", "Linear", "Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"})
 
 
 def rank_taken(kind: str, fields: dict[str, object]) -> int | None:
@@ -155,4 +167,4 @@ def rank_taken(kind: str, fields: dict[str, object]) -> int | None:
     if kind in ("Affine", "Linear"):
         weight = fields["weight"]
         return weight.ndim - 1 if isinstance(weight, np.ndarray) else None
-    return {"Conv1d": 2, "Conv2d": 3, "SumPool2d": 3, "AvgPool2d": 3}.get(kind)
+    return _RANKS.get(kind)

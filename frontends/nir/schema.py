@@ -1,4 +1,4 @@
-"""The fields of every NIR 1.0.8 primitive, and what makes them usable.
+"""The fields of every NIR 1.0.8 primitive, and of ours beside them (transposed.py), and what makes them usable.
 
 One table serves files (before a nir object is built) and graphs in memory (whose objects nir does not check for
 NaN, bias length, negative strides and so on). The result is canonical: arrays are float64, counts are tuples of
@@ -126,6 +126,25 @@ def _conv(rank: int, fields: Fields) -> Iterator[BadField]:
         yield BadField("padding 'same' with a stride other than 1 is undefined", "give the padding as integers")
 
 
+def _transposed(rank: int, fields: Fields) -> Iterator[BadField]:
+    weight, bias, groups = fields["weight"], fields["bias"], fields["groups"]
+    if weight.ndim != rank + 2:
+        found = f"'weight' has shape {weight.shape}"
+        yield BadField(found, f"{rank + 2} axes are needed: (in, out / groups, *kernel)")
+        return
+    if len(groups) != 1 or groups[0] < 1 or weight.shape[0] % groups[0]:
+        yield BadField(f"'groups' is {groups} for {weight.shape[0]} input channels", "groups must divide them")
+    elif bias.shape != (weight.shape[1] * groups[0],):
+        found = f"'bias' has shape {bias.shape}, but 'weight' {weight.shape} and {groups[0]} groups give "
+        yield BadField(f"{found}{(weight.shape[1] * groups[0],)}", "store one bias per output channel")
+    faults = list(_windows(fields, rank, ("stride", "padding", "output_padding", "dilation")))
+    yield from faults
+    most = [max(pair) for pair in zip(fields["stride"], fields["dilation"], strict=not faults)]
+    if not faults and any(more >= m for more, m in zip(fields["output_padding"], most, strict=True)):
+        found = f"'output_padding' is {fields['output_padding']}"
+        yield BadField(found, f"keep it below the stride or the dilation, {tuple(most)}")
+
+
 def _pool(fields: Fields) -> Iterator[BadField]:
     yield from _windows(fields, 2, ("kernel_size", "stride", "padding"))
 
@@ -137,7 +156,7 @@ def _windows(fields: Fields, rank: int, names: tuple[str, ...]) -> Iterator[BadF
         if isinstance(value, str):
             continue
         fields[name] = value = value * rank if len(value) == 1 else value
-        low = 0 if name == "padding" else 1
+        low = 0 if name.endswith("padding") else 1
         if len(value) != rank or min(value) < low:
             yield BadField(f"'{name}' is {value}", f"give {rank} integers, {low} or more")
 
@@ -150,6 +169,7 @@ def _neuron(fields: Fields) -> Iterator[BadField]:
 
 
 _CONV = {"weight": real, "stride": whole, "padding": padding, "dilation": whole, "groups": whole, "bias": real}
+_TRANSPOSED = {**_CONV, "padding": whole, "output_padding": whole}
 _POOL = Layout({"kernel_size": whole, "stride": whole, "padding": whole}, {}, _pool)
 _LEAKY = {"tau": real, "r": real, "v_leak": real}
 _CUBA = {"tau_syn": real, "tau_mem": real, "r": real, "v_leak": real}
@@ -163,6 +183,8 @@ LAYOUTS: dict[str, Layout] = {
     "Scale": Layout({"scale": real}, {}, _nothing),
     "Conv1d": Layout(_CONV, {"input_shape": declared}, partial(_conv, 1)),
     "Conv2d": Layout(_CONV, {"input_shape": declared}, partial(_conv, 2)),
+    "ConvTranspose1d": Layout(_TRANSPOSED, {"input_shape": declared}, partial(_transposed, 1)),
+    "ConvTranspose2d": Layout(_TRANSPOSED, {"input_shape": declared}, partial(_transposed, 2)),
     "SumPool2d": _POOL,
     "AvgPool2d": _POOL,
     "Flatten": Layout({"start_dim": whole, "end_dim": whole}, {"input_type": declared}, _nothing),

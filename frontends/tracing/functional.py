@@ -49,6 +49,29 @@ def _conv(kind: type[Any]) -> Make:
     return make
 
 
+def _conv_transpose(kind: type[Any]) -> Make:
+    def make(
+        input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0,
+        groups: int = 1, dilation: Any = 1,
+    ) -> nn.Module:  # fmt: skip
+        into, per_group, *kernel = weight.shape
+        given = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation}
+        sizes = {k: tuple(v) if isinstance(v, (list, torch.Size)) else v for k, v in given.items()}
+        module = kind(into, per_group * groups, tuple(kernel), groups=groups, device="meta", **sizes)
+        return _held(module, weight=weight, bias=bias)
+
+    return make
+
+
+def _interpolate(
+    input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None,
+    recompute_scale_factor: Any = None, antialias: bool = False,
+) -> nn.Module:  # fmt: skip
+    whole = tuple(size) if isinstance(size, (list, torch.Size)) else size
+    factor = tuple(scale_factor) if isinstance(scale_factor, (list, tuple)) else scale_factor
+    return nn.Upsample(whole, factor, mode, align_corners, recompute_scale_factor)
+
+
 def _batch_norm(
     input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None, training: bool = False,
     momentum: float = 0.1, eps: float = 1e-5,
@@ -96,6 +119,10 @@ LAYERS: Mapping[str, Make] = {
     "linear": _linear,
     "conv1d": _conv(nn.Conv1d),
     "conv2d": _conv(nn.Conv2d),
+    "conv_transpose1d": _conv_transpose(nn.ConvTranspose1d),
+    "conv_transpose2d": _conv_transpose(nn.ConvTranspose2d),
+    "interpolate": _interpolate,
+    "pixel_shuffle": lambda input, upscale_factor: nn.PixelShuffle(upscale_factor),
     "batch_norm": _batch_norm,
     "max_pool2d": _max_pool,
     "max_pool2d_with_indices": _max_pool,

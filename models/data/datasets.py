@@ -33,7 +33,7 @@ _RECORDINGS: dict[str, tuple[tuple[str, ...], Callable[[Path, str, int | None, i
     "cifar10-dvs": (("cifar10-dvs", "CIFAR10DVS"), event_camera.cifar10_dvs),
 }
 """The same for recordings in a file each, of which no more are read than are asked for."""
-_BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows}
+_BUILT_IN = {"digits": digits.images, "digits-rows": digits.rows, "digits-scattered": digits.scattered}
 _IN_QUADRANTS = {f"{name}-quadrants": name for name in ("digits", "mnist", "fashion-mnist", "cifar10")}
 NAMES = (*_BUILT_IN, *_IN_FOLDER, *_RECORDINGS, *_IN_QUADRANTS)
 """Names that `load` knows besides .npz files and module:function."""

@@ -21,7 +21,8 @@ class Data:
 
     x         float32: (N, *shape) where encoding is "constant" (shown unchanged in each step), (N, T, *shape)
               where it is "sequence"; either where it is None (the model decides)
-    y         int64, from 0: (N,), a class per sample; or (N, T), a class per step or NO_LABEL
+    y         int64, from 0: (N,), a class per sample; (N, T), a class per step or NO_LABEL; or (N, H, W), a class per
+              pixel of constant images
     low, high range that x lies in; images have 0 and 1, other data their own extremes
     classes   names of the classes, may be empty
     """
@@ -101,8 +102,9 @@ def check(data: Data, where: str) -> None:
     problems: list[Problem] = []
     problems += _sample_faults(data.x, where)
     per_step = data.x.ndim > 2 and data.encoding != "constant" and data.y.shape == data.x.shape[:2]
-    if data.y.ndim != 1 and not per_step:
-        remedy = "give one class number per sample, (N,), or per step of x, (N, T)"
+    per_pixel = data.x.ndim > 3 and data.encoding == "constant" and data.y.shape == (len(data.x), *data.x.shape[2:])
+    if data.y.ndim != 1 and not per_step and not per_pixel:
+        remedy = "give one class number per sample, (N,), per step of x, (N, T), or per pixel of constant images"
         problems.append(Problem(where, f"y has shape {data.y.shape}", remedy))
     if data.x.ndim and data.y.ndim and len(data.x) != len(data.y):
         found = f"{len(data.x)} samples but {len(data.y)} labels"

@@ -57,6 +57,7 @@ class Card:
     parameters trained numbers; accuracy: share of the whole test split, float, measured after the last epoch
     high       largest input that it is saved for, the lowest is 0; larger ones are clipped
     golden     test samples whose trace the model file keeps
+    task       a class per sample or step, or a class per pixel
     """
 
     name: str
@@ -75,6 +76,7 @@ class Card:
     framework: Literal["norse", "snntorch", "spikingjelly"] = "norse"
     high: float = 1.0
     golden: int = 3
+    task: Literal["classes", "pixels"] = "classes"
 
     @property
     def weights(self) -> Path:

@@ -74,6 +74,25 @@ _CARDS = (
         cycle=OneCycle(epochs=40, batch=32, rate=1e-2, shift_px=1),
     ),
     Card(
+        name="digits-unet",
+        module="seamount.models.reference.digits_unet",
+        data="digits-scattered",
+        shape=(1, 24, 24),
+        steps=4,
+        encoding="constant",
+        readout="mean",
+        layers=(
+            "U-Net: 8C3-BN-LIF-AP2-16C3-BN-LIF-AP2-32C3-BN-LIF-16T2 (stride 2)-BN-LIF-cat-16C3-BN-LIF-up 2-cat-"
+            "16C3-BN-LIF-11C1"
+        ),
+        origin=_OWN,
+        data_licence=_DIGITS,
+        parameters=16339,
+        accuracy=114_166 / 115_200,
+        cycle=OneCycle(epochs=20, batch=16, rate=1e-2, per_step=0.2),
+        task="pixels",
+    ),
+    Card(
         name="fashion-mnist-conv",
         module="seamount.models.reference.fashion_conv",
         data="fashion-mnist",

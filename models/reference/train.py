@@ -116,6 +116,7 @@ def write(job: CardJob, outcome: CardOutcome, path: Path) -> None:
         steps=chosen.steps,
         encoding=chosen.encoding,
         readout=chosen.readout,
+        task=chosen.task,
         labels=test.y[:count],
         classes=test.classes,
         accuracy=outcome.accuracy,

@@ -18,7 +18,7 @@ Report = Callable[[int, int, float], None]
 
 
 def scores(outputs: Tensor, card: Card) -> Tensor:
-    """Class scores (B, classes) of outputs (T, B, classes) by the card's readout rule; "each": (B, T, classes)."""
+    """Class scores (B, classes, ...) of outputs (T, B, classes, ...) by the card's rule; "each": (B, T, classes)."""
     if card.readout == "each":
         return outputs.transpose(0, 1)
     if card.readout == "last":
@@ -27,13 +27,13 @@ def scores(outputs: Tensor, card: Card) -> Tensor:
 
 
 def accuracy(model: torch.nn.Module, data: Data, card: Card, batch: int = 500) -> float:
-    """Share of the labels, one per sample or step, whose class has the largest score; in evaluation mode."""
+    """Share of the labels, one per sample, step or pixel, whose class has the largest score; in evaluation mode."""
     model.eval()
     right = 0
     with torch.no_grad():
         for i in range(0, len(data.y), batch):
             x = torch.from_numpy(data.x[i : i + batch])
-            found = scores(unroll(model, x, card), card).argmax(-1).numpy()
+            found = scores(unroll(model, x, card), card).argmax(1 if card.task == "pixels" else -1).numpy()
             right += int((found == data.y[i : i + batch]).sum())
     return right / int((data.y != NO_LABEL).sum())
 
@@ -71,9 +71,11 @@ def _loss(outputs: Tensor, y: Tensor, card: Card, cycle: OneCycle) -> Tensor:
     def entropy(found: Tensor, labels: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(found, labels, ignore_index=NO_LABEL)
 
-    loss = (1 - cycle.per_step) * entropy(scores(outputs, card).flatten(0, -2), y.flatten())
+    found = scores(outputs, card)
+    found, wanted = (found, y) if card.task == "pixels" else (found.flatten(0, -2), y.flatten())
+    loss = (1 - cycle.per_step) * entropy(found, wanted)
     if cycle.per_step:
-        loss = loss + cycle.per_step * entropy(outputs.flatten(0, 1), y.repeat(len(outputs)))
+        loss = loss + cycle.per_step * entropy(outputs.flatten(0, 1), torch.cat([y] * len(outputs)))
     return loss
 
 

@@ -243,6 +243,9 @@ CONNECTIONS: dict[str, Cases] = {
     "convolution, dilation above 1": convolutions(lambda c: max(c.dilation) > 1),
     "convolution, groups": convolutions(lambda c: c.groups > 1),
     "convolution of one axis": having("conv1d"),
+    "transposed convolution": having("transposed").filter(
+        lambda c: any(isinstance(q.connection, Conv) and max(q.connection.input_dilation) > 1 for q in c[0].projections)
+    ),
     "several inputs into a population": having("residual"),
     "sums of spikes at a merge": merged(maximum=False),
     "maxima of spikes": merged(maximum=True),

@@ -26,7 +26,7 @@ from tests.backends.lava_support import draw
 from tests.backends.parity_rows import ROWS
 from tests.backends.test_vectorized import ALL, assert_equal, big, extreme
 from tests.program_samples import one_population, population, small_program
-from tests.program_strategies import FEATURES, cases
+from tests.program_strategies import FEATURES, TRANSPOSED, cases
 
 QUIET = list(HealthCheck)
 
@@ -81,7 +81,7 @@ def test_the_programs_compared_with_lava_take_the_rare_kernels():
     assert taken >= RARE
 
 
-@pytest.mark.parametrize("feature", sorted(FEATURES))
+@pytest.mark.parametrize("feature", sorted(FEATURES | TRANSPOSED))
 def test_equal_with_each_construct(feature):
     @settings(max_examples=5, deadline=None, suppress_health_check=QUIET)
     @given(cases(force=frozenset({feature})))

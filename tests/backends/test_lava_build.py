@@ -31,6 +31,7 @@ LAVA_PROCESS = {
     "conv, groups": "Conv",
     "conv, depthwise": "Conv",
     "conv of one axis": "Conv",
+    "conv, transposed": "Sparse",
     "conv, 130 groups": "Sparse",
     "conv, exponent": "Conv",
     "conv, negative exponent": "Sparse",

@@ -24,7 +24,6 @@ from seamount.compiler.program.program import (
     Shape,
     Sparse,
     as_chw,
-    conv_out,
 )
 from seamount.compiler.program.verify import check
 from tests.backends.lava_support import ALL, Case, assert_same, backend
@@ -76,8 +75,7 @@ def convolution(
 ) -> Program:
     """x -> p by a convolution; kernel (C_out, C_in/groups, K_h, K_w)."""
     conv = Conv(weights(kernel), stride, padding, dilation, groups)
-    sizes = zip(as_chw(port)[1:], kernel[2:], stride, padding, dilation, strict=True)
-    out = (kernel[0], *(conv_out(*axis) for axis in sizes))
+    out = (kernel[0], *(w.outputs(n) for w, n in zip(conv.windows, as_chw(port)[1:], strict=True)))
     return single(conv, port, out if len(port) == 3 else (out[0], out[2]), **more)
 
 
@@ -113,6 +111,9 @@ CONNECTIONS: dict[str, Callable[[], Program]] = {
     "conv, groups": lambda: convolution((4, 5, 6), (6, 2, 2, 3), (1, 1), (0, 0), (1, 1), 2),
     "conv, depthwise": lambda: convolution((3, 5, 5), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
     "conv of one axis": lambda: convolution((2, 11), (4, 2, 1, 3), (1, 2), (0, 1), (1, 2)),
+    "conv, transposed": lambda: single(
+        Conv(weights((2, 3, 3, 4)), (1, 1), (1, 2), (2, 1), 1, (2, 3)), (3, 3, 4), (2, 5, 11)
+    ),
     "conv, 130 groups": lambda: convolution((130, 2, 2), (130, 1, 2, 2), (1, 1), (0, 0), (1, 1), 130),
     "conv, exponent": lambda: convolution((2, 4, 5), (2, 2, 2, 2), (1, 1), (0, 0), (1, 1), weight_exp=3),
     "conv, negative exponent": lambda: convolution((2, 4, 5), (2, 2, 2, 2), (1, 1), (0, 0), (1, 1), weight_exp=-3),

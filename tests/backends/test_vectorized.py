@@ -29,7 +29,7 @@ from seamount.compiler.program.program import (
     synapses,
 )
 from tests.program_samples import i32, one_population, population, small_program
-from tests.program_strategies import FEATURES, cases
+from tests.program_strategies import FEATURES, TRANSPOSED, cases
 
 ALL = frozenset({"spikes", "u", "v"})
 
@@ -99,7 +99,7 @@ def test_equal_on_200_random_programs_that_also_saturate_and_wrap(wrapped):
     assert expected | {"Dense", "Sparse", "Conv"} <= {name for name, n in seen.items() if n}, seen
 
 
-@pytest.mark.parametrize("feature", sorted(FEATURES))
+@pytest.mark.parametrize("feature", sorted(FEATURES | TRANSPOSED))
 def test_equal_with_each_construct(feature):
     @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     @given(cases(force=frozenset({feature})))

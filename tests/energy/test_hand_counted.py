@@ -99,6 +99,20 @@ def test_strided_depthwise_convolution():
     assert counts.updates == {"c": 24}
 
 
+def test_transposed_convolution():
+    """2 x 2 sources, stride 2, kernel 3, padding 1: 3 x 3 targets; a corner source reaches 2 x 2 of them."""
+    p = population("c", (1, 3, 3), vth=None)
+    conv = Conv(i32(np.full((1, 1, 3, 3), 2)), (1, 1), (1, 1), (1, 1), 1, (2, 2))
+    program = network((port(shape=(1, 2, 2)),), (p,), (Projection("x->c", "x", "c", conv),), 2)
+    x = np.zeros((1, 2, 1, 2, 2), np.int32)
+    x[0, 0, 0, 0, 0] = 1
+    x[0, 1] = 1
+    counts, _ = counted(program, x=x)
+    assert counts.synops["x->c"].tolist() == [4, 16]
+    trace = ReferenceSimulator().run(program, {"x": x[:, 1:]}, frozenset({"u"}))
+    assert (trace.u["c"][0, 0, 0] // 128).tolist() == [[1, 2, 1], [2, 4, 2], [1, 2, 1]]
+
+
 def test_recurrence():
     """One spike into neuron 0 of a ring of 3 goes round; T = 4. Every neuron also sends to an output.
 

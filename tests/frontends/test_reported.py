@@ -93,8 +93,7 @@ NAMED = {
     "PoissonEncoder": (
         encoding.PoissonEncoder(), "an encoder draws or times spikes on the host", "encode before save()",
     ),
-    "ConvTranspose1d": (nn.ConvTranspose1d(5, 5, 1), "ConvTranspose1d", "a transposed convolution has no counterpart"),
-    "Upsample": (nn.Upsample(scale_factor=1), "Upsample", "upsampling has no counterpart in NIR: use a Linear"),
+    "Upsample": (nn.Upsample(scale_factor=1, mode="linear"), "(mode='linear')", 'use mode="nearest"'),
 }  # fmt: skip
 
 

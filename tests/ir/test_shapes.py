@@ -20,7 +20,8 @@ from seamount.compiler.ir.ops import (
     Sparse,
     freeze,
 )
-from seamount.compiler.ir.shapes import output_shape, size, window_count
+from seamount.compiler.ir.shapes import output_shape, size
+from seamount.compiler.windows import Window
 
 ZERO, ONE = freeze(0.0), freeze(1.0)
 
@@ -144,7 +145,7 @@ def test_windows_are_pytorch_s() -> None:
             for padding in (0, 1, 2):
                 for dilation in (1, 2):
                     layer = torch.nn.Conv1d(1, 1, kernel, stride, padding, dilation)
-                    assert window_count(11, kernel, stride, padding, dilation) == layer(x).shape[-1]
+                    assert Window(kernel, stride, padding, dilation).outputs(11) == layer(x).shape[-1]
 
 
 def test_size() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from seamount.compiler.artifact import load_artifact
 from seamount.compiler.errors import InputError
 from seamount.models.data.datasets import BINNED, load
 from seamount.models.reference.registry import CARDS, card
@@ -51,6 +52,18 @@ def test_integers_keep_the_accuracy(name: str, tmp_path: Path) -> None:
     assert summary["unfinished"] == 0 and summary["float_accuracy"] == pytest.approx(card(name).accuracy)
     assert summary["accuracy"] >= card(name).accuracy - 0.01
     assert summary["clipped_inputs"] == 0
+
+
+def test_a_unet_segments(tmp_path: Path) -> None:
+    """Mean IoU of the integers and of the trained network on 40 canvases, and the kernels it is made of."""
+    net = compiled("digits-unet", tmp_path)
+    program = load_artifact(net).program
+    kinds = {q.name: (q.connection.weight.shape, q.connection.input_dilation) for q in program.projections}
+    assert kinds["rise"] == ((16, 32, 2, 2), (2, 2)), "transposed, stride 2"
+    assert ((16, 16, 4, 4), (2, 2)) in kinds.values(), "3x3 behind a repetition of pixels, folded"
+    words = ["check", str(card("digits-unet").weights), "--data", "digits-scattered", "--limit", "40", "--lava", "no"]
+    ran = call([*words, "-q", "--json", str(tmp_path / "c.json"), "--require", "iou>=80%", "--require", "iou-drop<=2%"])
+    assert ran.code == 0, ran.out + ran.err
 
 
 def test_check_counts_events_in_as_many_bins_as_the_network_has_steps(tmp_path: Path) -> None:

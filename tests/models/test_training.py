@@ -58,9 +58,10 @@ def test_card_matches_network(name: str) -> None:
     assert data.encoding == chosen.encoding
     with torch.no_grad():
         outputs = unroll(model, torch.from_numpy(data.x), chosen)
-    classes = outputs.shape[-1]
-    assert outputs.shape == (chosen.steps, 3, classes)
-    assert scores(outputs, chosen).shape == ((3, chosen.steps, classes) if chosen.readout == "each" else (3, classes))
+    found = outputs.shape[2:]
+    assert outputs.shape[:2] == (chosen.steps, 3)
+    assert found == ((11, 24, 24) if chosen.task == "pixels" else (found[0],))
+    assert scores(outputs, chosen).shape == ((3, chosen.steps, *found) if chosen.readout == "each" else (3, *found))
     roots = {type(m).__module__.partition(".")[0] for m in model.modules()}
     assert roots & {"norse", "snntorch", "spikingjelly"} == {chosen.framework}
 

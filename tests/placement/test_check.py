@@ -17,7 +17,7 @@ from seamount.compiler.program.program import Program
 from seamount.compiler.target.system import System
 from seamount.compiler.target.target import Target
 from tests.placement.targets import PERMISSIVE, chip, system
-from tests.program_strategies import programs
+from tests.program_strategies import TRANSPOSED, programs
 
 
 @st.composite
@@ -51,9 +51,9 @@ def chips(draw: Any) -> Target:
 
 
 @st.composite
-def cases(draw: Any) -> tuple[Program, Target, System, EventCounts | None]:
+def cases(draw: Any, force: frozenset[str] = frozenset()) -> tuple[Program, Target, System, EventCounts | None]:
     """A network, a chip, a grid of them, and how often each neuron sent."""
-    program = draw(programs())
+    program = draw(programs(force=force))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     sent = {p.name: rng.integers(0, 50, p.size) for p in program.populations}
     counts = EventCounts(1, 1, {}, {}, sent, {}) if draw(st.booleans()) else None
@@ -78,6 +78,12 @@ def judge(case: tuple[Program, Target, System, EventCounts | None]) -> bool:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases())
 def test_random_networks(case: tuple[Program, Target, System, EventCounts | None]) -> None:
+    judge(case)
+
+
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(cases(TRANSPOSED))
+def test_random_networks_with_transposed_convolutions(case: tuple[Program, Target, System, EventCounts | None]) -> None:
     judge(case)
 
 

@@ -79,6 +79,8 @@ FAULTS = {
     "conv channels": (with_connection("x->conv", groups=2), "in 2 groups on 1 channels"),
     "conv geometry": (with_connection("x->conv", padding=(0, 1)), "ends at shape (2, 4, 4)"),
     "conv numbers": (with_connection("x->conv", stride=(0, 1)), "has stride (0, 1)"),
+    "input dilation": (with_connection("x->conv", input_dilation=(0, 1)), "input dilation (0, 1)"),
+    "transposed geometry": (with_connection("x->conv", input_dilation=(2, 2)), "ends at shape (2, 4, 4)"),
     "conv between vectors": (
         with_projection(connection=Conv(i32(np.zeros((1, 1, 1, 1))), (1, 1), (0, 0), (1, 1), 1)),
         "convolves (3,) to (2,)"),

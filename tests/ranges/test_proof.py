@@ -29,7 +29,7 @@ from seamount.compiler.program.program import (
 from seamount.compiler.ranges.intervals import Interval, arrival, partial_sums, sent_by_ports
 from seamount.compiler.ranges.proof import LIMITS, POSSIBLE, PROVEN, Ranges, analyse, exact_in_float32
 from tests.program_samples import i32, one_population, population, small_program
-from tests.program_strategies import messages, programs
+from tests.program_strategies import TRANSPOSED, messages, programs
 
 EVERYTHING = frozenset({"spikes", "u", "v"})
 
@@ -79,9 +79,9 @@ def assert_inside(found: Ranges, seen: list[tuple[Any, ...]], counts: Counter[st
 
 
 @st.composite
-def runs(draw: Any) -> tuple[Program, dict[str, Any], int]:
+def runs(draw: Any, force: frozenset[str] = frozenset()) -> tuple[Program, dict[str, Any], int]:
     """A program, and messages at random or held at the ends of their ranges, for short and long samples."""
-    program = draw(programs())
+    program = draw(programs(force=force))
     steps = draw(st.sampled_from([program.steps, 1, 25]))
     sent = draw(messages(program, max_samples=2, steps=steps))
     if draw(st.booleans()):
@@ -105,6 +105,12 @@ def check_run(case: Any, counts: Counter[str]) -> None:
             values = series[p.name].reshape(-1, p.size)
             assert all(within(x, held.held(register)) for x in values)
         assert not (trace.spikes[p.name].reshape(-1, p.size).any(axis=0) & ~held.fires).any()
+
+
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(runs(TRANSPOSED))
+def test_transposed_convolutions(case):
+    check_run(case, Counter())
 
 
 def check_many(examples: int) -> Counter[str]:

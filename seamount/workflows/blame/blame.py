@@ -78,9 +78,9 @@ def blame(
     made = compilation(model, target, options, calibrate=calibrate, vectors=False, progress=False)
     raise_all(InputError, [_unknown(p) for p in made.artifact.program.populations if not p.sends_one])
     lasting = steps or model.graph.steps
-    found = labelled(data, lasting)
-    x = of_one_length(found, lasting, steps is not None)
-    y = read_labels(made.artifact, found.y)
+    given = labelled(data, lasting)
+    x = of_one_length(given, lasting, steps is not None)
+    y = read_labels(made.artifact, given.y)
     table_of = _Table(made, x, y, lasting, within)
     with watched(progress, "blame") as tick:
         table_of.run(tick)
