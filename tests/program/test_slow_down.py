@@ -134,7 +134,8 @@ def ungated(program: Program, messages: dict[str, Any]) -> tuple[Program, dict[s
     for name, x in messages.items():
         sparse[name] = np.zeros((x.shape[0], x.shape[1] * k, *x.shape[2:]), np.int32)
         sparse[name][:, ::k] = x
-    return replace(program, slow_down=1, projections=projections), sparse
+    silent = tuple(replace(port, low=min(port.low, 0)) for port in program.inputs)
+    return replace(program, inputs=silent, slow_down=1, projections=projections), sparse
 
 
 def resting(case):
