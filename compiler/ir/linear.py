@@ -63,8 +63,8 @@ def _spread(x: Values, dilation: Shape, more: Shape) -> Values:
     sizes = [(n - 1) * u + 1 + m for n, u, m in zip(x.shape[-rank:], dilation, more, strict=True)]
     spread = np.zeros((*x.shape[:-rank], *sizes), x.dtype)
     ends = [s - m for s, m in zip(sizes, more, strict=True)]
-    every = tuple(slice(0, e, u) for e, u in zip(ends, dilation, strict=True))
-    spread[(Ellipsis, *every)] = x
+    every: Any = (..., *(slice(0, e, u) for e, u in zip(ends, dilation, strict=True)))
+    spread[every] = x
     return spread
 
 
