@@ -112,7 +112,7 @@ CONNECTIONS: dict[str, Callable[[], Program]] = {
     "conv, depthwise": lambda: convolution((3, 5, 5), (3, 1, 3, 3), (1, 1), (1, 1), (1, 1), 3),
     "conv of one axis": lambda: convolution((2, 11), (4, 2, 1, 3), (1, 2), (0, 1), (1, 2)),
     "conv, transposed": lambda: single(
-        Conv(weights((2, 3, 3, 4)), (1, 1), (1, 2), (2, 1), 1, (2, 3)), (3, 3, 4), (2, 5, 11)
+        Conv(weights((2, 3, 3, 4)), (1, 1), (1, 2), (2, 1), 1, (2, 3)), (3, 3, 4), (2, 4, 11)
     ),
     "conv, 130 groups": lambda: convolution((130, 2, 2), (130, 1, 2, 2), (1, 1), (0, 0), (1, 1), 130),
     "conv, exponent": lambda: convolution((2, 4, 5), (2, 2, 2, 2), (1, 1), (0, 0), (1, 1), weight_exp=3),

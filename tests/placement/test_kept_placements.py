@@ -27,7 +27,7 @@ from tests.program_samples import i32, population, small_program
 
 
 def mixed() -> Program:
-    """Random sparse weights, a strided convolution in groups, a loop, a delay, thresholds and decays of several kinds."""
+    """Random sparse weights, a strided convolution in groups, a loop, a delay, several thresholds and decays."""
     rng = np.random.default_rng(5)
     kernel = i32(rng.integers(-8, 8, (6, 2, 3, 3)) * 2)
     rows, cols = np.nonzero(rng.random((40, 54)) < 0.3)
