@@ -97,7 +97,20 @@ def test_a_model_is_checked_the_same(kept: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["json", "csv"])
 def test_a_run_is_reported_the_same(kept: Path, tmp_path: Path, form: str) -> None:
     answer("report", kept / "run", "-o", tmp_path / f"report.{form}", *SETS)
-    assert (tmp_path / f"report.{form}").read_bytes() == (kept / f"report.{form}").read_bytes()
+    made, old = ((folder / f"report.{form}").read_text(encoding="utf-8") for folder in (tmp_path, kept))
+    if form == "csv":
+        assert set(old.splitlines()) <= set(made.splitlines())
+    else:
+        assert within(json.loads(old), json.loads(made))
+
+
+def within(old: Any, made: Any) -> bool:
+    """Whether a tree has all of an older one; fields may be added, entries of lists may not."""
+    if isinstance(old, dict) and isinstance(made, dict):
+        return all(k in made and within(v, made[k]) for k, v in old.items())
+    if isinstance(old, list) and isinstance(made, list):
+        return len(old) == len(made) and all(map(within, old, made))
+    return bool(old == made)
 
 
 def test_sentences_stay_sentences_when_written_again(kept: Path, tmp_path: Path) -> None:

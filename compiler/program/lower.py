@@ -73,7 +73,7 @@ def _population(node: Node, when: Timing) -> p.Population:
         bias_mant=spread(op.bias_mant),
         bias_exp=op.bias_exp,
         reset=op.reset,
-        reset_by=spread(op.reset_by),
+        reset_by=int(op.reset_by) if np.ndim(op.reset_by) == 0 else spread(op.reset_by),
         v_init=spread(op.v_init),
         v_min=op.v_min,
         most=op.most,

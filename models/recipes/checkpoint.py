@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,8 @@ def write_checkpoint(path: Path, point: Checkpoint, identity: str) -> None:
     write_torch({"format": FORMAT, "identity": identity, **vars(point)}, path)
 
 
-def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
-    """The checkpoint of this very run, None when there is none yet.
+def read_checkpoint(path: Path, identity: str, is_entry: Callable[[object], bool] | None = None) -> Checkpoint | None:
+    """The checkpoint of this very run, None when there is none yet. is_entry: what an epoch of the history must be.
 
     Raises InputError when the file is damaged, or was written by a run with other data, recipe, schedule or seed.
     """
@@ -54,7 +55,7 @@ def read_checkpoint(path: Path, identity: str) -> Checkpoint | None:
         *(_fault(path, key, "is no whole number") for key in ("phase", "epoch") if type(content[key]) is not int),
         *(_fault(path, key, "is no dictionary") for key in ("optimizer",) if not isinstance(content[key], dict)),
     ]
-    if not isinstance(content["history"], list) or not all(map(_is_entry, content["history"])):
+    if not isinstance(content["history"], list) or not all(map(is_entry or _is_entry, content["history"])):
         faults.append(_fault(path, "history", "is no list of epochs"))
     raise_all(InputError, faults)
     return Checkpoint(phase, epoch, content["weights"], content["optimizer"], content["history"])
@@ -75,7 +76,7 @@ def restore(path: Path, point: Checkpoint, phases: list[int], trainee: nn.Module
     own = trainee.state_dict()
     if own.keys() != point.weights.keys() or any(_differs(own[k], v) for k, v in point.weights.items()):
         faults.append(_fault(path, "weights", "are those of another network"))
-    if not _fits(optimizer, point.optimizer):
+    if not fits(optimizer, point.optimizer):
         faults.append(_fault(path, "optimizer", "is that of another network or schedule"))
     raise_all(InputError, faults)
     trainee.load_state_dict(point.weights)
@@ -126,7 +127,7 @@ def _differs(mine: torch.Tensor, other: torch.Tensor) -> bool:
     return mine.shape != other.shape or mine.dtype != other.dtype
 
 
-def _fits(optimizer: Optimizer, told: dict[str, Any]) -> bool:
+def fits(optimizer: Optimizer, told: dict[str, Any]) -> bool:
     """Whether a state has the same groups and settings, and for each parameter tensors of its shape, or nothing."""
     own, groups, state = optimizer.state_dict()["param_groups"], told.get("param_groups"), told.get("state")
     if not isinstance(groups, list) or not isinstance(state, dict) or len(groups) != len(own):
@@ -138,8 +139,8 @@ def _fits(optimizer: Optimizer, told: dict[str, Any]) -> bool:
         type(k) is int
         and 0 <= k < len(parameters)
         and isinstance(kept, dict)
-        and kept.keys() == {"momentum_buffer"}
-        and all(v is None or (_plain(v) and not _differs(parameters[k], v)) for v in kept.values())
+        and kept.keys() in ({"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"})
+        and all(v is None or (_plain(v) and (n == "step" or not _differs(parameters[k], v))) for n, v in kept.items())
         for k, kept in state.items()
     )
 

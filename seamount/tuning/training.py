@@ -17,7 +17,7 @@ from torch import Tensor
 from seamount.compiler.codes import BY_VALUE, Samples, count, some
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.measures import answers, measured
-from seamount.models.recipes.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from seamount.models.recipes.checkpoint import Checkpoint, fits, read_checkpoint, write_checkpoint
 from seamount.tuning.network import IntegerNetwork, float_network
 from seamount.tuning.objective import Objective, objective
 
@@ -98,27 +98,39 @@ class Trainer:
 
     def run(self, checkpoint: Path | None, identity: str, each: Callable[[dict[str, Any]], None]) -> Outcome:
         """Train, from the checkpoint on if there is one; `each` is called after every epoch with its history entry."""
-        found = None if checkpoint is None else read_checkpoint(checkpoint, identity)
-        if found is None:
+        found = None if checkpoint is None else read_checkpoint(checkpoint, identity, _is_entry)
+        if found is None or checkpoint is None:
             history, best = [self._judged(0, None)], copy.deepcopy(self.net.state_dict())
             each(history[0])
         else:
-            history, best = found.history, found.weights["best"]
-            self.net.load_state_dict(found.weights["now"])
-            self.optimizer.load_state_dict(found.optimizer)
+            history, best = found.history, self._restored(checkpoint, found)
         for epoch in range(len(history), self.plan.epochs + 1):
             loss = self._epoch(epoch)
             history.append(self._judged(epoch, loss))
             if self._kept(history) == epoch:
                 best = copy.deepcopy(self.net.state_dict())
             if checkpoint is not None:
-                weights = {"now": self.net.state_dict(), "best": best}
-                write_checkpoint(
-                    checkpoint, Checkpoint(0, epoch, weights, self.optimizer.state_dict(), history), identity
-                )
+                both = {"now": self.net.state_dict(), "best": best}
+                weights = {f"{part}/{k}": v.cpu() for part, state in both.items() for k, v in state.items()}
+                optimizer = _on_cpu(self.optimizer.state_dict())
+                write_checkpoint(checkpoint, Checkpoint(0, epoch, weights, optimizer, history), identity)
             each(history[-1])
         self.net.load_state_dict(best)
         return Outcome(history, self._kept(history))
+
+    def _restored(self, path: Path, point: Checkpoint) -> dict[str, Any]:
+        """Put a checkpoint into the network and the optimizer; the weights of the best epoch. Raises InputError."""
+        own = self.net.state_dict()
+        wanted = {f"{part}/{k}": v for part in ("now", "best") for k, v in own.items()}
+        fitting = wanted.keys() == point.weights.keys() and all(
+            v.shape == point.weights[k].shape and v.dtype == point.weights[k].dtype for k, v in wanted.items()
+        )
+        if not fitting or not point.history or not fits(self.optimizer, point.optimizer):
+            raise InputError(Problem(str(path), "holds another network or optimizer", "delete it to start anew"))
+        now, best = ({k: point.weights[f"{part}/{k}"] for k in own} for part in ("now", "best"))
+        self.net.load_state_dict(now)
+        self.optimizer.load_state_dict(point.optimizer)
+        return best
 
     @staticmethod
     def _kept(history: list[dict[str, Any]]) -> int:
@@ -179,3 +191,23 @@ class Trainer:
             found = answers(self.code, values.numpy())
             score = float(measured(self.code, found, self.labels[held].numpy()).accuracy or 0.0)
         return {"epoch": epoch, "loss": loss, "held_loss": held_loss, "score": score}
+
+
+def _is_entry(entry: object) -> bool:
+    """An epoch of the history: numbers by name."""
+    if not isinstance(entry, dict) or entry.keys() != {"epoch", "loss", "held_loss", "score"}:
+        return False
+    numbers = (entry["held_loss"], entry["score"])
+    loss = entry["loss"]
+    return (
+        type(entry["epoch"]) is int and all(type(x) is float for x in numbers) and (loss is None or type(loss) is float)
+    )
+
+
+def _on_cpu(tree: Any) -> Any:
+    """The state of an optimizer with its tensors in main memory."""
+    if isinstance(tree, torch.Tensor):
+        return tree.cpu()
+    if isinstance(tree, dict):
+        return {k: _on_cpu(v) for k, v in tree.items()}
+    return [_on_cpu(v) for v in tree] if isinstance(tree, list) else tree

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.frontends.net_files import NETWORKS, write_net
+
 pytest.importorskip("snntorch", reason="the README's script uses snnTorch: pip install 'seamount[snntorch]'")
 README = Path(__file__).parents[2] / "README.md"
 
@@ -53,11 +55,13 @@ def write_nir(preset: str, path: Path) -> None:
 def test_the_nir_commands_of_the_readme_run(tmp_path: Path) -> None:
     section = README.read_text(encoding="utf-8").partition("## You have a .nir file")[2].partition("\n## ")[0]
     lines = re.findall(r"(?m)^seamount .*$", section)
-    assert [line.split()[1] for line in lines] == ["check-import", "compile", "compile"]
+    assert [line.split()[1] for line in lines] == ["check-import", "compile", "compile", "compile"]
+    write_net(tmp_path / "network.net", NETWORKS["two dense layers"](), None)
     for line in lines:
         words = shlex.split(line)[1:]
-        write_nir(words[words.index("--assume") + 1], tmp_path / "net.nir")
+        if "--assume" in words:
+            write_nir(words[words.index("--assume") + 1], tmp_path / "net.nir")
         command = [sys.executable, "-c", "import sys; from seamount.cli import main; sys.exit(main())", *words]
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert sorted(p.name for p in (tmp_path / "build").iterdir()) == ["net", "norse"]
+    assert sorted(p.name for p in (tmp_path / "build").iterdir()) == ["net", "network", "norse"]

@@ -124,7 +124,7 @@ def compiled(path: Path) -> Artifact:
 
 
 def read_network(path: Path) -> None:
-    agree(compiled(path))
+    agree(compiled(path).program)
 
 
 def arrays_changed(path: Path, rng: random.Random) -> None:
@@ -274,7 +274,7 @@ def model(folder: Path, rng: random.Random) -> Path:
 
 
 def read_model(path: Path) -> None:
-    agree(compiled_model(path))
+    agree(compiled_model(path).program)
 
 
 def compiled_model(path: Path) -> Artifact:

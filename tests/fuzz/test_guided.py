@@ -71,11 +71,11 @@ def _artifact_starts() -> list[Tree]:
 
 
 READERS = (
-    Reader("nir", lambda: [{"net.nir": data} for data in DATA.values()], _one_file("net.nir"), ("frontends/nir/",)),
+    Reader("nir", lambda: [{"net.nir": data} for data in DATA.values()], _one_file("net.nir"), ("frontends/nir/", "frontends/hdf5/")),
     Reader(
         "artifact", _artifact_starts, _artifact, ("compiler/program/", "compiler/artifact.py", "compiler/manifest.py")
     ),
-    Reader("model", lambda: [{"m.pt": model_bytes()}], _one_file("m.pt"), ("frontends/model_file/", "frontends/nir/")),
+    Reader("model", lambda: [{"m.pt": model_bytes()}], _one_file("m.pt"), ("frontends/model_file/", "frontends/nir/", "frontends/hdf5/")),
 )
 
 
@@ -133,7 +133,7 @@ class Search:
                     read = BUILDERS[self.reader.name](path)
                 finally:
                     sys.settrace(None)
-                agree(read)
+                agree(read.program)
             return "accepted"
         except ContractError as error:
             return f"ContractError: {error}"
@@ -176,7 +176,7 @@ each_reader = pytest.mark.parametrize("reader", [r for r in READERS if r.name in
 @pytest.fixture(scope="module", autouse=True)
 def compiled_engine() -> None:
     """The engine compiles itself once, which is no input's fault."""
-    agree(small_artifact())
+    agree(small_artifact().program)
 
 
 @each_reader

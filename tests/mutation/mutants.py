@@ -1,7 +1,7 @@
 """Mutants of a module: each a single small change of its syntax tree, described in words that survive other edits.
 
-Left alone: docstrings, annotations, decorators, string constants, and what stands in f-strings (texts are held by golden
-files). A mutant is known by its file, the function it lies in, the change, and its place among equal ones there.
+Left alone: docstrings, annotations, decorators, string constants, and what stands in f-strings (texts are held by
+golden files). A mutant is known by its file, the function it lies in, the change, and its place among equal ones there.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ REMOVABLE = (ast.AugAssign, ast.Raise, ast.Continue, ast.Break)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change. function: outermost function or method it lies in; "" where it acts when the module is imported: constants, fields of
-    classes, defaults of arguments.
+    """One change. function: outermost function or method it lies in; "" where it acts when the module is imported:
+    constants, fields of classes, defaults of arguments.
 
     place: which of the equal changes in that function, from 0. number: position among all mutants of the file.
     """

@@ -78,7 +78,7 @@ class Nearest:
         self.budget = budget
 
     def to(self, mutant: Mutant) -> list[str]:
-        """Tests that call the function, or any of the file where none is known to: nearest folder and quickest first."""
+        """Tests that call the function, or any of the file where none is known to: nearest and quickest first."""
         found = set(self.tests.get(f"{mutant.path}:{mutant.function}", ()))
         if not found:
             found = {t for key, tests in self.tests.items() if key.startswith(f"{mutant.path}:") for t in tests}

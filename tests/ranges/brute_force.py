@@ -58,7 +58,7 @@ def assert_account(found: Account, program: Program, messages: Any, trace: Any, 
     assert found.threshold == (None if p.vth is None else 64 * parameter(p.vth))
     assert found.spike == trace.spikes[p.name][place.at]
     assert found.spike == (found.threshold is not None and found.v_full > found.threshold)
-    after = found.v_full if not found.spike else 0 if p.reset == "zero" else found.v_full - p.reset_by
+    after = found.v_full if not found.spike else 0 if p.reset == "zero" else found.v_full - parameter(p.reset_by)
     assert found.v_reset == after
     assert found.v == max(after, p.v_min) == trace.v[p.name][place.at]
 

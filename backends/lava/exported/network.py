@@ -3,7 +3,6 @@
     python network.py        runs the stored test vectors in Lava and compares; exit code 1 if anything differs
 
     from network import load
-
     net = load("this-folder", steps=16)
     my_source.s_out.connect(net.inputs["input"])
     net.outputs["output"].connect(my_sink.a_in)
@@ -11,8 +10,8 @@
 
 A message that is sent in step t of sample n (step n * T + t of the run, from 0) reaches a population of offset k at
 step n * T + t + k; there u and v are reset at the first step of each sample. So samples follow each other gapless.
-A network that is slowed down K times takes K steps of the run for each of these; in the others its registers rest.
-All values are integers, all models fixed-point; those of populations and synapses compute as stock Lava does.
+A network slowed down K times takes K steps of the run for each of these; in the others its registers rest. All values
+are integers, all models fixed-point; those of populations and synapses compute as stock Lava does.
 """
 
 from __future__ import annotations

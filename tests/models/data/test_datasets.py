@@ -372,7 +372,7 @@ def test_bad_arguments_all_at_once() -> None:
     assert "split 'validation': is unknown" in text and "limit: is 0" in text
     assert "'digits' is not an event recording" in text
     assert "steps: is 0" in message("nmnist", steps=0)
-    assert "known names: digits, digits-rows, fashion-mnist, mnist, cifar10" in message("imagenet")
+    assert "known names: digits, digits-rows, digits-scattered, fashion-mnist, mnist, cifar10" in message("imagenet")
 
 
 def test_loading_needs_numpy_only() -> None:
