@@ -70,12 +70,23 @@ def _artifact_starts() -> list[Tree]:
     return [save_small()]
 
 
+NETWORK_FILES = ("frontends/nir/", "frontends/hdf5/")
 READERS = (
-    Reader("nir", lambda: [{"net.nir": data} for data in DATA.values()], _one_file("net.nir"), ("frontends/nir/", "frontends/hdf5/")),
+    Reader(
+        "nir",
+        lambda: [{"net.nir": data} for data in DATA.values()],
+        _one_file("net.nir"),
+        NETWORK_FILES,
+    ),
     Reader(
         "artifact", _artifact_starts, _artifact, ("compiler/program/", "compiler/artifact.py", "compiler/manifest.py")
     ),
-    Reader("model", lambda: [{"m.pt": model_bytes()}], _one_file("m.pt"), ("frontends/model_file/", "frontends/nir/", "frontends/hdf5/")),
+    Reader(
+        "model",
+        lambda: [{"m.pt": model_bytes()}],
+        _one_file("m.pt"),
+        ("frontends/model_file/", *NETWORK_FILES),
+    ),
 )
 
 
