@@ -80,6 +80,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
+def noted_first(manifest: Manifest, note: Note) -> Manifest:
+    """The manifest with one more note, ahead of the others."""
+    return msgspec.structs.replace(manifest, notes=(note, *manifest.notes))
+
+
 class Analysis(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What only the compiler saw, for the report. trained: products of the layers before anything was folded."""
 

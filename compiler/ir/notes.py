@@ -330,6 +330,35 @@ class ScaleLowered(_Note, frozen=True):
         return text + (f"; rounding of weights: {costs}" if costs else "")
 
 
+class Clamped(Struct, frozen=True, forbid_unknown_fields=True):
+    """A lower clamp of v that was tried, in thresholds below the start, and answers that the proof changes with it."""
+
+    thresholds: float
+    changed: int
+
+
+class ProofChanges(_Note, frozen=True):
+    """Answers that the scales of a proof change on the samples at hand, of all; populations whose scale was lowered."""
+
+    changed: int
+    answers: int
+    populations: tuple[str, ...]
+    clamp: Clamped | None
+
+    def __str__(self) -> str:
+        text = (
+            f"--prove changes {self.changed} of {self.answers} answers on the samples at hand: the scales of "
+            f"{', '.join(self.populations[:4])}{' ...' * (len(self.populations) > 4)} are too low for their weights; "
+        )
+        if self.clamp is None:
+            return text + "compile without --prove, and see what 'seamount ranges' says"
+        below = f"{self.clamp.thresholds:g} threshold{'s' * (self.clamp.thresholds != 1)} below the start"
+        return text + (
+            f"with a lower clamp of v, {below}, it changes {self.clamp.changed} "
+            "(train with it, or give v_min to --assume of a .nir file)"
+        )
+
+
 class Proven(_Note, frozen=True):
     """No inputs overflow a register in samples of at most so many steps."""
 
@@ -342,7 +371,7 @@ class Proven(_Note, frozen=True):
 Note = (
     Text | Convention | GainSupplied | AxisDropped | AxisDiffers | InputDiffers | EdgesDelayed | Recurrent
     | ClampUnused | ResetUnused | FieldsUnused
-    | ScaleUnproven | TimeConstantChanged | CompareChanged | WeightsVanish | BitsUnused
+    | ScaleUnproven | TimeConstantChanged | CompareChanged | WeightsVanish | BitsUnused | ProofChanges
     | Delayed | Relayed | SlowedDown | Unbalanced
     | OverflowPossible | ScaleLowered | Proven
 )  # fmt: skip

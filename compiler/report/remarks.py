@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seamount.compiler.ir.notes import WeightsVanish
+from seamount.compiler.ir.notes import ProofChanges, WeightsVanish
 from seamount.compiler.kept_run import Run
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Remark
@@ -44,6 +44,8 @@ def _all(
         if isinstance(note, WeightsVanish):
             remedy = "look for outliers among the weights: clip them and train on, or give the layer more bits"
             yield Remark("warning", "compiler", str(note), remedy)
+        elif isinstance(note, ProofChanges):
+            yield Remark("warning", "compiler", str(note), "clamp v from below, or compile without --prove")
         else:
             yield Remark("note", "compiler", str(note))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seamount.backends.registry import load_target
+from seamount.compiler.artifact import Artifact as CompiledArtifact
 from seamount.compiler.codes import BY_VALUE, some
 from seamount.compiler.driver import Compiled, compile_graph
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
-from seamount.compiler.ir.notes import Convention, WeightsVanish
-from seamount.compiler.manifest import plain
+from seamount.compiler.ir.notes import Convention, ProofChanges, WeightsVanish
+from seamount.compiler.manifest import noted_first, plain
 from seamount.compiler.measures import Likeness, answers, likeness, values_of
 from seamount.compiler.passes.base import Pass, Watcher
 from seamount.compiler.pipelines import Options
@@ -31,6 +32,7 @@ from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
 from seamount.workflows.load import Model, load, model_of
+from seamount.workflows.proof_cost import proof_changes
 from seamount.workflows.witness import answered, extent, too_large, vector_messages, witness
 
 CALIBRATED = 256
@@ -209,10 +211,29 @@ def compilation(
             pipeline=pipeline, task=model.task,
         )  # fmt: skip
     artifact = made.artifact
+    if options.prove and samples is not None and pipeline is None:
+        artifact = _with_cost_of_proof(model, chosen, options, samples, artifact)
     if vectors:
         _recheck(model)
         artifact = answered(artifact, vector_messages(model, artifact))
     return Compilation(Artifact.of(artifact), model, made.canonical, made.quantized)
+
+
+def _with_cost_of_proof(
+    model: Model, target: Target, options: Options, samples: dict[str, NDArray[Any]], proven: CompiledArtifact
+) -> CompiledArtifact:
+    """The artifact with a warning where the proof changes answers."""
+
+    def build(graph: Graph, prove: bool) -> CompiledArtifact:
+        return compile_graph(
+            graph, target, replace(options, prove=prove), samples=samples, encoding=model.encoding, about=model.about,
+            task=model.task,
+        ).artifact  # fmt: skip
+
+    found = proof_changes(model.graph, proven, samples, build)
+    if found is None:
+        return proven
+    return replace(proven, manifest=noted_first(proven.manifest, found))
 
 
 def _recheck(model: Model) -> None:
@@ -332,7 +353,8 @@ def imported(model: Model) -> Iterator[str]:
 def notes(artifact: Artifact) -> Iterator[str]:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
     found = artifact.manifest.notes
-    yield from (f"warning: {note}" for note in found if isinstance(note, WeightsVanish))
-    yield from (f"note: {note}" for note in found if not isinstance(note, WeightsVanish))
+    grave = (WeightsVanish, ProofChanges)
+    yield from (f"warning: {note}" for note in found if isinstance(note, grave))
+    yield from (f"note: {note}" for note in found if not isinstance(note, grave))
     for need in chip_needs(artifact.program):
         yield f"on a chip: {need.where} needs {need.what}"
