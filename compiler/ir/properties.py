@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -40,8 +41,8 @@ class Property:
 
 
 def _well_formed(graph: Graph) -> list[str]:
-    names = [n.name for n in graph.nodes]
-    faults = [f"two nodes are named '{n}'" for n in sorted({n for n in names if names.count(n) > 1})]
+    names = Counter(n.name for n in graph.nodes)
+    faults = [f"two nodes are named '{name}'" for name, count in sorted(names.items()) if count > 1]
     for e in graph.edges:
         faults += [f"edge {e} names unknown node '{x}'" for x in (e.source, e.target) if x not in names]
     if faults:

@@ -34,17 +34,19 @@ class FoldThreshold(Pass):
 
     def __call__(self, graph: Graph) -> Graph:
         problems: list[Problem] = []
+        changed: dict[str, Op] = {}
         for node in graph.nodes:
             if isinstance(node.op, (LIF, LI)):
-                graph = self._fold(graph, node, node.op, problems)
+                changed |= self._fold(graph, node, node.op, problems)
         raise_all(CompileError, problems)
-        return graph
+        return graph.map_nodes(lambda n: replace(n, op=changed[n.name]) if n.name in changed else n)
 
     @staticmethod
-    def _fold(graph: Graph, node: Node, op: LIF | LI, problems: list[Problem]) -> Graph:
+    def _fold(graph: Graph, node: Node, op: LIF | LI, problems: list[Problem]) -> dict[str, Op]:
+        """Ops that change, by node."""
         if isinstance(op, LI):
             folded: Op = replace(op, gain=freeze(1.0))
-            return _scale_weights(graph, node, op.gain).with_op(node.name, folded)
+            return {**_scaled_weights(graph, node, op.gain), node.name: folded}
         th = op.threshold
         reset_by = op.reset_by / th
         if np.isfinite(op.v_min) and np.ptp(th):
@@ -59,16 +61,16 @@ class FoldThreshold(Pass):
             reset_by=freeze(reset_by if np.ptp(reset_by) > 1e-9 else reset_by.reshape(-1)[0]),
             v_min=op.v_min / float(th.reshape(-1)[0]),
         )
-        return _scale_weights(graph, node, op.gain / th).with_op(node.name, folded)
+        return {**_scaled_weights(graph, node, op.gain / th), node.name: folded}
 
 
-def _scale_weights(graph: Graph, node: Node, factor: Array) -> Graph:
+def _scaled_weights(graph: Graph, node: Node, factor: Array) -> dict[str, Op]:
+    changed: dict[str, Op] = {}
     if np.all(factor == 1):
-        return graph
+        return changed
     for edge in graph.into(node.name):
         weights = graph[edge.source]
         source = graph[graph.into(weights.name)[0].source].shape or ()
         shape: Shape = weights.shape or ()
-        scaled = as_connection(compose(Scale(freeze(factor)), weights.op, source), source, shape)
-        graph = graph.with_op(weights.name, scaled)
-    return graph
+        changed[weights.name] = as_connection(compose(Scale(freeze(factor)), weights.op, source), source, shape)
+    return changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from seamount.compiler.ir.graph import Edge
 from seamount.frontends.nir.schema import LAYOUTS
 
 _DEPTH = 32
-_NODES, _EDGES = 2_000, 10_000
+_NODES, _EDGES = 100_000, 1_000_000
 """Far above any network that fits a board; they bound the time a hostile file can take."""
 
 
@@ -23,12 +23,29 @@ class Net:
 
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
+    _ends: tuple[object, int, dict[str, list[Edge]], dict[str, list[Edge]]] = (None, 0, {}, {})
 
     def into(self, name: str) -> list[Edge]:
-        return [e for e in self.edges if e.target == name]
+        return list(self._by_end()[0].get(name, ()))
 
     def out_of(self, name: str) -> list[Edge]:
-        return [e for e in self.edges if e.source == name]
+        return list(self._by_end()[1].get(name, ()))
+
+    def put(self, edge: Edge, other: Edge) -> None:
+        """Another edge in the place of one."""
+        self.edges[self.edges.index(edge)] = other
+        self._ends = (None, 0, {}, {})
+
+    def _by_end(self) -> tuple[dict[str, list[Edge]], dict[str, list[Edge]]]:
+        """Edges by target and by source, sorted out again when the list is another one or has grown."""
+        held, count, into, out_of = self._ends
+        if held is not self.edges or count != len(self.edges):
+            into, out_of = defaultdict(list), defaultdict(list)
+            for e in self.edges:
+                into[e.target].append(e)
+                out_of[e.source].append(e)
+            self._ends = (self.edges, len(self.edges), into, out_of)
+        return into, out_of
 
 
 def flatten(graph: nir.NIRGraph) -> Net:

@@ -92,7 +92,7 @@ class _Feedback:
         if not back:
             return
         if back == ends and not self._waits(edge.target):
-            self.net.edges[self.net.edges.index(edge)] = replace(edge, delay=1)
+            self.net.put(edge, replace(edge, delay=1))
             self.log.note(Recurrent(edge.source, edge.target))
         elif isinstance(self.net.nodes[edge.target], _BIAS_FREE) and len(self.net.into(edge.target)) == 1:
             for further in self.net.out_of(edge.target):

@@ -13,9 +13,6 @@ from torch import nn
 STEPS, INPUTS, NEURONS = 1000, 12, 16
 """Every row compares STEPS x NEURONS entries."""
 
-WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
-"""Layers whose weights a case draws."""
-
 RATE = 0.4
 """Share of input spikes."""
 
@@ -27,7 +24,6 @@ class Case:
     options: what the row sets beside the reset, in the framework's words. grid: weights are multiples of 1/4, so that
     membranes land on the threshold exactly, where > and >= differ. build: the network, with weights still to be drawn.
     scale: size of the weights. refused: words of the expected cause; empty where the case must be accepted.
-    shape: of the inputs of a step.
     """
 
     framework: str
@@ -40,7 +36,6 @@ class Case:
     grid: bool = False
     scale: float = 1.0
     refused: str = ""
-    shape: tuple[int, ...] = (INPUTS,)
 
     @property
     def id(self) -> str:
@@ -58,7 +53,7 @@ class Case:
         torch.manual_seed(0)
         model = self.build().eval()
         generator = torch.Generator().manual_seed(1)
-        first: Any = next(m for m in model.modules() if isinstance(m, WEIGHTED))
+        first = next(m for m in model.modules() if isinstance(m, nn.Linear))
         with torch.no_grad():
             weight = self.scale * (torch.randn(first.weight.shape, generator=generator) + 0.3) / INPUTS**0.5
             bias = 0.2 * torch.randn(first.bias.shape, generator=generator)
@@ -72,10 +67,10 @@ def installed(framework: str) -> bool:
     return find_spec(framework) is not None
 
 
-def sample(shape: tuple[int, ...] = (INPUTS,)) -> torch.Tensor:
-    """One sample, (1, STEPS, *shape), of 0 and 1; INPUTS entries in a step."""
+def sample() -> torch.Tensor:
+    """One sample, (1, STEPS, INPUTS), of 0 and 1."""
     drawn = torch.rand(1, STEPS, INPUTS, generator=torch.Generator().manual_seed(2))
-    return (drawn < RATE).float().reshape(1, STEPS, *shape)
+    return (drawn < RATE).float()
 
 
 def dense() -> nn.Linear:

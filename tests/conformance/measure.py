@@ -60,7 +60,7 @@ def import_case(case: Case, folder: Path) -> ModelFile:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = case.network()
-    save(model, folder / "model.pt", sample=sample(case.shape), readout="sum")
+    save(model, folder / "model.pt", sample=sample(), readout="sum")
     return load_model(folder / "model.pt")
 
 

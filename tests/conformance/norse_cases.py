@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from tests.conformance.case import NEURONS, Case, dense
-from tests.conformance.layers import enlarging
 
 
 def _network(kind: str, **parameters: Any) -> nn.Module:
@@ -33,16 +31,9 @@ def _case(kind: str, reset: str = "to 0", options: str = "", scale: float = 4.0,
     return Case("norse", kind, reset, "immediate", ">", build, options, grid, scale)
 
 
-def _behind(parts: Sequence[nn.Module]) -> nn.Module:
-    import norse.torch as norse
-
-    return norse.SequentialState(*parts, norse.LIFBoxCell(p=norse.LIFBoxParameters(v_th=torch.as_tensor(0.3))))
-
-
 def cases() -> list[Case]:
-    """Every firing neuron with each of its resets, and layers before one of them."""
+    """Every firing neuron with each of its resets."""
     return [
-        *enlarging("norse", "LIFBoxCell", "to 0", "immediate", ">", 4.0, _behind),
         _case("LIFBoxCell"),
         _case("LIFBoxCell", "to 0.2", "v_leak = -0.2", v_reset=0.2, v_leak=-0.2, v_th=0.6),
         _case("LIFBoxCell", "subtract", soft=True, v_th=0.5),

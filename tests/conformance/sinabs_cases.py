@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from tests.conformance.case import NEURONS, Case, dense
-from tests.conformance.layers import enlarging
 
 _SEVERAL = "sends several spikes in one step, and one reset takes the whole membrane"
 
@@ -114,9 +112,4 @@ def _adaptive() -> Case:
 
 def cases() -> list[Case]:
     """All rows."""
-    behind = enlarging("sinabs", "LIFSqueeze", "subtract", "immediate", ">=", 2.0, _behind)
-    return matrix() + parameters() + refusals() + behind
-
-
-def _behind(parts: Sequence[nn.Module]) -> nn.Module:
-    return nn.Sequential(*parts, neuron("LIFSqueeze"))
+    return matrix() + parameters() + refusals()

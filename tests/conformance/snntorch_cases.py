@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from tests.conformance.case import NEURONS, Case, dense
-from tests.conformance.layers import enlarging
 
 _HELD = "holds the membrane at 0"
 _IGNORED = "does not carry out its reset_delay=False"
@@ -97,9 +95,4 @@ def extras() -> list[Case]:
 
 def cases() -> list[Case]:
     """All rows."""
-    behind = enlarging("snntorch", "Leaky", "subtract", "reset_delay=True", ">", 2.0, _behind)
-    return matrix() + parameters() + extras() + behind
-
-
-def _behind(parts: Sequence[nn.Module]) -> nn.Module:
-    return nn.Sequential(*parts, neuron("Leaky", "subtract"))
+    return matrix() + parameters() + extras()

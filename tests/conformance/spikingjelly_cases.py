@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from tests.conformance.case import INPUTS, NEURONS, Case
-from tests.conformance.layers import enlarging
 
 SCALES = {"IFNode": 1.5, "CUBALIFNode": 1.0}
 """Size of the weights; 5 with decay_input=True, 1.5 with False."""
@@ -104,11 +102,4 @@ def _refused(kind: str, cause: str, more: dict[str, Any]) -> Case:
 
 def cases() -> list[Case]:
     """All rows."""
-    behind = enlarging("spikingjelly", "LIFNode", "to 0", "immediate", ">=", 4.0, _behind)
-    return matrix() + parameters() + kinds() + behind
-
-
-def _behind(parts: Sequence[nn.Module]) -> nn.Module:
-    from spikingjelly.activation_based import neuron
-
-    return nn.Sequential(*parts, neuron.LIFNode(v_threshold=0.6))
+    return matrix() + parameters() + kinds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from itertools import pairwise
 
 import nir
 import numpy as np
@@ -867,3 +868,14 @@ def test_what_a_loop_shares_with_a_delayed_branch_lags_only_in_the_loop():
     assert {(e.source, e.target, e.delay) for e in imported.edges} == {
         ("input", "n", 0), ("n", "s", 0), ("s", "n", 1), ("s", "output", 2),
     }  # fmt: skip
+
+
+def test_thousands_of_nodes():
+    """As many as a deep network may have; 2,000 were the limit once."""
+    nodes = {"input": port(2), "output": out(2)}
+    names = ["input"]
+    for i in range(1500):
+        nodes[f"a{i}"], nodes[f"n{i}"] = affine(2, 2), lif((2,))
+        names += [f"a{i}", f"n{i}"]
+    imported = from_nir(net(nodes, list(pairwise([*names, "output"]))), meaning())
+    assert len(imported.nodes) == 3002 and [n.name for n in imported.order][-2:] == ["n1499", "output"]
