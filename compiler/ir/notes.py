@@ -5,7 +5,7 @@ Notes travel with the graph into the manifest, whose file holds their numbers an
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
@@ -13,7 +13,9 @@ Shape = tuple[int, ...]
 
 
 class _Note(Struct, frozen=True, forbid_unknown_fields=True, tag_field="note", tag=True):
-    """The class is named in the file, under "note"."""
+    """The class is named in the file, under "note". is_warning: whether it is shown ahead of notes, as a warning."""
+
+    is_warning: ClassVar[bool] = False
 
 
 class Text(_Note, frozen=True):
@@ -200,6 +202,7 @@ class CompareChanged(_Note, frozen=True):
 class WeightsVanish(_Note, frozen=True):
     """Most weights round to 0. share: of those other than 0. medians: the largest weight in medians."""
 
+    is_warning: ClassVar[bool] = True
     projection: str
     share: float
     medians: float
@@ -340,6 +343,7 @@ class Clamped(Struct, frozen=True, forbid_unknown_fields=True):
 class ProofChanges(_Note, frozen=True):
     """Answers that the scales of a proof change on the samples at hand, of all; populations whose scale was lowered."""
 
+    is_warning: ClassVar[bool] = True
     changed: int
     answers: int
     populations: tuple[str, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
-from seamount.compiler.ir.notes import ProofChanges, WeightsVanish
+from seamount.compiler.ir.notes import Note, ProofChanges, WeightsVanish
 from seamount.compiler.kept_run import Run
 from seamount.compiler.program.needs import chip_needs
 from seamount.compiler.report.contents import PopulationRow, ProjectionRow, Remark
@@ -13,6 +14,13 @@ FEW_SAMPLES = 200
 """Fewer leave an interval of several points."""
 SILENT = 0.5
 """A warning is given for populations of which more neurons than this share sent nothing."""
+
+
+_REMEDIES: dict[type[Note], str] = {
+    WeightsVanish: "look for outliers among the weights: clip them and train on, or give the layer more bits",
+    ProofChanges: "clamp v from below, or compile without --prove",
+}
+"""Notes of the compiler -> what helps."""
 
 
 def remarks(
@@ -41,13 +49,8 @@ def _all(
     for need in chip_needs(run.artifact.program):
         yield Remark("warning", need.where, f"on a chip it needs {need.what}")
     for note in run.artifact.manifest.notes:
-        if isinstance(note, WeightsVanish):
-            remedy = "look for outliers among the weights: clip them and train on, or give the layer more bits"
-            yield Remark("warning", "compiler", str(note), remedy)
-        elif isinstance(note, ProofChanges):
-            yield Remark("warning", "compiler", str(note), "clamp v from below, or compile without --prove")
-        else:
-            yield Remark("note", "compiler", str(note))
+        kind: Literal["warning", "note"] = "warning" if note.is_warning else "note"
+        yield Remark(kind, "compiler", str(note), _REMEDIES.get(type(note), ""))
 
 
 def _of_the_run(run: Run) -> Iterator[Remark]:

@@ -110,6 +110,10 @@ def _other(w: _Writer, node: Node) -> None:
 
 def _linear(w: _Writer, node: Node, op: Linear) -> None:
     carried = w.biases.get(node.name)
+    if isinstance(op, Conv) and (set(op.input_dilation) | {1}) != {1}:
+        found = "is a transposed convolution behind folded layers"
+        w.problems.append(Problem(node.where, found, "keep the network as it was trained"))
+        return
     if isinstance(op, Conv):
         bias = freeze(np.zeros(len(op.weight)) if carried is None else carried.reshape(len(op.weight), -1)[:, 0])
         kind: Any = nir.Conv1d if op.weight.ndim == 3 else nir.Conv2d

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seamount.compiler.diff.programs import program_differences
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
-from seamount.compiler.ir.ops import LI, LIF, Input, IntLIF, Output, freeze
+from seamount.compiler.ir.ops import LIF, Input, IntLIF, Op, Output, freeze
 from seamount.compiler.ir.quantized import dequantized
 from seamount.compiler.ir.tuned import Grids, WeightGrid
 from seamount.compiler.pipelines import Options, quantizing
@@ -67,30 +67,18 @@ def tuned_graph(net: IntegerNetwork) -> Graph:
     """
     graph = net.quantized()
     for name, n in net.neurons.items():
-        op: Any = graph[name].op
         before: Any = net.canonical[name].op
-        unit = 64.0 * op.scale
-        learned = {kind: net.latent(kind, name).requires_grad for kind in ("alpha", "beta")}
-        parts: dict[str, Any] = {
-            "alpha": freeze((4095 - op.du) / 4096) if learned["alpha"] else before.alpha,
-            "beta": freeze((4096 - op.dv) / 4096) if learned["beta"] else before.beta,
-            "gain": freeze(1.0),
-            "bias": freeze(op.bias_mant.astype(np.float64) * 2.0**op.bias_exp / unit),
-            "v_init": freeze(np.asarray(op.v_init, np.float64) / unit),
+        kept: dict[str, Any] = {
+            kind: getattr(before, kind) for kind in ("alpha", "beta") if not net.latent(kind, name).requires_grad
         }
-        if isinstance(before, LI):
-            graph = graph.with_op(name, LI(**parts))
-            continue
-        assert isinstance(before, LIF)
-        clamp = -np.inf if op.v_min <= -(2**23 - 1) else op.v_min / unit
-        parts |= {"threshold": freeze(1.0), "v_reset": freeze(0.0), "reset_by": freeze(n.ratio), "v_min": clamp}
-        graph = graph.with_op(name, LIF(**parts, reset=before.reset, compare=before.compare))
-    graph = graph.map_nodes(lambda node: node if isinstance(node.op, Input) else replace(node, op=dequantized(node.op)))
+        if isinstance(before, LIF):
+            kept |= {"threshold": freeze(1.0), "reset_by": freeze(n.ratio), "compare": before.compare}
+        graph = graph.with_op(name, replace(dequantized(graph[name].op), **kept))
     return graph.map_nodes(lambda node: replace(node, op=_unrounded(node.op)))
 
 
-def _unrounded(op: Any) -> Any:
-    return replace(op, unit=None) if isinstance(op, Input) else op
+def _unrounded(op: Op) -> Op:
+    return replace(op, unit=None) if isinstance(op, Input) else dequantized(op)
 
 
 def tuned_file(

@@ -19,7 +19,7 @@ from seamount.compiler.driver import Compiled, compile_graph
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.graph import Graph
-from seamount.compiler.ir.notes import Convention, ProofChanges, WeightsVanish
+from seamount.compiler.ir.notes import Convention
 from seamount.compiler.manifest import noted_first, plain
 from seamount.compiler.measures import Likeness, answers, likeness, values_of
 from seamount.compiler.passes.base import Pass, Watcher
@@ -31,7 +31,7 @@ from seamount.progress import Progress, watched
 from seamount.results.blocks import Block, Shown, likeness_words, table
 from seamount.workflows.artifact import Artifact
 from seamount.workflows.data import Data, DataSource, labelled
-from seamount.workflows.load import Model, load, model_of
+from seamount.workflows.load import Model, model_of
 from seamount.workflows.proof_cost import proof_changes
 from seamount.workflows.witness import answered, extent, too_large, vector_messages, witness
 
@@ -172,20 +172,12 @@ def compile(
         artifact = seamount.compile(net, sample=x_train[:8], steps=20, readout="sum")
         artifact = seamount.compile("model.pt", weight_bits=4, calibrate=x_train)
     """
-    tracing = {**tracing, **({"steps": steps} if traced(source) and steps is not None else {})}
-    if isinstance(source, str | os.PathLike) and not tracing:
-        source = load(source, assume=assume, steps=steps)
-    model = model_of(source, assume=assume, **tracing)
+    model = model_of(source, assume=assume, steps=steps, **tracing)
     options = Options(weight_bits, dict(bits or {}), steps, max_delay, balance_delays, slow_down, prove)
     return compilation(
         model, target, options, calibrate=calibrate, calibration_samples=calibration_samples, pipeline=pipeline,
         progress=progress,
     ).artifact  # fmt: skip
-
-
-def traced(source: Any) -> bool:
-    """Whether it is a live module, which has to be traced."""
-    return not isinstance(source, str | os.PathLike | Model)
 
 
 def compilation(
@@ -260,10 +252,8 @@ class _Stages:
 def calibration(model: Model, data: Data | None, count: int, steps: int | None) -> dict[str, NDArray[Any]] | None:
     """Real values to set scales on: samples that were named or given, else the model file's golden samples."""
     steps = steps or model.graph.steps
-    if data is not None and model.integer:
-        found = "is made of integers already, and no scale is left to set"
-        raise InputError(Problem(f"model '{model.about.name}'", found, "omit --calibrate"))
     if data is not None:
+        model.check_trained("no scale is left to set", "omit --calibrate")
         return model.stepped(_unlabelled(data, count, steps), steps)
     if model.file is not None:
         return model.stepped(model.file.golden.inputs, min(steps, model.graph.steps))
@@ -353,8 +343,7 @@ def imported(model: Model) -> Iterator[str]:
 def notes(artifact: Artifact) -> Iterator[str]:
     """Everything that was assumed, approximated, or needs more than stock hardware."""
     found = artifact.manifest.notes
-    grave = (WeightsVanish, ProofChanges)
-    yield from (f"warning: {note}" for note in found if isinstance(note, grave))
-    yield from (f"note: {note}" for note in found if not isinstance(note, grave))
+    yield from (f"warning: {note}" for note in found if note.is_warning)
+    yield from (f"note: {note}" for note in found if not note.is_warning)
     for need in chip_needs(artifact.program):
         yield f"on a chip: {need.where} needs {need.what}"

@@ -19,7 +19,7 @@ from seamount.compiler.energy.assessment import Assessment, estimate_tree, twin_
 from seamount.compiler.energy.counts import mean_rate
 from seamount.compiler.energy.estimate import Interval
 from seamount.compiler.energy.papers import SET, convention
-from seamount.compiler.errors import CheckFailed, InputError, Problem
+from seamount.compiler.errors import CheckFailed, Problem
 from seamount.compiler.ir.interpreter import interpret, reduce_steps
 from seamount.compiler.measures import answers as answers_of
 from seamount.compiler.measures import likeness, measured
@@ -141,9 +141,8 @@ def evaluate(
     given = models if isinstance(models, list | tuple) else [models]
     sources = [(_file(one), model_of(one, assume=assume)) for one in given]
     for _, model in sources:
-        if model.integer:
-            found = "is made of integers already, and evaluate compares widths of weights with the float network"
-            raise InputError(Problem(f"model '{model.about.name}'", found, "use seamount check, or run its artifact"))
+        why = "evaluate compares widths of weights with the float network"
+        model.check_trained(why, "use seamount check, or run its artifact")
     rows: list[Tree] = []
     for file, model in sources:
         samples = labelled(data, max(plan.longest, model.graph.steps))

@@ -82,6 +82,12 @@ class Model(Shown):
         """Whether the network is made of a chip's integers already, as in a .net file: then it has no float form."""
         return not QUANTIZED.violations(self.graph)
 
+    def check_trained(self, why: str, remedy: str) -> None:
+        """Raise InputError for a network of a chip's integers, with what cannot be done with it for that."""
+        if self.integer:
+            found = f"is made of integers already, and {why}"
+            raise InputError(Problem(f"model '{self.about.name}'", found, remedy))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file. Raises InputError for a bare .nir or .net file, which has no golden trace to store."""
         if self.file is None:
@@ -204,14 +210,21 @@ def unsaid_encoding(where: str) -> Problem:
     return Problem(where, found, remedy)
 
 
-def model_of(source: Any, *, assume: Sequence[str] | Mapping[str, object] | str = (), **tracing: Any) -> Model:
+def model_of(
+    source: Any,
+    *,
+    assume: Sequence[str] | Mapping[str, object] | str = (),
+    steps: int | None = None,
+    **tracing: Any,
+) -> Model:
     """A model of what a caller may give: a Model, a path, or a live module with the arguments of `seamount.save`.
 
+    steps: T of a live module, and of a .nir or .net file that does not say it; a Model and a model file have their own.
     Raises InputError for anything else, and as `load` and `save` do.
     """
     if isinstance(source, str | os.PathLike):
         _untraced(tracing, "a path")
-        return load(source, assume=assume)
+        return load(source, assume=assume, steps=steps)
     if isinstance(source, Model):
         _untraced(tracing, "a Model")
         return source
@@ -221,7 +234,7 @@ def model_of(source: Any, *, assume: Sequence[str] | Mapping[str, object] | str 
             raise InputError(
                 Problem("model", found, "give a few real inputs and the readout rule, as to seamount.save")
             )
-        return Model.from_module(source, **tracing)
+        return Model.from_module(source, **tracing, **({} if steps is None else {"steps": steps}))
     found = f"is a {type(source).__name__}"
     raise InputError(
         Problem("model", found, "give a PyTorch module, a seamount.Model, or the path of a .pt, .nir or .net")

@@ -21,14 +21,14 @@ from seamount.compiler.ir.tuned import Goal, Score, Tuning
 from seamount.compiler.passes.base import Pass
 from seamount.compiler.passes.quantize import Quantize
 from seamount.compiler.pipelines import Options
-from seamount.compiler.program.program import Program
+from seamount.compiler.program.program import Conv, Program
 from seamount.compiler.target.target import Target
 from seamount.progress import Progress, watched
-from seamount.workflows.compile import CALIBRATED, Compilation, compilation, traced
+from seamount.workflows.compile import CALIBRATED, Compilation, compilation
 from seamount.workflows.data import Data, DataSource, Labelled, described, labelled, of_one_length
 from seamount.workflows.labels import read_labels
 from seamount.workflows.load import Model, model_of
-from seamount.workflows.outputs import only_output
+from seamount.workflows.outputs import check_stock_firing, only_output
 from seamount.workflows.tuned import LEARN, LEARNABLE, Tuned, TuneSettings
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def tune(
     plan = _checked_settings(settings or TuneSettings())
     if ternary and weight_bits != 2:
         raise InputError(Problem("ternary", f"is for 2 bits, and {weight_bits} are asked for", "give weight_bits=2"))
-    model = _model(source, steps, assume, tracing)
+    model = model_of(source, assume=assume, steps=steps, **tracing)
     chosen = load_target(target) if isinstance(target, str) else target
     options = Options(weight_bits, dict(bits or {}), steps)
     samples = _samples(data, steps or model.steps)
@@ -123,16 +123,11 @@ def torch_module(
         net = seamount.torch_module("model.pt", weight_bits=4)
         loss = torch.nn.functional.cross_entropy(net(net.messages(x))["output"], y)
     """
-    model = _model(source, steps, assume, tracing)
+    model = model_of(source, assume=assume, steps=steps, **tracing)
     chosen = load_target(target) if isinstance(target, str) else target
     options = Options(weight_bits, dict(bits or {}), steps)
     _, net = _module(model, chosen, options, calibrate, tuple(learn), ternary, False)
     return net
-
-
-def _model(source: Any, steps: int | None, assume: Any, tracing: Mapping[str, Any]) -> Model:
-    more = {"steps": steps} if traced(source) and steps is not None else {}
-    return model_of(source, assume=assume, **tracing, **more)
 
 
 def _check_samples(model: Model, x: Samples, steps: int) -> None:
@@ -188,6 +183,7 @@ def _module(
     model: Model, target: Target, options: Options, calibrate: Any, learn: tuple[str, ...], ternary: bool, even: bool
 ) -> tuple[Compilation, IntegerNetwork]:
     """The compilation that tuning starts from, and its module. even: one bias per channel of a convolution."""
+    model.check_trained("nothing is left to tune", "give the network that it was made from")
     network = _torch()
     from seamount.tuning.parts import Trained, even_biases
 
@@ -198,6 +194,8 @@ def _module(
         stages[p.name] = graph
 
     made = compilation(plain, target, options, calibrate=calibrate, watch=watch, vectors=False, progress=False)
+    check_stock_firing(made.artifact.program, "tuning")
+    raise_all(InputError, _untunable(made.artifact.program))
     trained = Trained(**{name: name in learn for name in LEARNABLE})
     graph = stages[Quantize.name]
     if even:
@@ -205,6 +203,20 @@ def _module(
     net = network.IntegerNetwork(graph, made.canonical, made.artifact.inputs, trained, ternary)
     network.refuse_nothing_to_train(net)
     return made, net
+
+
+def _untunable(program: Program) -> list[Problem]:
+    """Parts that the torch module does not compute."""
+    found = []
+    for q in program.projections:
+        if isinstance(q.connection, Conv) and q.connection.input_dilation != (1, 1):
+            what = "is, or was folded with, a transposed convolution, which tuning does not know"
+            found.append(Problem(f"layer '{q.name}'", what, "compile the network as it was trained"))
+    for p in program.populations:
+        if np.ndim(p.reset_by):
+            what = "takes another amount at a spike of each neuron, and tuning knows one per layer"
+            found.append(Problem(f"layer '{p.name}'", what, "train with one leak per layer"))
+    return found
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from seamount.frontends.model_file.self_check import self_check  # noqa: E402
 from seamount.models.data.datasets import load  # noqa: E402
 from seamount.models.reference.card import WEIGHTS  # noqa: E402
 from tests.fault_injection import fault_at, full_disk, points  # noqa: E402
+from tests.frontends.net_files import NETWORKS, write_net  # noqa: E402
 
 DENSE, CONV, LOOP = (WEIGHTS / f"digits-{name}.pt" for name in ("dense", "conv", "recurrent"))
 QUICK = sm.TuneSettings(epochs=2, batch=32)
@@ -224,6 +226,29 @@ def test_labels_that_the_output_cannot_be() -> None:
     x, y = digits(64)
     with pytest.raises(sm.InputError, match="label 19, but the network has 10 outputs"):
         sm.tune(DENSE, (x, y + 10), settings=QUICK, progress=False)
+
+
+def test_what_the_module_does_not_compute_is_refused(tmp_path: Path) -> None:
+    """Transposed convolutions, amounts per neuron, guarded resets, integers."""
+    snn = pytest.importorskip("snntorch")
+    torch.manual_seed(0)
+    x = (torch.rand(6, 10, 4) < 0.4).float()
+
+    def leaky(beta: Any, **more: Any) -> Any:
+        layers = [torch.nn.Linear(4, 8), snn.Leaky(beta=beta, init_hidden=True, **more)]
+        return torch.nn.Sequential(*layers)
+
+    live = {"sample": x, "steps": 10, "readout": "sum", "encoding": "sequence"}
+    write_net(tmp_path / "a.net", NETWORKS["two dense layers"](), 12)
+    cases: list[tuple[Any, dict[str, Any], str]] = [
+        (WEIGHTS / "digits-unet.pt", {}, "a transposed convolution, which tuning does not know"),
+        (leaky(torch.linspace(0.5, 0.9, 8)), live, "takes another amount at a spike of each neuron"),
+        (leaky(0.9, reset_delay=False), live, "has a guarded reset (reset_delay=False)"),
+        (tmp_path / "a.net", {}, "is made of integers already, and nothing is left to tune"),
+    ]
+    for source, given, found in cases:
+        with pytest.raises(sm.InputError, match=re.escape(found)):
+            sm.torch_module(source, **given)
 
 
 def test_nothing_to_train() -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend
-from seamount.compiler.codes import BY_VALUE, Samples, encode, some
-from seamount.compiler.errors import InputError, Problem, raise_all
+from seamount.compiler.codes import BY_VALUE, Samples, count, some
+from seamount.compiler.errors import InputError, Problem
+from seamount.compiler.execution import Trace
 from seamount.compiler.pipelines import Options, canonical
-from seamount.compiler.program.program import Population
 from seamount.progress import Progress, Tick, watched
 from seamount.workflows.blame.cause import Cause, Kind
-from seamount.workflows.blame.evidence import evidence
+from seamount.workflows.blame.evidence import WATCHED, evidence
 from seamount.workflows.blame.found import Blame, Remedy, Share
 from seamount.workflows.blame.mixture import Mixtures
 from seamount.workflows.blame.paired import Difference, Scores, paired, scores_of
@@ -23,7 +25,7 @@ from seamount.workflows.compile import Compilation, compilation
 from seamount.workflows.data import Data, labelled, of_one_length
 from seamount.workflows.labels import Labels, read_labels
 from seamount.workflows.load import model_of
-from seamount.workflows.outputs import only_output
+from seamount.workflows.outputs import check_stock_firing, only_output
 from seamount.workflows.rungs import interpreted
 
 ENGINE = "cpu"
@@ -70,13 +72,11 @@ def blame(
     """
     if not within > 0:
         raise InputError(Problem("within", f"is {within:g}", "give a number above 0, in points"))
-    model = model_of(source, assume=assume, **tracing)
-    if model.integer:
-        found = "is made of integers already, so no accuracy is lost to them"
-        raise InputError(Problem(model.about.name, found, "give the network that it was made from"))
+    model = model_of(source, assume=assume, steps=steps, **tracing)
+    model.check_trained("no accuracy is lost to them", "give the network that it was made from")
     options = Options(weight_bits, dict(bits or {}), steps, balance_delays=balance_delays)
     made = compilation(model, target, options, calibrate=calibrate, vectors=False, progress=False)
-    raise_all(InputError, [_unknown(p) for p in made.artifact.program.populations if not p.sends_one])
+    check_stock_firing(made.artifact.program, "blame")
     lasting = steps or model.graph.steps
     given = labelled(data, lasting)
     x = of_one_length(given, lasting, steps is not None)
@@ -92,11 +92,6 @@ def blame(
         except KeyboardInterrupt:
             table_of.stopped = True
     return table_of.result(model.about.name, shares, tuple(tried))
-
-
-def _unknown(p: Population) -> Problem:
-    found = "sends several spikes in one step" if p.most > 1 else "has a guarded reset (reset_delay=False)"
-    return Problem(f"population '{p.name}'", found, "blame knows neurons with one spike and a plain reset alone")
 
 
 Form = frozenset[Cause]
@@ -115,6 +110,8 @@ class _Table:
     done: int = 0
     stopped: bool = False
     sure: bool = False
+    synops: dict[int, float] = field(default_factory=dict)
+    """Synaptic operations per sample of the chip's program, by the number of samples it ran."""
 
     def __post_init__(self) -> None:
         self.mixtures = Mixtures(self.made, self.x, self.steps)
@@ -122,9 +119,8 @@ class _Table:
         self.engine = load_backend(ENGINE)
         self.by_value = self.output.task in BY_VALUE
         self.all: Form = frozenset(self.mixtures.causes)
-        self.open = set(self.forms)
 
-    @property
+    @cached_property
     def ladder(self) -> dict[Kind, Form]:
         """Kind -> the form with it and all kinds before it."""
         return {
@@ -133,7 +129,7 @@ class _Table:
             if any(c.kind is k for c in self.all)
         }
 
-    @property
+    @cached_property
     def forms(self) -> list[Form]:
         """Every form that is needed, float and integers first."""
         cells = [form for c in self.mixtures.causes for form in (frozenset({c}), self.all - {c})]
@@ -141,12 +137,12 @@ class _Table:
 
     def run(self, tick: Tick) -> None:
         """Rounds of samples until every interval is tight enough; an interrupt drops the round under way."""
-        total = len(next(iter(self.x.values()))) if isinstance(self.x, Mapping) else len(self.x)
+        total = count(self.x)
         while self.done < total and not self.sure:
             size = FIRST if self.done == 0 else self.done
             part = slice(self.done, min(self.done + size, total))
             try:
-                fresh = self._round(part, lambda i, n: tick(i, n))
+                fresh = self._round(part, tick)
             except KeyboardInterrupt:
                 if not self.done:
                     raise
@@ -158,7 +154,7 @@ class _Table:
             limit = self.within if not self.by_value else self.within / 100 * max(-self.mean(frozenset()), 1e-12)
             self.sure = all(self.against(f).half_width <= limit for f in self.forms)
 
-    def _round(self, part: slice, tick: Callable[[int, int], None]) -> dict[Form, Scores]:
+    def _round(self, part: slice, tick: Tick) -> dict[Form, Scores]:
         x = some(self.x, part)
         in_float = self.mixtures.answers((), x, self.engine)
         wanted = in_float if self.y is None else self.y[part]
@@ -199,8 +195,19 @@ class _Table:
         ]
         found.sort(key=lambda s: -s.weight)
         return tuple(
-            replace(s, evidence=evidence(self.mixtures, s.cause, self.x, self.engine)) for s in found
+            replace(s, evidence=evidence(self.mixtures, s.cause, lambda: self.membranes)) for s in found
         )  # fmt: skip
+
+    @cached_property
+    def membranes(self) -> Mapping[str, NDArray[Any]]:
+        """v of every population in the chip's program, on the first samples."""
+        return self.mixtures.chip_run(some(self.x, slice(WATCHED)), self.engine, frozenset({"v"})).v
+
+    def synops_of(self, samples: int) -> float:
+        """Synaptic operations per sample of the chip's program on the first so many."""
+        if samples not in self.synops:
+            self.synops[samples] = _synops(self.mixtures.chip_run(some(self.x, slice(samples)), self.engine))
+        return self.synops[samples]
 
     def result(self, model: str, shares: tuple[Share, ...], tried: tuple[Remedy, ...]) -> Blame:
         """Everything that was found."""
@@ -229,7 +236,7 @@ class _Table:
 
 def _remedies(done: _Table, shares: Sequence[Share], options: Options, target: str, x: Samples) -> list[Remedy]:
     """Compilations that may lose less, each tried on the samples of the table; the largest gain first."""
-    made, layers = done.made, {r.layer: r for r in done.made.artifact.manifest.layers}
+    layers = {r.layer: r for r in done.made.artifact.manifest.layers}
     guilty = [s.cause.layer for s in shares if s.cause.kind is Kind.WEIGHTS and s.weight > 0]
     few = [name for name in guilty if layers[name].bits < 8][:WORST]
     tries: list[tuple[dict[str, int], bool, bool]] = [({name: 8}, False, False) for name in few]
@@ -241,35 +248,35 @@ def _remedies(done: _Table, shares: Sequence[Share], options: Options, target: s
         if any(s.cause.kind is Kind.TRANSPORT for s in shares):
             tries.append(({}, False, True))
     return sorted(
-        (_tried(done, made, options, target, x, *t) for t in tries), key=lambda r: (-r.gain.mean, r.memory)
+        (_tried(done, options, target, x, *t) for t in tries), key=lambda r: (-r.gain.mean, r.memory)
     )  # fmt: skip
 
 
 def _tried(
-    done: _Table, made: Compilation, options: Options, target: str, x: Samples, bits: dict[str, int], calibrated: bool,
-    balanced: bool,
-) -> Remedy:  # fmt: skip
+    done: _Table, options: Options, target: str, x: Samples, bits: dict[str, int], calibrated: bool, balanced: bool
+) -> Remedy:
     chosen = replace(
         options, layer_bits={**options.layer_bits, **bits}, balance_delays=options.balance_delays or balanced
     )
     # Scales are set on the second half of the samples, so that what is gained is not measured where it was fitted.
     half = done.done // 2
     data = some(x, slice(half, done.done)) if calibrated else None
-    other = compilation(made.model, target, chosen, calibrate=data, vectors=False, progress=False)
+    other = compilation(done.made.model, target, chosen, calibrate=data, vectors=False, progress=False)
     part = slice(0, half if calibrated and half else done.done)
     few = some(x, part)
-    before = done.engine.run(made.artifact.program, _sent(made, few, done.steps)).counts
-    after = done.engine.run(other.artifact.program, _sent(other, few, done.steps)).counts
-    answers = Mixtures(other, x, done.steps).chip_answers(few, done.engine)
+    mixtures = Mixtures(other, x, done.steps)
+    trace = mixtures.chip_run(few, done.engine)
+    answers = mixtures.answered(trace)
     wanted = done.mixtures.answers((), few, done.engine) if done.y is None else done.y[part]
     gain = paired(scores_of(done.output, answers, wanted), done.of(done.all)[part], done.by_value)
-    memory = _memory(other) - _memory(made)
-    more = (sum(after.synop_totals.values()) - sum(before.synop_totals.values())) / after.samples
-    return Remedy(calibrated, bits, balanced, gain, memory, float(more))
+    memory = _memory(other) - _memory(done.made)
+    more = _synops(trace) - done.synops_of(part.stop)
+    return Remedy(calibrated, bits, balanced, gain, memory, more)
 
 
-def _sent(made: Compilation, x: Samples, steps: int) -> Any:
-    return encode(made.artifact.inputs, x, steps)
+def _synops(trace: Trace) -> float:
+    """Synaptic operations per sample."""
+    return float(sum(trace.counts.synop_totals.values()) / trace.counts.samples)
 
 
 def _memory(made: Compilation) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seamount.compiler.codes import Samples, encode, some
-from seamount.compiler.execution import Backend
 from seamount.compiler.ir.ops import IntLIF
 from seamount.compiler.ir.weights import values_of
 from seamount.compiler.program.program import V_MAX
@@ -44,12 +44,14 @@ class Evidence:
         return self.finding.value.format(self.value)
 
 
-def evidence(mixtures: Mixtures, cause: Cause, x: Samples, engine: Backend) -> tuple[Evidence, ...]:
-    """What is remarkable about a cause's layer."""
-    return tuple(_found(mixtures, cause, x, engine))
+def evidence(
+    mixtures: Mixtures, cause: Cause, membranes: Callable[[], Mapping[str, NDArray[Any]]]
+) -> tuple[Evidence, ...]:
+    """What is remarkable about a cause's layer. membranes: gives v of every population on the first samples."""
+    return tuple(_found(mixtures, cause, membranes))
 
 
-def _found(mixtures: Mixtures, cause: Cause, x: Samples, engine: Backend) -> Iterator[Evidence]:
+def _found(mixtures: Mixtures, cause: Cause, membranes: Callable[[], Mapping[str, NDArray[Any]]]) -> Iterator[Evidence]:
     made, name = mixtures.made, cause.layer
     quantized = made.quantized
     if cause.kind is Kind.WEIGHTS:
@@ -68,8 +70,7 @@ def _found(mixtures: Mixtures, cause: Cause, x: Samples, engine: Backend) -> Ite
         if (change := _time_constant_change(mixtures, name)) > NOTICEABLE:
             yield Evidence(Finding.DECAY, change)
     elif cause.kind is Kind.SATURATION:
-        few = encode(made.artifact.inputs, some(x, slice(WATCHED)), mixtures.steps)
-        v = np.asarray(engine.run(mixtures.program, few, record=frozenset({"v"})).v[name])
+        v = np.asarray(membranes()[name])
         if share := float(np.mean(np.abs(v) >= V_MAX)):
             yield Evidence(Finding.SATURATES, share)
     elif cause.kind is Kind.INPUTS:

@@ -148,9 +148,17 @@ class Mixtures:
         trace = engine.run(program, self.messages(causes, x))
         return self._answers(trace, program)
 
+    def chip_run(self, x: Samples, engine: Backend, record: Collection[str] = ()) -> Trace:
+        """The chip's program on samples."""
+        sent = encode(self.made.artifact.inputs, x, self.steps)
+        return engine.run(self.program, sent, record=frozenset(record))
+
     def chip_answers(self, x: Samples, engine: Backend) -> NDArray[Any]:
         """What the chip's program answers."""
-        trace = engine.run(self.program, encode(self.made.artifact.inputs, x, self.steps))
+        return self.answered(self.chip_run(x, engine))
+
+    def answered(self, trace: Trace) -> NDArray[Any]:
+        """What a run of the chip's program answers."""
         return self._answers(trace, self.program)
 
     def _answers(self, trace: Trace, program: p.Program) -> NDArray[Any]:
@@ -182,8 +190,7 @@ class Mixtures:
     def messages(self, causes: Collection[Cause], x: Samples) -> dict[str, NDArray[np.int32]]:
         """Messages of all ports."""
         chosen, sent = frozenset(causes), {}
-        codes = tuple(self._code(c, chosen) for c in self.made.artifact.inputs)
-        for name, payload in encode(codes, x, self.steps).items():
+        for name, payload in encode(self.codes(chosen), x, self.steps).items():
             if self._is_split(name, chosen):
                 high = (payload + 2 ** (PAYLOAD - 1)) >> PAYLOAD
                 sent[name], sent[name + FINE_PORT] = high, payload - (high << PAYLOAD)
