@@ -17,6 +17,8 @@ Samples: TypeAlias = Values | Mapping[str, Values]
 """Samples of the only input, or by input where there are several."""
 
 
+MESSAGE_MAX = 127
+"""Largest message of a population: recordings keep it in 8 bits."""
 MAX_MESSAGES = 2**32
 """Messages of one input that are handed over at once, 16 GiB of them."""
 
@@ -129,10 +131,15 @@ def messages(code: InputCode, x: Values, steps: int) -> NDArray[np.int32]:
         ]
     if problems:
         raise InputError(problems)
-    payload = np.rint(np.clip(x, code.low, code.high) / code.unit).astype(np.int32)
+    payload = payloads(code, x).astype(np.int32)
     if code.encoding == "constant":
         return np.repeat(payload[:, None], steps, axis=1)
     return np.ascontiguousarray(payload[:, :steps])
+
+
+def payloads(code: InputCode, x: Values) -> NDArray[np.floating[Any]]:
+    """Values as the whole numbers that are sent for them; of any shape."""
+    return np.asarray(np.rint(np.clip(x, code.low, code.high) / code.unit))
 
 
 def encode(codes: Sequence[InputCode], x: Samples, steps: int) -> dict[str, NDArray[np.int32]]:

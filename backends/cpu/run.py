@@ -54,7 +54,7 @@ class CpuEngine:
 
         The kernels know neurons that send one spike; programs with others run on the vectorized simulator.
         """
-        if not all(p.sends_one for p in program.populations) or not exact_here():
+        if not program.sends_one or not exact_here():
             return VectorizedSimulator(threads=self.threads).run(program, messages, record, progress)
         return self.run_compiled(program, messages, record, progress)
 

@@ -57,7 +57,7 @@ class CudaEngine:
         progress: Progress | None = None,
     ) -> Trace:
         """Trace of the messages. Raises InputError for the request or a missing device."""
-        if not all(p.sends_one for p in program.populations):  # the kernels know neurons that send one spike
+        if not program.sends_one:
             return VectorizedSimulator().run(program, messages, record, progress)
         check(program)
         samples, steps = check_request(program, messages, record)

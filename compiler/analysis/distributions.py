@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import LIF, IntLIF
-from seamount.compiler.ir.quantized import factor
+from seamount.compiler.ir.quantized import dequantized, factor
 from seamount.compiler.ir.weights import grid, values_of
 
 BINS = 48
@@ -74,9 +74,7 @@ def _weights(folded: Graph, quantized: Graph) -> list[Weights]:
             continue  # relays, which balance-delays adds, were never trained
         worth = factor(op.format)
         step = grid(op.format.bits, op.format.sign_mode).step * worth
-        trained: Any = folded[node.name].op
-        unit = 1.0 if trained.format is None else factor(trained.format)
-        before, after = np.ravel(values_of(trained)) * unit, np.ravel(values_of(op)) * worth
+        before, after = (np.ravel(values_of(dequantized(x))) for x in (folded[node.name].op, op))  # type: ignore[arg-type]
         if before.size == 0:
             continue
         both = np.concatenate([before, after])

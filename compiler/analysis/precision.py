@@ -9,7 +9,7 @@ import numpy as np
 
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.ops import IntLIF
-from seamount.compiler.ir.quantized import factor
+from seamount.compiler.ir.quantized import dequantized, factor
 from seamount.compiler.ir.weights import grid, values_of
 
 
@@ -39,9 +39,7 @@ def precision(before: Graph, after: Graph) -> tuple[LayerPrecision, ...]:
         op: Any = node.op
         if not hasattr(op, "format") or node.name not in before.by_name:
             continue
-        trained: Any = before[node.name].op
-        exact = values_of(trained) * (1.0 if trained.format is None else factor(trained.format))
-        stored = values_of(op) * factor(op.format)
+        exact, stored = (values_of(dequantized(x)) for x in (before[node.name].op, op))  # type: ignore[arg-type]
         norm = float(np.sqrt(np.sum(np.square(exact)))) or 1.0
         error = float(np.sqrt(np.sum(np.square(stored - exact)))) / norm
         g = grid(op.format.bits, op.format.sign_mode)

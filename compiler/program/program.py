@@ -225,6 +225,11 @@ class Program:
         """Steps of the chip for so many samples of `steps` steps each, up to the last population's last."""
         return samples * steps * self.slow_down + self.depth
 
+    @cached_property
+    def sends_one(self) -> bool:
+        """Whether all populations fire as stock neurons do; the kernels of the engines know no others."""
+        return all(p.sends_one for p in self.populations)
+
     def population(self, name: str) -> Population:
         if name in self._by_name:
             return self._by_name[name]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from seamount.compiler.codes import MESSAGE_MAX
 from seamount.compiler.errors import CompileError, ContractError, InputError, Problem, SeamountError, raise_all
 from seamount.compiler.program import bounds
 from seamount.compiler.program.geometry import connection_faults, index_faults
@@ -21,8 +22,6 @@ Rule = Callable[[Program], Iterator[Problem]]
 
 INT32 = 2**31 - 1
 AGAIN = "compile the model again"
-MESSAGE_MAX = 127
-"""Largest message of a population: recordings keep it in 8 bits."""
 BUG = "report this as a bug in the pass that built the program"
 REGISTERS = "docs/semantics.md, registers"
 

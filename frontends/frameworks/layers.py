@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from seamount.compiler.errors import ImportRefused, Problem
+from seamount.compiler.errors import Problem
 from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.frameworks import analog
-from seamount.frontends.frameworks.parts import Part, chain, single
+from seamount.frontends.frameworks.parts import Part, array, chain, refusal, single
 from seamount.frontends.frameworks.pooling import POOLS, pool_objections
 from seamount.frontends.frameworks.upsampling import UPSAMPLING, upsampling_objections
 from seamount.frontends.traced import Lead
@@ -25,19 +25,9 @@ from seamount.frontends.traced import Lead
 Writer = Callable[[str, Any, Shape], Part]
 
 
-def array(x: object) -> Array:
-    """A tensor or number as a float64 array."""
-    value = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
-    return np.array(value, dtype=np.float64)
-
-
-def _refuse(name: str, found: str, remedy: str) -> ImportRefused:
-    return ImportRefused(Problem(f"layer '{name}'", found, remedy))
-
-
 def _linear(name: str, module: nn.Linear, shape: Shape) -> Part:
     if len(shape) != 1:
-        raise _refuse(
+        raise refusal(
             name,
             f"a Linear acts on the last axis of {shape}",
             'flatten to one axis first; if the first axis is time, the sample is encoding="sequence"',
@@ -52,7 +42,7 @@ def _conv(name: str, module: nn.Conv1d | nn.Conv2d, shape: Shape) -> Part:
     rank = module.weight.ndim - 2
     if len(shape) != rank + 1:
         remedy = 'give the sample a channel axis; if the first axis is time, it is encoding="sequence"'
-        raise _refuse(name, f"a {rank}-D convolution on shape {shape}", remedy)
+        raise refusal(name, f"a {rank}-D convolution on shape {shape}", remedy)
     return single(
         name,
         conv_node(
@@ -96,7 +86,7 @@ def _padding(name: str, module: nn.Conv1d | nn.Conv2d) -> tuple[int, ...]:
     total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
     if any(t % 2 for t in total):
         found = f'padding="same" with kernel {module.kernel_size} pads unequally on the two sides'
-        raise _refuse(name, found, "use an odd kernel, or pad by a number")
+        raise refusal(name, found, "use an odd kernel, or pad by a number")
     return tuple(t // 2 for t in total)
 
 
@@ -248,14 +238,14 @@ def write_layer(name: str, module: nn.Module, shape: Shape, lead: Lead, kind: ty
     """
     if loops and lead != "TN" and kind not in _ANY_LEAD:
         found = f"{type(module).__name__} is set to take (T, N, *shape), but is given (N, *shape)"
-        raise _refuse(name, found, 'set step_mode="s", or give it all steps')
+        raise refusal(name, found, 'set step_mode="s", or give it all steps')
     if len(lead) == 2 and not loops and kind not in _ANY_LEAD:
         found = f"{kind.__name__} is given ({lead[0]}, {lead[1]}, *shape) and mistakes axis 1 for channels"
-        raise _refuse(name, found, f"{_LIFT}, or merge time and batch before it")
+        raise refusal(name, found, f"{_LIFT}, or merge time and batch before it")
     bad = [k for k, p in module.named_parameters() if not bool(torch.isfinite(p).all())]
     bad += [k for k, b in module.named_buffers() if not bool(torch.isfinite(b).all())]
     if bad:
-        raise _refuse(name, f"{' and '.join(bad)} holds NaN or infinity", "train again with a smaller learning rate")
+        raise refusal(name, f"{' and '.join(bad)} holds NaN or infinity", "train again with a smaller learning rate")
     return LAYERS[kind](name, module, shape)
 
 
@@ -270,7 +260,7 @@ def write_embed(name: str, before: Shape, after: Shape, offset: int) -> Part:
     if rank == 0:
         return single(name, nir.Linear(weight))
     if rank > 2:
-        raise _refuse(name, f"concatenates channels of shape {before}", "give layers at most 3 axes, (C, H, W)")
+        raise refusal(name, f"concatenates channels of shape {before}", "give layers at most 3 axes, (C, H, W)")
     ones = (1,) * rank
     return single(name, conv_node(weight.reshape(*weight.shape, *ones), None, before, ones, (0,) * rank, ones, 1))
 
@@ -292,7 +282,7 @@ def write_reshape(name: str, before: Shape, after: Shape) -> Part:
                     shape[start : end + 1] = [math.prod(shape[start : end + 1])]
             return chain(*flattens)
     found = f"reshapes {before} to {after}, which NIR cannot express"
-    raise _refuse(name, found, "merge neighbouring axes only (Flatten); give the sample its final shape from the start")
+    raise refusal(name, found, "merge neighbouring axes only (Flatten); give the sample its final shape from the start")
 
 
 def _merged_groups(before: Shape, after: Shape) -> list[tuple[int, int]] | None:

@@ -26,8 +26,7 @@ import numpy as np
 from seamount.compiler.errors import ImportRefused, Problem
 from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.conventions import Conventions
-from seamount.frontends.frameworks.layers import array
-from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.frameworks.parts import Part, array
 
 _METHODS = ("heaviside", "super", "triangle", "tanh", "circ", "heavi_erfc", "adjoint")
 """Surrogates whose forward pass is v > threshold."""

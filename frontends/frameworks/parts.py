@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import nir
+import numpy as np
+import torch
 
+from seamount.compiler.errors import ImportRefused, Problem
+from seamount.compiler.ir.ops import Array
 from seamount.frontends.conventions import Conventions
 
 
@@ -25,6 +29,17 @@ class Part:
     edges: tuple[tuple[str, str], ...] = ()
     conventions: Mapping[str, Conventions] = field(default_factory=dict)
     feedback: str | None = None
+
+
+def array(x: object) -> Array:
+    """A tensor or number as a float64 array."""
+    value = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else x
+    return np.array(value, dtype=np.float64)
+
+
+def refusal(name: str, found: str, remedy: str) -> ImportRefused:
+    """Why a layer is not carried over."""
+    return ImportRefused(Problem(f"layer '{name}'", found, remedy))
 
 
 def single(name: str, node: nir.NIRNode) -> Part:

@@ -27,12 +27,12 @@ import numpy as np
 import sinabs.activation as activation
 from torch import nn
 
+from seamount.compiler.codes import MESSAGE_MAX
 from seamount.compiler.errors import ImportRefused, Problem, raise_all
 from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.conventions import Conventions
-from seamount.frontends.frameworks.layers import array, write_layer
-from seamount.frontends.frameworks.parts import Part
-from seamount.frontends.nir.neurons import MESSAGE_MAX
+from seamount.frontends.frameworks.layers import write_layer
+from seamount.frontends.frameworks.parts import Part, array
 
 _FOREVER = 2.0**100
 """A time constant so long that its decay vanishes beside 1 in float64."""

@@ -34,8 +34,8 @@ import torch
 from seamount.compiler.errors import ImportRefused, Problem, raise_all
 from seamount.compiler.ir.ops import Array, Shape
 from seamount.frontends.conventions import PRESETS, Conventions
-from seamount.frontends.frameworks.layers import array, write_layer
-from seamount.frontends.frameworks.parts import Part
+from seamount.frontends.frameworks.layers import write_layer
+from seamount.frontends.frameworks.parts import Part, array
 
 DT = float(PRESETS["snntorch"].dt or 0)
 """The step, in seconds, that snnTorch's own NIR export and import take."""

@@ -32,11 +32,11 @@ import nir
 import numpy as np
 import torch
 
+from seamount.compiler.codes import MESSAGE_MAX
 from seamount.compiler.errors import ImportRefused, Problem
 from seamount.compiler.ir.ops import Array, Rule, Shape
 from seamount.frontends.conventions import PRESETS, Conventions
 from seamount.frontends.frameworks.parts import Part
-from seamount.frontends.nir.neurons import MESSAGE_MAX
 
 DT = float(PRESETS["spikingjelly"].dt or 0)
 """The step, in seconds, that SpikingJelly's own NIR exchange takes by default."""

@@ -16,42 +16,34 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from seamount.compiler.errors import ImportRefused, Problem
-from seamount.compiler.ir.ops import Array, Shape
-from seamount.frontends.frameworks.parts import Part, single
+from seamount.compiler.errors import Problem
+from seamount.compiler.ir.ops import Shape
+from seamount.frontends.frameworks.parts import Part, array, refusal, single
 from seamount.frontends.nir.transposed import transposed_node
 
 _NEAREST = ("nearest", "nearest-exact")
-
-
-def _refuse(name: str, found: str, remedy: str) -> ImportRefused:
-    return ImportRefused(Problem(f"layer '{name}'", found, remedy))
-
-
-def _array(x: torch.Tensor) -> Array:
-    return np.array(x.detach().cpu().numpy(), np.float64)
 
 
 def _transposed(name: str, module: nn.ConvTranspose1d | nn.ConvTranspose2d, shape: Shape) -> Part:
     rank = module.weight.ndim - 2
     if len(shape) != rank + 1:
         remedy = 'give the sample a channel axis; if the first axis is time, it is encoding="sequence"'
-        raise _refuse(name, f"a {rank}-D transposed convolution on shape {shape}", remedy)
-    bias = None if module.bias is None else _array(module.bias)
+        raise refusal(name, f"a {rank}-D transposed convolution on shape {shape}", remedy)
+    bias = None if module.bias is None else array(module.bias)
     axes = {k: tuple(getattr(module, k)) for k in ("stride", "padding", "output_padding", "dilation")}
-    return single(name, transposed_node(_array(module.weight), bias, shape, module.groups, **axes))
+    return single(name, transposed_node(array(module.weight), bias, shape, module.groups, **axes))
 
 
 def _upsample(name: str, module: nn.Upsample, shape: Shape) -> Part:
     space = shape[1:]
     if len(space) not in (1, 2):
-        raise _refuse(name, f"upsamples shape {shape}", "give it (channels, length) or (channels, height, width)")
+        raise refusal(name, f"upsamples shape {shape}", "give it (channels, length) or (channels, height, width)")
     maps = _sources(module, space)
     factors = tuple(len(m) // n for m, n in zip(maps, space, strict=True))
     if any(not np.array_equal(m, np.repeat(np.arange(n), f)) for m, n, f in zip(maps, space, factors, strict=True)):
         found = f"makes {tuple(map(len, maps))} of {space}, so that pixels are not repeated equally often"
         remedy = "use a whole factor, a ConvTranspose layer, or to make it smaller a pool or a strided convolution"
-        raise _refuse(name, found, remedy)
+        raise refusal(name, found, remedy)
     return single(name, transposed_node(np.ones((shape[0], 1, *factors)), None, shape, shape[0], stride=factors))
 
 
@@ -71,7 +63,7 @@ def _shuffle(name: str, module: nn.PixelShuffle, shape: Shape) -> Part:
     """Channel c r^2 + i r + j at (y, x) becomes channel c at (y r + i, x r + j)."""
     r = module.upscale_factor
     if len(shape) != 3:
-        raise _refuse(name, f"shuffles shape {shape}", "give it (channels, height, width)")
+        raise refusal(name, f"shuffles shape {shape}", "give it (channels, height, width)")
     weight = np.zeros((shape[0], 1, r, r))
     for k, (i, j) in enumerate(product(range(r), range(r))):
         weight[k :: r * r, 0, i, j] = 1

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seamount.compiler.codes import MESSAGE_MAX
 from seamount.compiler.errors import ImportRefused, Problem, raise_all
 from seamount.compiler.ir.interpreter import reduce_steps
 from seamount.compiler.ir.ops import Rule
 from seamount.frontends.frameworks.framework import Framework
 from seamount.frontends.frameworks.to_nir import NirModel
 from seamount.frontends.model_file.model import Golden, alone
-from seamount.frontends.nir.neurons import MESSAGE_MAX
 from seamount.frontends.traced import Lead, Ref, Returned, Traced, TracedNode
 from seamount.frontends.tracing.driving import Outputs, Samples, drive
 

@@ -17,10 +17,10 @@ import nir
 import numpy as np
 from numpy.typing import NDArray
 
-from seamount.compiler.arrays import check_regular
 from seamount.compiler.errors import InputError, Problem, raise_all
-from seamount.frontends.hdf5.tree import Limits, read_tree
+from seamount.frontends.hdf5.tree import Limits, image_of, read_tree
 
+_WRITER = "nir.write_data"
 _ATTRIBUTES = ("dt", "n_neurons", "t_max")
 _AGAIN = "record again, or convert the file with nir.write_data"
 _NEAR = 1e-6
@@ -58,16 +58,8 @@ Recorded = Mapping[str, Mapping[str, Observable]]
 
 def read_data(path: Path, limits: Limits | None = None) -> Recorded:
     """The observables of every node. Raises InputError with everything that is wrong, and nothing else."""
-    check_regular(path)
-    limits = limits or Limits()
-    try:
-        if path.stat().st_size > limits.nbytes:
-            found = f"is {path.stat().st_size:,} bytes long"
-            raise InputError(Problem(str(path), found, "record fewer samples", f"{limits.nbytes:,} bytes"))
-        image = path.read_bytes()
-    except OSError as error:
-        raise InputError(Problem(str(path), error.strerror or "cannot be read", "check the path")) from None
-    tree = read_tree(image, str(path), limits, _ATTRIBUTES, "nir.write_data")
+    limits, file = limits or Limits(), str(path)
+    tree = read_tree(image_of(path, file, limits, _WRITER), file, limits, _ATTRIBUTES, _WRITER)
     if "node" in tree or not isinstance(tree.get("nodes"), dict):
         held = "a network" if "node" in tree else "no recording of nodes"
         raise InputError(Problem(str(path), f"holds {held}, not NIR's data format", "give what nir.write_data wrote"))

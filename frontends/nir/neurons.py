@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from seamount.compiler.codes import MESSAGE_MAX
 from seamount.compiler.ir.notes import ClampUnused, Convention, ResetUnused
 from seamount.compiler.ir.ops import LI, LIF, Array, freeze
 from seamount.frontends.nir.log import Log, Site
@@ -127,10 +128,6 @@ def _most(site: Site, log: Log, reset: str) -> int | None:
         log.refuse(site.where, f"{found}, up to {most}", remedy, f"max_spikes of 1 to {MESSAGE_MAX}")
         return None
     return most
-
-
-MESSAGE_MAX = 127
-"""Most spikes in a message (compiler/program/verify.py)."""
 
 
 def _is_positive(site: Site, log: Log, level: Array) -> bool:

@@ -72,15 +72,19 @@ def restore(path: Path, point: Checkpoint, phases: list[int], trainee: nn.Module
 
     Raises InputError with every field that does not fit, before anything is changed.
     """
-    faults = [] if 1 <= point.epoch <= phases[point.phase] else [_fault(path, "epoch", f"is {point.epoch}")]
-    own = trainee.state_dict()
-    if own.keys() != point.weights.keys() or any(_differs(own[k], v) for k, v in point.weights.items()):
-        faults.append(_fault(path, "weights", "are those of another network"))
-    if not fits(optimizer, point.optimizer):
-        faults.append(_fault(path, "optimizer", "is that of another network or schedule"))
-    raise_all(InputError, faults)
+    check_state(path, point, phases[point.phase], trainee.state_dict(), optimizer)
     trainee.load_state_dict(point.weights)
     optimizer.load_state_dict(point.optimizer)
+
+
+def check_state(path: Path, point: Checkpoint, epochs: int, own: dict[str, Any], optimizer: Optimizer) -> None:
+    """Raise InputError with every field that does not fit a phase of so many epochs. own: the weights it belongs to."""
+    faults = [] if 1 <= point.epoch <= epochs else [_fault(path, "epoch", f"is {point.epoch}")]
+    if own.keys() != point.weights.keys() or any(_differs(own[k], v) for k, v in point.weights.items()):
+        faults.append(_fault(path, "weights", "are those of another network"))
+    if not _fits(optimizer, point.optimizer):
+        faults.append(_fault(path, "optimizer", "is that of another network or schedule"))
+    raise_all(InputError, faults)
 
 
 def check_phase(path: Path, point: Checkpoint, phases: list[int]) -> None:
@@ -127,7 +131,7 @@ def _differs(mine: torch.Tensor, other: torch.Tensor) -> bool:
     return mine.shape != other.shape or mine.dtype != other.dtype
 
 
-def fits(optimizer: Optimizer, told: dict[str, Any]) -> bool:
+def _fits(optimizer: Optimizer, told: dict[str, Any]) -> bool:
     """Whether a state has the same groups and settings, and for each parameter tensors of its shape, or nothing."""
     own, groups, state = optimizer.state_dict()["param_groups"], told.get("param_groups"), told.get("state")
     if not isinstance(groups, list) or not isinstance(state, dict) or len(groups) != len(own):

@@ -16,13 +16,13 @@ from seamount.cli.console import answer, progress, show, warn
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.execution import Backend
 from seamount.compiler.ir.notes import Unbalanced
-from seamount.compiler.kept_run import check_run_place
 from seamount.compiler.places import check_outputs
 from seamount.workflows.artifact import load_artifact
 from seamount.workflows.data import DataSource, load_data
 from seamount.workflows.keep import RECORD
-from seamount.workflows.nir_data import check_nir_place, is_nir_data
+from seamount.workflows.nir_data import is_nir_data
 from seamount.workflows.outputs import only_output
+from seamount.workflows.run import check_save_place
 from seamount.workflows.runner import run as run_artifact
 from seamount.workflows.vectors import check_vectors
 
@@ -91,7 +91,7 @@ def run(
         answer(check_vectors(loaded, engine), json, quiet)
         return
     if output is not None:
-        check_nir_place(output) if is_nir_data(output) else check_run_place(output, force)
+        check_save_place(output, force)
     only_output(loaded.outputs)
     samples = load_data(DataSource(data, split, limit, seed, data_folder), steps or loaded.steps)
     ran = run_artifact(
@@ -101,16 +101,13 @@ def run(
     )  # fmt: skip
     for remark in ran.notes:
         warn(remark)
-    as_nir = output is not None and is_nir_data(output)
-    if output is not None and as_nir:
-        ran.save_recording(output, record=record, note=warn)
-    elif output is not None:
-        ran.kept(output, record=record, overwrite=force, note=warn)
+    if output is not None:
+        ran.save(output, record=record, overwrite=force, note=warn)
     answer(ran, json, quiet)
     if ran.unfinished:
         warn(f"stopped early: {ran.samples} of {ran.samples + ran.unfinished} samples had finished")
     if not quiet:
-        show(_next(artifact, None if as_nir else output))
+        show(_next(artifact, output if output is not None and not is_nir_data(output) else None))
     if ran.stopped is not None:
         raise ran.stopped
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from seamount.compiler.codes import BY_VALUE, Samples, count, some
 from seamount.compiler.errors import InputError, Problem
 from seamount.compiler.measures import answers, measured
-from seamount.models.recipes.checkpoint import Checkpoint, fits, read_checkpoint, write_checkpoint
+from seamount.models.recipes.checkpoint import Checkpoint, check_state, read_checkpoint, write_checkpoint
 from seamount.tuning.network import IntegerNetwork, float_network
 from seamount.tuning.objective import Objective, objective
 
@@ -122,11 +122,7 @@ class Trainer:
         """Put a checkpoint into the network and the optimizer; the weights of the best epoch. Raises InputError."""
         own = self.net.state_dict()
         wanted = {f"{part}/{k}": v for part in ("now", "best") for k, v in own.items()}
-        fitting = wanted.keys() == point.weights.keys() and all(
-            v.shape == point.weights[k].shape and v.dtype == point.weights[k].dtype for k, v in wanted.items()
-        )
-        if not fitting or not point.history or not fits(self.optimizer, point.optimizer):
-            raise InputError(Problem(str(path), "holds another network or optimizer", "delete it to start anew"))
+        check_state(path, point, self.plan.epochs, wanted, self.optimizer)
         now, best = ({k: point.weights[f"{part}/{k}"] for k in own} for part in ("now", "best"))
         self.net.load_state_dict(now)
         self.optimizer.load_state_dict(point.optimizer)
@@ -197,11 +193,8 @@ def _is_entry(entry: object) -> bool:
     """An epoch of the history: numbers by name."""
     if not isinstance(entry, dict) or entry.keys() != {"epoch", "loss", "held_loss", "score"}:
         return False
-    numbers = (entry["held_loss"], entry["score"])
-    loss = entry["loss"]
-    return (
-        type(entry["epoch"]) is int and all(type(x) is float for x in numbers) and (loss is None or type(loss) is float)
-    )
+    numbers = [entry["held_loss"], entry["score"], *([] if entry["loss"] is None else [entry["loss"]])]
+    return type(entry["epoch"]) is int and all(type(x) is float for x in numbers)
 
 
 def _on_cpu(tree: Any) -> Any:

@@ -13,11 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import InputCode
+from seamount.compiler.codes import payloads
 from seamount.compiler.diff.recording import Record, is_record, read_record, record_of
 from seamount.compiler.errors import InputError, Problem, raise_all
 from seamount.compiler.files import replace_file
@@ -130,7 +129,7 @@ def _read_nir(path: Path, artifact: Artifact, samples: int, steps: int) -> Recor
                 other_v[node] = values.reshape(*values.shape[:2], *wanted)
             else:
                 code = next((c for c in artifact.inputs if c.port == node), None)
-                whole = values if code is None else _payloads(code, values)
+                whole = values if code is None else payloads(code, values)
                 arrays[f"{part}:{node}"] = whole.reshape(*whole.shape[:2], *wanted)
     raise_all(InputError, problems)
     record = record_of(path, artifact.program, arrays, samples, steps)
@@ -150,11 +149,6 @@ def _part(artifact: Artifact, node: str, name: str) -> str | Problem:
     if register is None:
         return Problem("", "is an observable of unknown name", f"name it {', '.join(NAMES)}, or leave it out")
     return register
-
-
-def _payloads(code: InputCode, values: NDArray[Any]) -> NDArray[Any]:
-    """Values at an input as the messages that they become."""
-    return np.asarray(np.rint(np.clip(values, code.low, code.high) / code.unit))
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:

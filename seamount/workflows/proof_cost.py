@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seamount.backends.registry import load_backend, suited_backend
 from seamount.compiler.artifact import Artifact
-from seamount.compiler.codes import BY_VALUE
+from seamount.compiler.codes import BY_VALUE, payloads
 from seamount.compiler.errors import CompileError
 from seamount.compiler.ir.graph import Graph
 from seamount.compiler.ir.notes import Clamped, ProofChanges, ScaleLowered
@@ -55,7 +55,7 @@ def proof_changes(graph: Graph, proven: Artifact, samples: Mapping[str, Any], bu
 
 
 def _answers(artifact: Artifact, samples: Mapping[str, Any]) -> NDArray[Any]:
-    sent = {c.port: np.rint(np.clip(samples[c.port], c.low, c.high) / c.unit).astype(np.int32) for c in artifact.inputs}
+    sent = {c.port: payloads(c, samples[c.port]).astype(np.int32) for c in artifact.inputs}
     count, steps = next(iter(sent.values())).shape[:2]
     updates = count * steps * sum(p.size for p in artifact.program.populations)
     trace = load_backend(suited_backend(updates)).run(artifact.program, sent)

@@ -15,7 +15,7 @@ from seamount.compiler.artifact import Artifact
 from seamount.compiler.codes import BY_VALUE, Samples, Task, scores
 from seamount.compiler.errors import CheckFailed, InputError, Problem
 from seamount.compiler.execution import EventCounts
-from seamount.compiler.kept_run import Run as KeptRun
+from seamount.compiler.kept_run import check_run_place
 from seamount.compiler.measures import Measures, answers, measured
 from seamount.results.blocks import Block, Shown, measures, percent, table
 from seamount.workflows.brief import Brief, brief
@@ -130,12 +130,19 @@ class Run(Shown):
         """The energy in short: by the costs of the chip, and beside the ANN. `seamount.price` has all of it."""
         return brief(self.artifact, self.counts)
 
-    def save(self, path: str | os.PathLike[str], *, record: int = RECORD, overwrite: bool = False) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        record: int = RECORD,
+        overwrite: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Keep the run as a folder, for `seamount.report`; or, where the path ends in .nir, .h5 or .hdf5, its first
         samples as a file in NIR's data format: spikes, and v in integers, of every neuron node, and the inputs.
 
         record: samples recorded in full. overwrite: replace a kept run at this place; a file of recorded data is
-        always replaced, another file never.
+        always replaced, another file never. note: called with what a user should know.
         Raises InputError for samples of different lengths, or a place that cannot be used.
 
         Example:
@@ -143,41 +150,20 @@ class Run(Shown):
             ran.save("my.run")
             ran.save("recorded.nir", record=100)
         """
-        if is_nir_data(path):
-            self.save_recording(path, record=record)
-        else:
-            self.kept(path, record=record, overwrite=overwrite)
-
-    def save_recording(
-        self, path: str | os.PathLike[str], *, record: int = RECORD, note: Callable[[str], None] = lambda text: None
-    ) -> None:
-        """The first samples in NIR's data format, as `save`. note: called with what a user should know."""
-        self._check_lengths(path)
-        check_nir_place(path)
-        held = recorded(self.artifact, self.counts, self.readout, self.x, max(record, 1), note)
-        write_nir_data(Path(path), self.artifact, held)
-
-    def kept(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        record: int = RECORD,
-        overwrite: bool = False,
-        note: Callable[[str], None] = lambda text: None,
-    ) -> KeptRun:
-        """As `save`; returns what was written. note: called with what a user should know."""
-        self._check_lengths(path)
-        about = {"backend": self.backend, "unfinished": self.unfinished, "clipped_inputs": self.clipped}
-        about["unused_steps"] = self.unused_steps
-        return keep_run(
-            path, self.artifact, self.counts, self.readout, self.x, self.labels, {**about, "data": dict(self.data)},
-            record=record, overwrite=overwrite, note=note,
-        )  # fmt: skip
-
-    def _check_lengths(self, path: str | os.PathLike[str]) -> None:
         if self.lengths is not None:
             remedy = "run it with steps=, --steps N"
             raise InputError(Problem(os.fspath(path), "samples of different lengths are not kept as a run", remedy))
+        if is_nir_data(path):
+            check_nir_place(path)
+            held = recorded(self.artifact, self.counts, self.readout, self.x, max(record, 1), note)
+            write_nir_data(Path(path), self.artifact, held)
+            return
+        about = {"backend": self.backend, "unfinished": self.unfinished, "clipped_inputs": self.clipped}
+        about["unused_steps"] = self.unused_steps
+        keep_run(
+            path, self.artifact, self.counts, self.readout, self.x, self.labels, {**about, "data": dict(self.data)},
+            record=record, overwrite=overwrite, note=note,
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         counts, n = self.counts, self.samples
@@ -270,3 +256,11 @@ def activity(counts: EventCounts, artifact: Artifact) -> Iterator[Block]:
     synops = [(name, f"{total / n:,.0f}") for name, total in counts.synop_totals.items()]
     synops.append(("all", f"{sum(counts.synop_totals.values()) / n:,.0f}"))
     yield table("synaptic operations per sample", ("projection", "SynOps"), synops)
+
+
+def check_save_place(path: Path, overwrite: bool) -> None:
+    """Raise InputError when `Run.save` could not write there; to be asked before the run, not after."""
+    if is_nir_data(path):
+        check_nir_place(path)
+    else:
+        check_run_place(path, overwrite)

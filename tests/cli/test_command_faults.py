@@ -13,14 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from seamount.compiler.artifact import load_artifact
 from seamount.compiler.kept_run import load_run
 from seamount.compiler.program.codec import read_program
+from tests.cli.kept import enter
 from tests.cli.running import Ran, call
-from tests.cli.test_outputs import KEPT
 from tests.fault_injection import Fault, fault_at, full_disk, interrupt, points
 from tests.test_files import state
 
@@ -99,12 +98,7 @@ NORMAL = {0, 1}
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model, data, an artifact and a run, in the working directory."""
-    shutil.copytree(KEPT, tmp_path / "work")
-    monkeypatch.chdir(tmp_path / "work")
-    with np.load("data.npz") as data:
-        np.savez("messages.npz", **{"spikes:l1": np.zeros((len(data["y"]), 6, 5), np.int8)})
-    return tmp_path / "work"
+    return enter(tmp_path / "work", monkeypatch)
 
 
 def try_points(name: str, work: Path, faults: dict[str, Fault], chosen: Callable[[int], list[int]]) -> None:

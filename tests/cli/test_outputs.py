@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from tests.cli.kept import enter
 from tests.cli.running import call, plain
-
-KEPT = Path(__file__).parents[1] / "kept" / "v0.1.0"
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model, data, an artifact and a run, in the working directory."""
-    shutil.copytree(KEPT, tmp_path / "here")
-    monkeypatch.chdir(tmp_path / "here")
-    with np.load("data.npz") as data:
-        np.savez("messages.npz", **{"spikes:l1": np.zeros((len(data["y"]), 6, 5), np.int8)})
-    return tmp_path / "here"
+    return enter(tmp_path / "here", monkeypatch)
 
 
 def state(place: Path) -> dict[str, str]:

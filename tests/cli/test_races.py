@@ -14,8 +14,8 @@ from seamount.compiler.artifact import load_artifact, save_artifact
 from seamount.compiler.errors import SeamountError
 from seamount.compiler.files import write_text
 from seamount.compiler.kept_run import load_run, save_run
+from tests.cli.kept import KEPT
 from tests.cli.running import Ran, call
-from tests.cli.test_outputs import KEPT
 from tests.fuzz.formats import DATA
 from tests.test_files import ARTIFACTS, RUNS, state
 
